@@ -1,0 +1,168 @@
+"""Pointwise cross-entropy of logits: loss, residual, curvature, probabilities.
+
+The cross-entropy of a target distribution ``q`` and the model's ``p`` is::
+
+    loss(q, z) = -Σ_k q_k log p_k(z)        residual  r_k = ∂loss/∂z_k = p_k − q_k
+                                            curvature h_k = ∂²loss/∂z_k² = p_k (1 − p_k)
+
+with ``p = (expit(−z), expit(z))`` for one logit (binary) and ``p = softmax(z)`` for K
+logits. A class code ``y`` stands for the one-hot ``q``.
+
+What makes it accurate: nothing here ever subtracts two numbers that nearly cancel.
+Exponentials are taken of non-positive arguments only, so they cannot overflow; the
+loss of a confident, correct prediction is ``log1p`` of the small odds against it; and
+``1 − p`` of the likely class is the sum of the *other* probabilities.
+
+Conventions
+-----------
+z : (n, L) logits, with L = 1 for `BinaryCrossEntropy` and L = K for
+    `SoftmaxCrossEntropy`. Arrays in Fortran order are the fast ones: all reductions
+    over classes then run along contiguous rows.
+y : (n,) integer class codes 0 … K − 1, or (n, K) target distributions, rows sum to 1.
+loss : (n,) in nats.
+residual, curvature : (n, L).
+log_proba, proba : (n, K).
+
+The floating type of ``z`` is kept. Sample weights are the caller's business.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+
+
+class BinaryCrossEntropy:
+    """Cross-entropy of two classes with probabilities (expit(−z), expit(z))."""
+
+    @staticmethod
+    def n_logits(n_classes: int) -> int:
+        return 1
+
+    def loss_and_residual(self, y: NDArray, z: Array) -> tuple[Array, Array]:
+        """Return the loss of every row, (n,), and ∂loss/∂z, (n, 1)."""
+        z = z[:, 0]
+        if y.ndim == 1:
+            # a = minus the margin: positive where the model is wrong
+            sign = np.where(y == 1, -1, 1).astype(z.dtype)
+            a = sign * z
+            odds = np.exp(-np.abs(a))
+            loss = np.log1p(odds) + np.maximum(a, 0)
+            residual = sign * _expit(a, odds)
+        else:
+            odds = np.exp(-np.abs(z))
+            q0, q1 = y[:, 0].astype(z.dtype), y[:, 1].astype(z.dtype)
+            loss = np.log1p(odds) + q0 * np.maximum(z, 0) + q1 * np.maximum(-z, 0)
+            residual = q0 * _expit(z, odds) - q1 * _expit(-z, odds)
+        return loss, residual[:, None]
+
+    def curvature(self, z: Array) -> Array:
+        """Return ∂²loss/∂z², (n, 1): the same for every target."""
+        odds = np.exp(-np.abs(z))
+        return odds / (1 + odds) ** 2
+
+    def log_proba(self, z: Array) -> Array:
+        """Return log p, (n, 2)."""
+        z = z[:, 0]
+        log1p_odds = np.log1p(np.exp(-np.abs(z)))
+        return np.stack(
+            [-np.maximum(z, 0) - log1p_odds, np.minimum(z, 0) - log1p_odds], axis=1
+        )
+
+    def proba(self, z: Array) -> Array:
+        """Return p, (n, 2), each column accurate by itself."""
+        z = z[:, 0]
+        odds = np.exp(-np.abs(z))
+        return np.stack([_expit(-z, odds), _expit(z, odds)], axis=1)
+
+    def predict(self, z: Array) -> NDArray[np.intp]:
+        """Return the code of the more probable class, (n,)."""
+        return (z[:, 0] > 0).astype(np.intp)
+
+    def prior_logits(self, frequencies: Array) -> Array:
+        """Return the logits, (1,), whose probabilities are ``frequencies``, (2,)."""
+        return np.log(frequencies[1:]) - np.log(frequencies[:1])
+
+
+class SoftmaxCrossEntropy:
+    """Cross-entropy of K classes with probabilities softmax(z)."""
+
+    @staticmethod
+    def n_logits(n_classes: int) -> int:
+        return n_classes
+
+    def loss_and_residual(self, y: NDArray, z: Array) -> tuple[Array, Array]:
+        """Return the loss of every row, (n,), and ∂loss/∂z, (n, K)."""
+        if y.ndim == 2:
+            return self._loss_and_residual_of_distributions(y.astype(z.dtype), z)
+        rows = np.arange(len(z))
+        top = z.max(axis=1)
+        e = np.exp(z - top[:, None])
+        e_true = e[rows, y]
+        e[rows, y] = 0
+        others = e.sum(axis=1)
+        # e_true − 1 is exactly 0 where the true class is on top: log1p(others) there,
+        # and log(total) ≥ 0 beside a positive top − z_y elsewhere.
+        loss = np.log1p(others + (e_true - 1)) + (top - z[rows, y])
+        total = others + e_true
+        residual = np.divide(e, total[:, None], out=e)
+        residual[rows, y] = -others / total
+        return loss, residual
+
+    def _loss_and_residual_of_distributions(self, q, z):
+        p, complement, to_top, log_total = self._probabilities(z)
+        loss = log_total + np.einsum("ik,ik->i", q, to_top)
+        # p − q, written so that it does not cancel when both are near 0 or near 1
+        residual = p * (1 - q) - q * complement
+        return loss, residual
+
+    def curvature(self, z: Array) -> Array:
+        """Return ∂²loss/∂z_k², (n, K): the same for every target."""
+        p, complement, _, _ = self._probabilities(z)
+        return p * complement
+
+    def log_proba(self, z: Array) -> Array:
+        """Return log p, (n, K)."""
+        _, _, to_top, log_total = self._probabilities(z)
+        return -(to_top + log_total[:, None])
+
+    def proba(self, z: Array) -> Array:
+        """Return p, (n, K)."""
+        return self._probabilities(z)[0]
+
+    def predict(self, z: Array) -> NDArray[np.intp]:
+        """Return the code of the most probable class, (n,)."""
+        return z.argmax(axis=1)
+
+    def prior_logits(self, frequencies: Array) -> Array:
+        """Return centred logits, (K,), whose probabilities are ``frequencies``."""
+        logits = np.log(frequencies)
+        return logits - logits.mean()
+
+    @staticmethod
+    def _probabilities(z):
+        """Return p, 1 − p, max_j z_j − z_k and log Σ_j exp(z_j − max z)."""
+        rows, best = np.arange(len(z)), z.argmax(axis=1)
+        to_top = z[rows, best][:, None] - z
+        e = np.exp(-to_top)
+        e[rows, best] = 0
+        others = e.sum(axis=1)
+        e[rows, best] = 1
+        total = 1 + others
+        p = e / total[:, None]
+        complement = 1 - p
+        complement[rows, best] = others / total
+        return p, complement, to_top, np.log1p(others)
+
+
+def _expit(a, odds):
+    """Return 1 / (1 + exp(−a)), given ``odds = exp(−|a|)``."""
+    return np.where(a >= 0, 1, odds) / (1 + odds)
+
+
+Loss = BinaryCrossEntropy | SoftmaxCrossEntropy
+
+LOSSES: dict[str, Loss] = {
+    "binary": BinaryCrossEntropy(),
+    "softmax": SoftmaxCrossEntropy(),
+}
