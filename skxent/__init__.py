@@ -1,7 +1,35 @@
 """Linear classifiers trained by cross-entropy, for people who use scikit-learn."""
 
 from ._objective import CrossEntropyObjective
+from .estimators import BinaryLogReg, SoftmaxReg
+from .information import (
+    conditional_entropy,
+    cross_entropy,
+    entropy,
+    joint_distribution,
+    joint_entropy,
+    kl_divergence,
+    label_distribution,
+    mutual_information,
+)
+from .scoring import cross_entropy_loss, log_loss_scorer
 
 __version__ = "0.1.0"
 
-__all__ = ["CrossEntropyObjective"]
+
+__all__ = [
+    "BinaryLogReg",
+    "CrossEntropyObjective",
+    "SoftmaxReg",
+    "__version__",
+    "conditional_entropy",
+    "cross_entropy",
+    "cross_entropy_loss",
+    "entropy",
+    "joint_distribution",
+    "joint_entropy",
+    "kl_divergence",
+    "label_distribution",
+    "log_loss_scorer",
+    "mutual_information",
+]

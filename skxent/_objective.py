@@ -314,7 +314,14 @@ def _transposed_product(r, X):
 
 
 def _as_floating(X):
-    X = X.tocsr() if sparse.issparse(X) else np.asanyarray(X)
+    if sparse.issparse(X):
+        X = X.tocsr()
+        if not X.has_canonical_format:
+            # entries given twice add up in products, but not in squares
+            X = X.copy()
+            X.sum_duplicates()
+    else:
+        X = np.asanyarray(X)
     if X.ndim != 2:
         raise ValueError(f"X has {X.ndim} dimension(s); expected 2: rows and features.")
     if X.dtype in (np.float32, np.float64):

@@ -1,0 +1,251 @@
+"""The estimator that both classifiers are: the story of ``fit``, and predictions."""
+
+from functools import wraps
+from numbers import Integral, Real
+from typing import ClassVar
+from warnings import warn
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.validation import check_is_fitted
+
+from ._lbfgs import minimise
+from ._losses import LOSSES
+from ._objective import CrossEntropyObjective, far_center, row_blocks, take_rows
+from ._validation import check_X, check_X_y, combine_weights, encode_labels
+
+
+def _all_or_nothing(fit):
+    """Leave the estimator as it was when ``fit`` raises."""
+
+    @wraps(fit)
+    def guarded(self, *args, **kwargs):
+        before = vars(self).copy()
+        try:
+            return fit(self, *args, **kwargs)
+        except BaseException:
+            self.__dict__ = before
+            raise
+
+    return guarded
+
+
+class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
+    """A linear model trained by cross-entropy; subclasses choose the loss."""
+
+    _loss_name: str
+
+    _parameter_constraints: ClassVar[dict] = {
+        "C": [Interval(Real, 0, None, closed="right")],
+        "fit_intercept": ["boolean"],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        C=1.0,
+        fit_intercept=True,
+        class_weight=None,
+        tol=1e-8,
+        max_iter=1000,
+        warm_start=False,
+        verbose=0,
+    ):
+        self.C = C
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.tol = tol
+        self.max_iter = max_iter
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    @_all_or_nothing
+    def fit(self, X, y, sample_weight=None):
+        """Find the coefficients that minimise the penalised cross-entropy.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Finite training data, at any scale. float32 and float64 stay as they are,
+            other types become float64. CSR is read in place, other sparse formats are
+            converted to it.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the samples; None means 1 for each. A weight of 2
+            is the same as a sample given twice.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If an input is not finite, lengths differ, there are too few or too many
+            classes, or a class has no weight. An estimator that was fitted before
+            then stays as it was.
+        """
+        self._validate_params()
+        X, y = check_X_y(self, X, y)
+        classes, codes = encode_labels(y, binary_only=self._loss_name == "binary")
+        s = combine_weights(sample_weight, self.class_weight, classes, codes)
+        objective = CrossEntropyObjective(
+            X,
+            codes,
+            s,
+            C=self.C,
+            fit_intercept=self.fit_intercept,
+            loss=self._loss_name,
+            center=far_center(X) if self.fit_intercept else None,
+        )
+        solution = minimise(
+            objective,
+            self._starting_point(objective, classes),
+            tol=self.tol,
+            max_iter=self.max_iter,
+            report=_print_iteration if self.verbose else None,
+        )
+        self.classes_ = classes
+        self.coef_, self.intercept_ = objective.unpack(solution.params)
+        self.n_iter_ = np.array([solution.n_iter], dtype=np.int32)
+        self.loss_curve_ = solution.loss_curve
+        self.converged_ = solution.converged
+        if not solution.converged:
+            warn(solution.message(self.tol), ConvergenceWarning, stacklevel=3)
+        return self
+
+    def _starting_point(self, objective, classes):
+        """Continue from the last fit where asked and possible, else start afresh."""
+        if (
+            self.warm_start
+            and hasattr(self, "coef_")
+            and np.array_equal(self.classes_, classes)
+            and self.coef_.shape[1] == objective.n_features
+        ):
+            return objective.pack(_dense(self.coef_), self.intercept_)
+        return objective.initial_point()
+
+    def decision_function(self, X):
+        """Return the logits ``X coef_ᵀ + intercept_``, or the log-odds of two classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes), float64
+            With two classes the log-odds of ``classes_[1]``, which for `SoftmaxReg`
+            are the difference of its two logits. With more, one logit for each class,
+            in the order of ``classes_``.
+        """
+        z = self._logits(X)
+        if len(self.classes_) > 2:
+            return z
+        return z[:, 0] if z.shape[1] == 1 else z[:, 1] - z[:, 0]
+
+    def predict(self, X):
+        """Return the most probable label of each sample.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels out of ``classes_``.
+        """
+        z = self._logits(X)
+        return self.classes_[LOSSES[self._loss_name].predict(z)]
+
+    def predict_proba(self, X):
+        """Return the probability of each class, each accurate by itself.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        return LOSSES[self._loss_name].proba(self._logits(X))
+
+    def predict_log_proba(self, X):
+        """Return the log-probability of each class, computed from the logits.
+
+        It stays finite and accurate where the probability itself underflows to 0 or
+        rounds to 1.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In nats, columns in the order of ``classes_``.
+        """
+        return LOSSES[self._loss_name].log_proba(self._logits(X))
+
+    def sparsify(self):
+        """Convert ``coef_`` to a sparse CSR matrix; predictions stay the same.
+
+        Returns
+        -------
+        self
+        """
+        check_is_fitted(self)
+        self.coef_ = sparse.csr_matrix(self.coef_)
+        return self
+
+    def densify(self):
+        """Convert ``coef_`` back to an array; the inverse of `sparsify`.
+
+        Returns
+        -------
+        self
+        """
+        check_is_fitted(self)
+        self.coef_ = _dense(self.coef_)
+        return self
+
+    def _logits(self, X):
+        """Return the logits of checked data, (n, L), block by block.
+
+        In float64 also for float32 data: columns far from 0 would cancel otherwise.
+        """
+        check_is_fitted(self)
+        X = check_X(self, X)
+        z = np.empty((X.shape[0], self.coef_.shape[0]), order="F")
+        for rows in row_blocks(X):
+            block = take_rows(X, rows)
+            z[rows] = safe_sparse_dot(block, self.coef_.T, dense_output=True)
+        z += self.intercept_
+        return z
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _dense(coef):
+    return coef.toarray() if sparse.issparse(coef) else coef
+
+
+def _print_iteration(iteration, value, suboptimality):
+    print(f"iteration {iteration}: F = {value:.10g}, suboptimality {suboptimality:.1e}")

@@ -1,0 +1,181 @@
+"""The public classifiers: what they are for, and the choice of their loss."""
+
+from ._base import LinearCrossEntropyClassifier
+
+
+class BinaryLogReg(LinearCrossEntropyClassifier):
+    """Logistic regression of two classes.
+
+    The model is ``P(y = classes_[1] | x) = expit(coef_ · x + intercept_)``. The fit
+    minimises the weighted mean cross-entropy plus an L2 penalty::
+
+        F(w, b) = 1/S Σ_i s_i loss(y_i, w·x_i + b)  +  1/(C S) ‖w‖² / 2,    S = Σ s_i
+
+    which has the same optimum as ``sklearn.linear_model.LogisticRegression(C=C)``.
+    There is no need to scale the data for the solver's sake: it works in standardised
+    coordinates and maps the penalty back, so the optimum is that of the data as given.
+
+    Parameters
+    ----------
+    C : float, default=1.0
+        Inverse strength of the penalty, positive; ``np.inf`` for no penalty. Smaller
+        values shrink the coefficients more.
+    fit_intercept : bool, default=True
+        Whether to fit an intercept. It is never penalised.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class by its label, multiplied into the sample weights.
+        "balanced" makes the total weights of the classes equal.
+    tol : float, default=1e-8
+        Relative suboptimality at which the fit ends: the estimated (F − F*) / F, where
+        F* is the optimum. It has no unit and does not depend on the scale of the data.
+    max_iter : int, default=1000
+        The largest number of L-BFGS iterations.
+    warm_start : bool, default=False
+        Whether `fit` starts from the last solution, if classes and the number of
+        features are still the same.
+    verbose : int, default=0
+        If positive, print a line after each iteration.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        The two labels, sorted.
+    coef_ : ndarray of shape (1, n_features)
+        Coefficients of the log-odds of ``classes_[1]``.
+    intercept_ : ndarray of shape (1,)
+        Intercept; 0 if ``fit_intercept=False``.
+    n_iter_ : ndarray of shape (1,)
+        Number of L-BFGS iterations.
+    converged_ : bool
+        Whether the estimated suboptimality is at most ``tol``.
+    loss_curve_ : ndarray of shape (n_iter,)
+        F, in nats, after each iteration.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X had names that are strings.
+
+    See Also
+    --------
+    SoftmaxReg : Any number of classes.
+    skxent.log_loss_scorer : Score it by its cross-entropy.
+
+    Notes
+    -----
+    Warns with ``sklearn.exceptions.ConvergenceWarning`` if the fit ends short of
+    ``tol``, with the reason and the remedy.
+
+    References
+    ----------
+    D. R. Cox (1958), "The Regression Analysis of Binary Sequences", Journal of the
+    Royal Statistical Society B 20(2), doi:10.1111/j.2517-6161.1958.tb00292.x
+
+    D. C. Liu and J. Nocedal (1989), "On the limited memory BFGS method for large scale
+    optimization", Mathematical Programming 45, doi:10.1007/BF01589116
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from skxent import BinaryLogReg
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = BinaryLogReg().fit(X, y)
+    >>> model.converged_
+    True
+    >>> model.predict_proba(X[:2]).round(3)
+    array([[1.   , 0.   ],
+           [0.999, 0.001]])
+    """
+
+    _loss_name = "binary"
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+
+class SoftmaxReg(LinearCrossEntropyClassifier):
+    """Softmax (multinomial logistic) regression of two or more classes.
+
+    The model is ``P(y = classes_[k] | x) = softmax(coef_ @ x + intercept_)_k``, with a
+    row of coefficients for each class, also for two classes. The fit minimises the
+    weighted mean cross-entropy plus an L2 penalty::
+
+        F(w, b) = 1/S Σ_i s_i loss(y_i, w x_i + b)  +  1/(C S) ‖w‖² / 2,    S = Σ s_i
+
+    which has, for three or more classes, the same optimum as
+    ``sklearn.linear_model.LogisticRegression(C=C)``. The intercepts, which the loss
+    determines up to a common constant, sum to 0, and so do the coefficients of each
+    feature.
+
+    Parameters
+    ----------
+    C : float, default=1.0
+        Inverse strength of the penalty, positive; ``np.inf`` for no penalty. With two
+        classes, ``C`` here gives the probabilities of `BinaryLogReg` at ``2 * C``.
+    fit_intercept : bool, default=True
+        Whether to fit an intercept for each class. They are never penalised.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class by its label, multiplied into the sample weights.
+        "balanced" makes the total weights of the classes equal.
+    tol : float, default=1e-8
+        Relative suboptimality at which the fit ends: the estimated (F − F*) / F, where
+        F* is the optimum. It has no unit and does not depend on the scale of the data.
+    max_iter : int, default=1000
+        The largest number of L-BFGS iterations.
+    warm_start : bool, default=False
+        Whether `fit` starts from the last solution, if classes and the number of
+        features are still the same.
+    verbose : int, default=0
+        If positive, print a line after each iteration.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    coef_ : ndarray of shape (n_classes, n_features)
+        Coefficients of the logits, a row for each class.
+    intercept_ : ndarray of shape (n_classes,)
+        Intercepts; 0 if ``fit_intercept=False``.
+    n_iter_ : ndarray of shape (1,)
+        Number of L-BFGS iterations.
+    converged_ : bool
+        Whether the estimated suboptimality is at most ``tol``.
+    loss_curve_ : ndarray of shape (n_iter,)
+        F, in nats, after each iteration.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X had names that are strings.
+
+    See Also
+    --------
+    BinaryLogReg : Two classes with a single logit.
+    skxent.log_loss_scorer : Score it by its cross-entropy.
+
+    Notes
+    -----
+    Warns with ``sklearn.exceptions.ConvergenceWarning`` if the fit ends short of
+    ``tol``, with the reason and the remedy.
+
+    References
+    ----------
+    D. R. Cox (1958), "The Regression Analysis of Binary Sequences", Journal of the
+    Royal Statistical Society B 20(2), doi:10.1111/j.2517-6161.1958.tb00292.x
+
+    D. C. Liu and J. Nocedal (1989), "On the limited memory BFGS method for large scale
+    optimization", Mathematical Programming 45, doi:10.1007/BF01589116
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skxent import SoftmaxReg
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = SoftmaxReg().fit(X, y)
+    >>> model.coef_.shape
+    (3, 4)
+    >>> model.predict_proba(X[:1]).round(3)
+    array([[0.982, 0.018, 0.   ]])
+    """
+
+    _loss_name = "softmax"
