@@ -13,9 +13,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
+from ._blocks import RowBlocks, far_center
 from ._lbfgs import minimise
 from ._losses import LOSSES
-from ._objective import CrossEntropyObjective, far_center, row_blocks, take_rows
+from ._objective import CrossEntropyObjective
 from ._validation import check_X, check_X_y, combine_weights, encode_labels
 
 
@@ -119,7 +120,10 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = classes
         self.coef_, self.intercept_ = objective.unpack(solution.params)
         self.n_iter_ = np.array([solution.n_iter], dtype=np.int32)
+        self.n_evals_ = solution.n_evals
         self.loss_curve_ = solution.loss_curve
+        self.suboptimality_ = solution.suboptimality
+        self.duality_gap_ = solution.duality_gap
         self.converged_ = solution.converged
         if not solution.converged:
             warn(solution.message(self.tol), ConvergenceWarning, stacklevel=3)
@@ -231,8 +235,9 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         X = check_X(self, X)
         z = np.empty((X.shape[0], self.coef_.shape[0]), order="F")
-        for rows in row_blocks(X):
-            block = take_rows(X, rows)
+        blocks = RowBlocks(X)
+        for rows in blocks.slices(width=self.coef_.shape[0]):
+            block = blocks.take(rows)
             z[rows] = safe_sparse_dot(block, self.coef_.T, dense_output=True)
         z += self.intercept_
         return z

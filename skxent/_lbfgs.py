@@ -1,26 +1,33 @@
-"""The solver: SciPy's L-BFGS-B on preconditioned variables, with our own verdict.
+"""The solver: SciPy's L-BFGS-B in rounds of preconditioned variables.
 
-SciPy sees only ``u → (F, ∇_u F)``. Whether the answer is good is judged here, by the
-estimated suboptimality relative to F, and never by SciPy's status: that is 0 as soon as
-a line search makes no progress, and 0 at the starting point when it meets a NaN.
+Each round takes the curvature where it stands, changes variables so that the Hessian is
+near the identity, and lets SciPy minimise, which sees only ``u → (F, ∇_u F)``. A round
+ends when the next one promises to be quicker.
+
+Whether the answer is good is judged here and never by SciPy's status, which is 0 as
+soon as a line search makes no progress. In variables with the identity for a Hessian,
+½‖∇_u F‖² is the decrease that a Newton step promises: the distance to the optimum, in
+units of F. Where the Hessian has changed since, the curvature that the last steps have
+met tells how much less of it there may be, and the estimate is divided by it.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize as scipy_minimize
-from threadpoolctl import ThreadpoolController
 
+from ._certificate import certify
 from ._objective import CrossEntropyObjective
-from ._precondition import DiagonalChange
+from ._precondition import change_of_variables, plan
+from ._row_space import RowSpace, row_space_pays
 
 CONVERGED = "converged"
 ITERATION_LIMIT = "iteration limit"
 STALLED = "stalled"
+SEPARABLE = "separable"
 
 MESSAGES = {
     ITERATION_LIMIT: (
@@ -34,7 +41,20 @@ MESSAGES = {
         "errors hide any further decrease. Accept it with a larger tol, or pass "
         "float64 data if they are float32."
     ),
+    SEPARABLE: (
+        "The classes are separable: after {n_iter} iterations every row was classified "
+        "correctly, and larger coefficients would lower the cross-entropy for ever, so "
+        "without a penalty there is no optimum. Use a finite C."
+    ),
 }
+
+TINY = np.finfo(np.float64).tiny
+# How many of the last steps testify to the curvature.
+WITNESSES = 20
+# Evaluations that are enough to converge once the Hessian is right.
+FRESH = {"diagonal": 60, "shared": 35, "classes": 8, "coupled": 6}
+# How much of the mean curvature is added to that of each row, far from the optimum.
+BLEND = 0.0
 
 
 @dataclass
@@ -42,10 +62,12 @@ class Solution:
     """What a fit ends with: the params, and how it came there."""
 
     params: NDArray
-    n_iter: int
-    suboptimality: float
-    loss_curve: NDArray
     outcome: str
+    suboptimality: float
+    duality_gap: float
+    n_iter: int
+    n_evals: int
+    loss_curve: NDArray
 
     @property
     def converged(self) -> bool:
@@ -56,35 +78,6 @@ class Solution:
         return MESSAGES[self.outcome].format(
             n_iter=self.n_iter, suboptimality=self.suboptimality, tol=tol
         )
-
-
-class _Scaled:
-    """F as a function of u, remembering its last evaluation."""
-
-    def __init__(self, objective, change, start):
-        self._objective = objective
-        self._change = change
-        self._unit = 1.0
-        self._last_u = np.empty(0)
-        self.evaluate(change.from_params(start))
-        # SciPy's first step has length 1. In these units that is the step −∇F, which
-        # would be Newton's if the change of variables were perfect.
-        self._unit = float(np.linalg.norm(self.gradient)) or 1.0
-        self.start = change.from_params(start) / self._unit
-
-    def evaluate(self, u):
-        if not np.array_equal(u, self._last_u):
-            self.params = self._change.to_params(u * self._unit)
-            self.value, gradient = self._objective.value_and_gradient(self.params)
-            self.gradient = self._change.pull_back(gradient)
-            self._last_u = u.copy()
-        return self.value, self.gradient * self._unit
-
-    @property
-    def suboptimality(self):
-        """Estimate of (F − F*) / F: the decrease that a Newton step promises."""
-        decrement = 0.5 * float(self.gradient @ self.gradient)
-        return decrement / self.value if decrement > 0 else 0.0
 
 
 def minimise(
@@ -112,56 +105,166 @@ def minimise(
     -------
     Solution
     """
-    with _blas_threads().limit(limits=1, user_api="blas"):
-        scaled = _Scaled(objective, DiagonalChange(objective), start)
-        loss_curve: list[float] = []
-
-        def after_iteration(u):
-            scaled.evaluate(u)
-            loss_curve.append(scaled.value)
-            if report is not None:
-                report(len(loss_curve), scaled.value, scaled.suboptimality)
-            if scaled.suboptimality <= tol:
-                raise StopIteration
-
-        n_before = -1
-        while scaled.suboptimality > tol and n_before < len(loss_curve) < max_iter:
-            # A second go drops the memory of a line search that rounding led astray.
-            n_before = len(loss_curve)
-            result = scipy_minimize(
-                scaled.evaluate,
-                scaled.start,
-                jac=True,
-                method="L-BFGS-B",
-                callback=after_iteration,
-                options={
-                    "maxiter": max_iter - n_before,
-                    "maxfun": 20 * max_iter,
-                    "ftol": 0.0,
-                    "gtol": 0.0,
-                },
-            )
-            scaled.evaluate(result.x)
-            scaled.start = result.x
-
-    if scaled.suboptimality <= tol:
-        outcome = CONVERGED
-    else:
-        outcome = ITERATION_LIMIT if len(loss_curve) >= max_iter else STALLED
+    space = RowSpace(objective) if row_space_pays(objective) else None
+    problem = objective if space is None else space.objective
+    with problem.blocks.threads():
+        fit = _Fit(
+            problem,
+            start if space is None else space.project(start),
+            tol,
+            max_iter,
+            report,
+        )
+        fit.run()
+    params, evaluation = fit.params, fit.now
+    with objective.blocks.threads():
+        if space is not None:
+            params = space.lift(params)
+            evaluation = objective.evaluate(params)
+        params, evaluation, gap = certify(objective, params, evaluation)
+    suboptimality = min(fit.suboptimality, gap / max(evaluation.value, TINY))
+    if fit.loss_curve:
+        fit.loss_curve[-1] = evaluation.value
     return Solution(
-        params=scaled.params,
-        n_iter=len(loss_curve),
-        suboptimality=scaled.suboptimality,
-        loss_curve=np.array(loss_curve),
-        outcome=outcome,
+        params=params,
+        outcome=CONVERGED if suboptimality <= tol else fit.outcome,
+        suboptimality=suboptimality,
+        duality_gap=gap,
+        n_iter=len(fit.loss_curve),
+        n_evals=fit.n_evals,
+        loss_curve=np.array(fit.loss_curve),
     )
 
 
-@cache
-def _blas_threads():
-    """Build the controller once: it inspects every loaded library.
+class _Fit:
+    """The rounds of one fit, and what they share."""
 
-    SciPy's L-BFGS-B makes thousands of tiny BLAS calls, which waking several threads
-    slows down by up to 20 times.
-    """
-    return ThreadpoolController()
+    def __init__(self, objective, start, tol, max_iter, report):
+        self.objective = objective
+        self.tol = tol
+        self.max_iter = max_iter
+        self.report = report
+        self.params = start
+        self.now = objective.evaluate(start)
+        self.n_evals = 1
+        self.loss_curve: list[float] = []
+        self.suboptimality = 1.0
+        self.curvatures: list[float] = []
+        self.outcome = ITERATION_LIMIT
+
+    def run(self):
+        best = plan(self.objective)
+        coef, _ = self.objective.split(self.params)
+        # Where no row differs from another, the classes share one Hessian.
+        kind = "shared" if best.kind != "diagonal" and not coef.any() else best.kind
+        blend = 0.0
+        stalls = 0
+        while not self.done() and stalls < 2:
+            before = self.now.value
+            _Round(self, kind, best, blend).run()
+            kind = best.kind
+            blend = BLEND * min(1.0, self.suboptimality)
+            # A second go with a fresh Hessian forgets a line search gone astray.
+            stalls = stalls + 1 if self.now.value >= before else 0
+        if stalls == 2 and not self.done():
+            self.outcome = STALLED
+
+    def done(self):
+        if self.suboptimality <= self.tol:
+            self.outcome = CONVERGED
+        elif self.objective.penalty == 0 and self.now.largest_loss < np.log(2):
+            # each row gives its class more than one half: all margins are positive
+            self.outcome = SEPARABLE
+        else:
+            return len(self.loss_curve) >= self.max_iter
+        return True
+
+
+class _Round:
+    """One run of SciPy's L-BFGS-B on the variables u, which start at 0."""
+
+    def __init__(self, fit, kind, plan, blend):
+        self._fit = fit
+        self._plan = plan
+        self._change = change_of_variables(
+            fit.objective, fit.params, kind, plan.n_sampled, blend
+        )
+        self._base = fit.params
+        self._u = np.zeros_like(fit.params)
+        self._gradient = self._change.pull_back(fit.now.gradient)
+        # SciPy's first step has length 1. In these units that is the step −∇F, which
+        # is Newton's where the Hessian is the identity.
+        self._unit = float(np.linalg.norm(self._gradient)) or 1.0
+        self._n_done = 0
+        self._curvatures = (
+            fit.curvatures
+            if fit.objective.n_logits > 1 and plan.kind != "coupled"
+            else []
+        )
+        self._estimates = [self._estimate()]
+        fit.suboptimality = self._estimates[-1]
+
+    def run(self):
+        if self._fit.done():
+            return
+        self._previous = self._u, self._gradient
+        scipy_minimize(
+            self._evaluate,
+            self._u,
+            jac=True,
+            method="L-BFGS-B",
+            callback=self._after_iteration,
+            options={
+                "maxiter": self._fit.max_iter - len(self._fit.loss_curve),
+                "maxfun": np.iinfo(np.int32).max,
+                "ftol": 0.0,
+                "gtol": 0.0,
+            },
+        )
+
+    def _evaluate(self, scaled):
+        """Evaluate F at u = unit · scaled; return it and its gradient."""
+        fit = self._fit
+        u = scaled * self._unit
+        if not np.array_equal(u, self._u):
+            self._u = u
+            fit.params = self._base + self._change.to_params(u)
+            fit.now = fit.objective.evaluate(fit.params)
+            fit.n_evals += 1
+            self._gradient = self._change.pull_back(fit.now.gradient)
+        return fit.now.value, self._gradient * self._unit
+
+    def _after_iteration(self, scaled):
+        fit = self._fit
+        self._evaluate(scaled)
+        step = self._u - self._previous[0]
+        met = step @ (self._gradient - self._previous[1]) / max(step @ step, TINY)
+        self._curvatures.append(float(met))
+        self._n_done += 1
+        self._previous = self._u, self._gradient
+        self._estimates.append(self._estimate())
+        fit.suboptimality = self._estimates[-1]
+        fit.loss_curve.append(fit.now.value)
+        if fit.report is not None:
+            fit.report(len(fit.loss_curve), fit.now.value, fit.suboptimality)
+        if fit.done() or self._refresh_pays():
+            raise StopIteration
+
+    def _estimate(self):
+        """Estimate (F − F*) / F from the gradient and the curvature met lately."""
+        decrement = 0.5 * float(self._gradient @ self._gradient)
+        curvature = min([1.0, *self._curvatures[-WITNESSES:]])
+        if decrement == 0:
+            return 0.0
+        return decrement / max(curvature, 1e-6) / max(self._fit.now.value, TINY)
+
+    def _refresh_pays(self):
+        """Whether a fresh Hessian promises to be quicker than going on."""
+        n_done = self._n_done
+        fresh = FRESH[self._plan.kind]
+        if n_done < max(fresh, self._plan.build_cost):
+            return False
+        start, now = self._estimates[-fresh], self._estimates[-1]
+        gain = np.log(start / now) / (fresh - 1)
+        to_go = np.log(now / self._fit.tol) if self._fit.tol else np.inf
+        return gain <= 0 or to_go / gain > self._plan.build_cost + fresh

@@ -44,7 +44,7 @@ class BinaryCrossEntropy:
         z = z[:, 0]
         if y.ndim == 1:
             # a = minus the margin: positive where the model is wrong
-            sign = np.where(y == 1, -1, 1).astype(z.dtype)
+            sign = np.array([1, -1], z.dtype)[y]
             a = sign * z
             odds = np.exp(-np.abs(a))
             loss = np.log1p(odds) + np.maximum(a, 0)
@@ -157,7 +157,8 @@ class SoftmaxCrossEntropy:
 
 def _expit(a, odds):
     """Return 1 / (1 + exp(−a)), given ``odds = exp(−|a|)``."""
-    return np.where(a >= 0, 1, odds) / (1 + odds)
+    # a second exponential is several times faster than a selection by np.where
+    return np.exp(np.minimum(a, 0)) / (1 + odds)
 
 
 Loss = BinaryCrossEntropy | SoftmaxCrossEntropy

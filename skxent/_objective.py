@@ -6,28 +6,34 @@ The function that every fit minimises is::
 
 which has the optimum of ``LogisticRegression(C=C)``. The intercept is never penalised.
 
-``X`` is read one block of rows at a time. A block fits into the cache, so that logits,
-loss, residual and ``Xᵀ r`` of it cost one trip to memory, and nothing of size (n, L) is
-ever stored. Nobody but this module touches ``X``.
+``X`` is read one block of rows at a time, and nothing of size (n, L) is ever stored.
 
 Conventions
 -----------
-params : flat float64 array, the coefficients (L, d) row by row, then the L intercepts
-    if there are any. ``unpack`` gives them back in scikit-learn's shapes.
+params : flat float64 array of L rows (w_k, b_k), each of e = d + 1 numbers, or e = d
+    without intercepts. ``unpack`` gives them back in scikit-learn's shapes.
 center : the objective may read ``X − center`` instead of ``X``. The intercepts in
     ``params`` then belong to the centred data; ``pack`` and ``unpack`` translate.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from copy import copy
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from ._blocks import RowBlocks
 from ._losses import LOSSES
 
-# Two blocks (the rows and their centred copy) stay in a level-2 cache of 1 MiB or more.
-BLOCK_BYTES = 2**19
+
+class Evaluation(NamedTuple):
+    """F and ∂F/∂params at some params, and the largest loss of any row."""
+
+    value: float
+    gradient: NDArray
+    largest_loss: float
 
 
 class CrossEntropyObjective:
@@ -59,8 +65,8 @@ class CrossEntropyObjective:
 
     Attributes
     ----------
-    n_classes, n_logits, n_features, n_params : int
-        The sizes K, L, d, and the length of ``params``.
+    n_samples, n_features, n_classes, n_logits, n_params : int
+        The sizes n, d, K, L, and the length of ``params``.
 
     Raises
     ------
@@ -95,8 +101,8 @@ class CrossEntropyObjective:
         loss: str = "auto",
         center: ArrayLike | None = None,
     ):
-        self._X = _as_floating(X)
-        n, d = self._X.shape
+        data = _as_floating(X)
+        n, d = data.shape
         targets = np.asarray(y)
         self.n_classes = _count_classes(targets, n)
         if loss == "auto":
@@ -107,17 +113,14 @@ class CrossEntropyObjective:
             raise ValueError(
                 f"loss='binary' needs 2 classes, got {self.n_classes}; use 'softmax'."
             )
-        if center is not None and not (
-            fit_intercept and isinstance(self._X, np.ndarray)
-        ):
+        if center is not None and (sparse.issparse(data) or not fit_intercept):
             raise ValueError("center needs a dense X and fit_intercept=True.")
         if not C > 0:
             raise ValueError(f"C={C!r}: expected a positive number or np.inf.")
 
-        self._loss = LOSSES[loss]
-        self._y = targets
-        self._s, weight_sum = _relative_weights(sample_weight, n)
-        self._mean_factor = 1 / self._s.sum()
+        self.loss = LOSSES[loss]
+        self.targets = targets
+        self.weights, self.mean_factor, weight_sum = _relative_weights(sample_weight, n)
         with np.errstate(over="ignore", divide="ignore"):
             self.penalty = float(1 / (np.float64(C) * weight_sum))
         if not np.isfinite(self.penalty):
@@ -126,11 +129,11 @@ class CrossEntropyObjective:
                 f"Σ sample_weight={weight_sum!r}; use larger weights or a larger C."
             )
         self.frequencies = self._class_frequencies()
+        self.blocks = RowBlocks(data, center)
         self.fit_intercept = bool(fit_intercept)
-        self.n_features = d
-        self.n_logits = self._loss.n_logits(self.n_classes)
+        self.n_samples, self.n_features = n, d
+        self.n_logits = self.loss.n_logits(self.n_classes)
         self.n_params = self.n_logits * (d + self.fit_intercept)
-        self._center = None if center is None else np.asarray(center, self._X.dtype)
 
     def value_and_gradient(self, params: NDArray) -> tuple[float, NDArray]:
         """Evaluate F and its gradient in one pass over the data.
@@ -147,71 +150,63 @@ class CrossEntropyObjective:
         gradient : ndarray of shape (n_params,), float64
             ∂F/∂params.
         """
-        coef, intercept = self.split(params)
-        w = coef.astype(self._X.dtype, copy=False)
-        b = intercept.astype(self._X.dtype, copy=False)
+        evaluation = self.evaluate(params)
+        return evaluation.value, evaluation.gradient
 
-        loss_sum = 0.0
-        gradient = np.zeros(self.n_params)
-        coef_gradient, intercept_gradient = self.split(gradient)
-        for X, y, s in self._blocks():
-            loss, r = self._loss.loss_and_residual(y, _logits(X, w, b))
-            loss_sum += s @ loss
-            r *= s.astype(r.dtype, copy=False)[:, None]
-            coef_gradient += _transposed_product(r, X)
-            if self.fit_intercept:
-                intercept_gradient += r.sum(axis=0, dtype=np.float64)
+    def evaluate(self, params: NDArray) -> "Evaluation":
+        """Do the work of `value_and_gradient`, and note the largest loss of a row."""
+        model = self.linear_model(params)
 
-        gradient *= self._mean_factor
-        value = self._mean_factor * loss_sum
-        if self.penalty > 0:
-            flat = coef.ravel()
-            value += 0.5 * self.penalty * float(flat @ flat)
-            coef_gradient += self.penalty * coef
-        return float(value), gradient
-
-    def prior_curvature(self) -> NDArray:
-        """Return ∂²loss/∂z_k² of the intercept-only model, (L,)."""
-        return self._loss.curvature(self._loss.prior_logits(self.frequencies)[None])[0]
-
-    def column_moments(self) -> tuple[NDArray, NDArray]:
-        """Return weighted mean and standard deviation of the columns, both (d,).
-
-        Of the columns as the objective reads them: minus ``center``. Two passes, so
-        that nothing cancels, the second one in units of the largest entry, so that no
-        square overflows.
-        """
-        mean = np.zeros(self.n_features)
-        largest = np.zeros(self.n_features)
-        for X, _, s in self._blocks():
-            mean += s @ X
-            np.maximum(largest, _dense_row(abs(X).max(axis=0)), out=largest)
-        mean *= self._mean_factor
-        unit = np.where(largest > 0, largest, 1)
-
-        variance = np.zeros(self.n_features)
-        for X, _, s in self._blocks():
-            if sparse.issparse(X):
-                in_column = X.indices
-                row_weight = np.repeat(s, np.diff(X.indptr))
-                stored = np.bincount(in_column, row_weight, minlength=self.n_features)
-                square = ((X.data - mean[in_column]) / unit[in_column]) ** 2
-                variance += np.bincount(
-                    in_column, row_weight * square, minlength=self.n_features
-                )
-                absent = s.sum() - stored
-                # in a full column all of it is rounding, which mean² would blow up
-                absent[absent < 1e-12 * s.sum()] = 0
-                variance += absent * (mean / unit) ** 2
+        def add_block(X, rows, loss_sum, gradient, largest):
+            loss, r = self.loss.loss_and_residual(self.targets[rows], model(X))
+            np.maximum(largest, self._largest(loss, rows), out=largest)
+            if self.weights is None:
+                loss_sum += loss.sum(dtype=np.float64)
             else:
-                variance += s @ ((X - mean) / unit) ** 2
-        return mean, unit * np.sqrt(variance * self._mean_factor)
+                s = self.weights[rows]
+                loss_sum += s @ loss
+                r *= s.astype(r.dtype, copy=False)[:, None]
+            coef, intercept = self.split(gradient)
+            coef += _transposed_product(r, X)
+            if self.fit_intercept:
+                intercept += r.sum(axis=0, dtype=np.float64)
+
+        loss_sum, gradient, largest = self.blocks.sum(
+            add_block, (), (self.n_params,), (), width=3 * self.n_logits
+        )
+        gradient *= self.mean_factor
+        value = self.mean_factor * float(loss_sum)
+        if self.penalty > 0:
+            coef, _ = self.split(params)
+            value += 0.5 * self.penalty * float(np.vdot(coef, coef))
+            self.split(gradient)[0][:] += self.penalty * coef
+        return Evaluation(value, gradient, float(largest))
+
+    def linear_model(self, params: NDArray) -> Callable[[NDArray], NDArray]:
+        """Return the function that computes the logits, (m, L), of a block of rows."""
+        coef, intercept = self.split(params.astype(self.blocks.dtype, copy=False))
+
+        def logits(X):
+            # in Fortran order, which the losses like, when X is dense
+            z = X @ coef.T if sparse.issparse(X) else (coef @ X.T).T
+            if self.fit_intercept:
+                z += intercept
+            return z
+
+        return logits
+
+    def split(self, params: NDArray) -> tuple[NDArray, NDArray]:
+        """Return views of coefficients, (L, d), and intercepts, (L,) or empty."""
+        rows = params.reshape(self.n_logits, -1)
+        if not self.fit_intercept:
+            return rows, rows[0, :0]
+        return rows[:, :-1], rows[:, -1]
 
     def initial_point(self) -> NDArray:
         """Return the params of the best model that does not look at X, (n_params,)."""
         params = np.zeros(self.n_params)
         if self.fit_intercept:
-            self.split(params)[1][:] = self._loss.prior_logits(self.frequencies)
+            self.split(params)[1][:] = self.loss.prior_logits(self.frequencies)
         return params
 
     def unpack(self, params: NDArray) -> tuple[NDArray, NDArray]:
@@ -219,38 +214,41 @@ class CrossEntropyObjective:
         coef, intercept = self.split(params)
         if not self.fit_intercept:
             return coef.copy(), np.zeros(self.n_logits)
-        if self._center is None:
-            return coef.copy(), intercept.copy()
-        return coef.copy(), intercept - coef @ self._center.astype(np.float64)
+        return coef.copy(), intercept - self._shift(coef)
 
     def pack(self, coef: NDArray, intercept: NDArray) -> NDArray:
         """Return the params, (n_params,), of a model: the inverse of `unpack`."""
         coef = np.asarray(coef, dtype=np.float64)
         if not self.fit_intercept:
             return coef.ravel().copy()
-        if self._center is not None:
-            intercept = intercept + coef @ self._center.astype(np.float64)
-        return np.concatenate([coef.ravel(), intercept])
+        return np.column_stack([coef, intercept + self._shift(coef)]).ravel()
 
-    def split(self, params):
-        """Return views of coefficients, (L, d), and intercepts, (L,) or empty."""
-        n_coef = self.n_logits * self.n_features
-        coef = params[:n_coef].reshape(self.n_logits, self.n_features)
-        return coef, params[n_coef:]
+    def on_other_columns(self, X: NDArray) -> "CrossEntropyObjective":
+        """Return the same objective for the same rows, described by other columns."""
+        other = copy(self)
+        other.blocks = RowBlocks(X)
+        other.n_features = X.shape[1]
+        other.n_params = self.n_logits * (X.shape[1] + self.fit_intercept)
+        return other
 
-    def _blocks(self) -> Iterator[tuple]:
-        """Yield (X, y, s) of one block of rows after the other."""
-        for rows in row_blocks(self._X):
-            X = take_rows(self._X, rows)
-            if self._center is not None:
-                X = X - self._center
-            yield X, self._y[rows], self._s[rows]
+    def _shift(self, coef):
+        """Return how much the center of X adds to the logits."""
+        center = self.blocks.center
+        return 0.0 if center is None else coef @ center.astype(np.float64)
+
+    def _largest(self, loss, rows):
+        """Return the largest loss among the rows that count."""
+        if self.weights is not None:
+            loss = np.where(self.weights[rows] > 0, loss, 0)
+        return loss.max()
 
     def _class_frequencies(self):
-        if self._y.ndim == 1:
-            totals = np.bincount(self._y, self._s, minlength=self.n_classes)
+        if self.targets.ndim == 1:
+            totals = np.bincount(self.targets, self.weights, self.n_classes)
+        elif self.weights is None:
+            totals = self.targets.sum(axis=0)
         else:
-            totals = self._s @ self._y
+            totals = self.weights @ self.targets
         if not totals.all():
             raise ValueError(
                 f"Class {int(np.argmin(totals))} has a total weight of 0; expected a "
@@ -259,61 +257,12 @@ class CrossEntropyObjective:
         return totals / totals.sum()
 
 
-def row_blocks(X) -> Iterator[slice]:
-    """Yield slices that cut the rows of X into blocks of about BLOCK_BYTES."""
-    n = X.shape[0]
-    row_bytes = max(1, (X.data.nbytes if sparse.issparse(X) else X.nbytes) // max(1, n))
-    step = max(1, BLOCK_BYTES // row_bytes)
-    return (slice(start, min(start + step, n)) for start in range(0, n, step))
-
-
-def take_rows(X, rows: slice):
-    """Return a block of rows as a view; SciPy's own slicing would copy a CSR matrix."""
-    if not sparse.issparse(X):
-        return X[rows]
-    first, last = X.indptr[rows.start], X.indptr[rows.stop]
-    parts = (
-        X.data[first:last],
-        X.indices[first:last],
-        X.indptr[rows.start : rows.stop + 1] - first,
-    )
-    return type(X)(parts, shape=(rows.stop - rows.start, X.shape[1]), copy=False)
-
-
-def far_center(X) -> NDArray | None:
-    """Return a center for columns that lie far from 0 for their spread, else None.
-
-    Where |mean| ≫ std, ``X w + b`` loses the digits in which the rows differ. A few
-    rows spread over X tell; the center needs to be near the column, not its mean.
-    """
-    if sparse.issparse(X):
-        return None
-    sample = X[:: max(1, len(X) // 1000)]
-    middle = np.median(sample, axis=0)
-    spread = np.abs(sample - middle).mean(axis=0)
-    # at this ratio a quarter of the digits would be lost
-    far = np.abs(middle) > spread * np.finfo(X.dtype).eps ** -0.25
-    return np.where(far, middle, 0) if far.any() else None
-
-
-def _dense_row(row):
-    return row.toarray().ravel() if sparse.issparse(row) else row
-
-
-def _logits(X, w, b):
-    """Return X wᵀ + b of shape (m, L), in Fortran order when X is dense."""
-    z = X @ w.T if sparse.issparse(X) else (w @ X.T).T
-    if b.size:
-        z += b
-    return z
-
-
 def _transposed_product(r, X):
     """Return rᵀ X of shape (L, d)."""
     return (X.T @ r).T if sparse.issparse(X) else r.T @ X
 
 
-def _as_floating(X):
+def _as_floating(X) -> Any:
     if sparse.issparse(X):
         X = X.tocsr()
         if not X.has_canonical_format:
@@ -362,9 +311,9 @@ def _count_classes(targets, n):
 
 
 def _relative_weights(sample_weight, n):
-    """Return weights divided by their maximum, so that no sum overflows, and Σ s."""
+    """Return s / max s, or None if all are the same, 1 / its sum, and Σ s."""
     if sample_weight is None:
-        return np.ones(n), float(n)
+        return None, 1 / n, float(n)
     s = np.asarray(sample_weight, dtype=np.float64)
     if s.shape != (n,):
         raise ValueError(
@@ -377,4 +326,8 @@ def _relative_weights(sample_weight, n):
             f"sample_weight has minimum {s.min()!r} and sum {weight_sum!r}; expected "
             "finite non-negative weights with a positive, finite sum."
         )
-    return s / s.max(), weight_sum
+    if s.min() == s.max():
+        return None, 1 / n, weight_sum
+    # relative weights neither overflow in sums nor in float32
+    s = s / s.max()
+    return s, 1 / float(s.sum()), weight_sum

@@ -12,8 +12,9 @@ class BinaryLogReg(LinearCrossEntropyClassifier):
         F(w, b) = 1/S Σ_i s_i loss(y_i, w·x_i + b)  +  1/(C S) ‖w‖² / 2,    S = Σ s_i
 
     which has the same optimum as ``sklearn.linear_model.LogisticRegression(C=C)``.
-    There is no need to scale the data for the solver's sake: it works in standardised
-    coordinates and maps the penalty back, so the optimum is that of the data as given.
+    There is no need to scale the data for the solver's sake: it works in variables in
+    which the problem is well conditioned and maps the penalty back, so the optimum is
+    that of the data as given.
 
     Parameters
     ----------
@@ -46,8 +47,15 @@ class BinaryLogReg(LinearCrossEntropyClassifier):
         Intercept; 0 if ``fit_intercept=False``.
     n_iter_ : ndarray of shape (1,)
         Number of L-BFGS iterations.
+    n_evals_ : int
+        Number of evaluations of F and its gradient on all rows.
     converged_ : bool
-        Whether the estimated suboptimality is at most ``tol``.
+        Whether ``suboptimality_`` is at most ``tol``.
+    suboptimality_ : float
+        Estimate of (F − F*) / F, the relative distance to the optimum F*.
+    duality_gap_ : float
+        Certified bound of F − F*, in nats: a proof, but often a loose one. ``inf``
+        where there is none, as without a penalty.
     loss_curve_ : ndarray of shape (n_iter,)
         F, in nats, after each iteration.
     n_features_in_ : int
@@ -81,9 +89,9 @@ class BinaryLogReg(LinearCrossEntropyClassifier):
     >>> model = BinaryLogReg().fit(X, y)
     >>> model.converged_
     True
-    >>> model.predict_proba(X[:2]).round(3)
-    array([[1.   , 0.   ],
-           [0.999, 0.001]])
+    >>> model.predict_proba(X[19:21]).round(3)
+    array([[0.014, 0.986],
+           [0.005, 0.995]])
     """
 
     _loss_name = "binary"
@@ -139,8 +147,15 @@ class SoftmaxReg(LinearCrossEntropyClassifier):
         Intercepts; 0 if ``fit_intercept=False``.
     n_iter_ : ndarray of shape (1,)
         Number of L-BFGS iterations.
+    n_evals_ : int
+        Number of evaluations of F and its gradient on all rows.
     converged_ : bool
-        Whether the estimated suboptimality is at most ``tol``.
+        Whether ``suboptimality_`` is at most ``tol``.
+    suboptimality_ : float
+        Estimate of (F − F*) / F, the relative distance to the optimum F*.
+    duality_gap_ : float
+        Certified bound of F − F*, in nats: a proof, but often a loose one. ``inf``
+        where there is none, as without a penalty.
     loss_curve_ : ndarray of shape (n_iter,)
         F, in nats, after each iteration.
     n_features_in_ : int

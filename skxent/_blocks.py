@@ -1,0 +1,170 @@
+"""X as blocks of rows: the only reader of X, and the only place with threads.
+
+A block fits into a core's cache together with its logits, so a sum over rows that needs
+``X w`` and then ``Xᵀ r`` costs one trip to memory. The blocks are dealt out to a few
+threads, each of which adds up its own share; NumPy, BLAS and SciPy's sparse products
+all release the interpreter lock. The shares are fixed, so a result does not depend on
+which thread was faster.
+
+BLAS itself must then stay with one thread: several of its threads on a small block,
+or inside SciPy's L-BFGS-B, which works on vectors of a few hundred numbers, cost up to
+20 times the time of one.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from threadpoolctl import ThreadpoolController
+
+# About a level-2 cache. Much smaller, and the threads would spend their time handing
+# the interpreter lock to each other.
+BLOCK_BYTES = 2**21
+# With fewer rows, adding up (L, d) results would cost more than making them.
+MIN_BLOCK_ROWS = 256
+# With more rows, the sums over float32 products within a block would lose digits.
+MAX_BLOCK_ROWS = 2**14
+# Below this much data, threads cost more than they save, and float64 costs nothing.
+SMALL_BYTES = 2**23
+
+
+class RowBlocks:
+    """The rows of X, minus ``center``, in blocks.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n, d), float32 or float64
+    center : ndarray of shape (d,), default=None
+        Subtracted from every row of a dense X, block by block.
+    """
+
+    def __init__(self, X, center=None):
+        self.X = X
+        # The rounding errors of float32 average out over many rows, not over a few.
+        is_small = _stored(X).nbytes < SMALL_BYTES
+        self.dtype = np.dtype(np.float64) if is_small else X.dtype
+        self.center = None if center is None else np.asarray(center, self.dtype)
+        self._map: Callable = map
+        self._n_threads = 1
+
+    def sum(
+        self, add_block: Callable, *shapes: tuple[int, ...], width: int = 0
+    ) -> list[NDArray]:
+        """Sum over all rows: call ``add_block(X, rows, *sums)`` for every block.
+
+        Parameters
+        ----------
+        add_block : callable
+            Adds the share of one block, the rows ``X`` at the slice ``rows``, to arrays
+            ``sums`` in place.
+        *shapes : tuple of int
+            The shapes of the sums, which are float64 and start at 0.
+        width : int, default=0
+            How many numbers a row needs in the cache besides those in X.
+
+        Returns
+        -------
+        list of ndarray
+            The sums over all blocks.
+        """
+        blocks = list(self.slices(width))
+
+        def add_up(share):
+            sums = [np.zeros(shape) for shape in shapes]
+            for rows in share:
+                add_block(self.take(rows), rows, *sums)
+            return sums
+
+        n_shares = min(self._n_threads, len(blocks))
+        cuts = np.linspace(0, len(blocks), n_shares + 1).astype(int)
+        shares = [blocks[a:b] for a, b in pairwise(cuts)]
+        total, *others = self._map(add_up, shares)
+        for sums in others:
+            for into, part in zip(total, sums, strict=True):
+                into += part
+        return total
+
+    def map(self, function: Callable, items: Sequence) -> list[Any]:
+        """Return ``function(item)`` of every item, computed by the same threads."""
+        return list(self._map(function, items))
+
+    def slices(self, width: int = 0) -> Iterator[slice]:
+        """Yield the slices of rows that make up the blocks."""
+        n = self.X.shape[0]
+        row_bytes = _stored(self.X).nbytes // max(1, n) + width * self.dtype.itemsize
+        step = max(MIN_BLOCK_ROWS, BLOCK_BYTES // max(1, row_bytes))
+        step = min(step, MAX_BLOCK_ROWS)
+        return (slice(start, min(start + step, n)) for start in range(0, n, step))
+
+    def take(self, rows):
+        """Return rows minus the center, a view where possible."""
+        if not sparse.issparse(self.X):
+            X = self.X[rows].astype(self.dtype, copy=False)
+            return X if self.center is None else X - self.center
+        if not isinstance(rows, slice):
+            return self.X[rows].astype(self.dtype, copy=False)
+        # SciPy's slicing copies the data, and so does its constructor, which holds
+        # that a small view of large arrays wastes memory.
+        first, last = self.X.indptr[rows.start], self.X.indptr[rows.stop]
+        shape = (rows.stop - rows.start, self.X.shape[1])
+        block = type(self.X)(shape, dtype=self.dtype)
+        block.data = self.X.data[first:last].astype(self.dtype, copy=False)
+        block.indices = self.X.indices[first:last]
+        block.indptr = self.X.indptr[rows.start : rows.stop + 1] - first
+        return block
+
+    @contextmanager
+    def threads(self) -> Iterator[None]:
+        """Move the threads that BLAS may use now from its products to the blocks.
+
+        Taking BLAS's number respects ``OMP_NUM_THREADS``, ``threadpool_limits`` and the
+        limits that joblib sets in its workers.
+        """
+        pools = _thread_pools()
+        allowed = [
+            lib["num_threads"] for lib in pools.info() if lib["user_api"] == "blas"
+        ]
+        n_threads = max(allowed, default=1)
+        with pools.limit(limits=1, user_api="blas"):
+            if n_threads == 1 or _stored(self.X).nbytes < SMALL_BYTES:
+                yield
+                return
+            with ThreadPoolExecutor(n_threads) as executor:
+                self._map, self._n_threads = executor.map, n_threads
+                try:
+                    yield
+                finally:
+                    self._map, self._n_threads = map, 1
+
+
+def _stored(X):
+    """Return the array that holds the entries of X."""
+    return X.data if sparse.issparse(X) else X
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    """Build the controller once: it inspects every loaded library."""
+    return ThreadpoolController()
+
+
+def far_center(X) -> NDArray | None:
+    """Return a center for columns that lie far from 0 for their spread, else None.
+
+    Where |mean| ≫ std, ``X w + b`` loses the digits in which the rows differ. A few
+    rows spread over X tell; the center needs to be near the column, not its mean.
+    """
+    if sparse.issparse(X):
+        return None
+    sample = X[:: max(1, len(X) // 1000)]
+    middle = np.median(sample, axis=0)
+    spread = np.abs(sample - middle).mean(axis=0)
+    # at this ratio a quarter of the digits would be lost
+    far = np.abs(middle) > spread * np.finfo(X.dtype).eps ** -0.25
+    return np.where(far, middle, 0) if far.any() else None

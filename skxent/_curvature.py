@@ -1,0 +1,264 @@
+"""Curvature of the objective: the matrices that a change of variables is made of.
+
+With ``x̃ = (x, 1)`` a row of X and its intercept, the mean loss has the Hessian::
+
+    H_kl = 1/S Σ_i s_i (p_ik δ_kl − p_ik p_il) x̃_i x̃_iᵀ        (e, e) for classes k, l
+
+`coupled_hessian` is all of it; `class_hessians` are the diagonal blocks H_kk, or one
+mean of them for all classes. The penalty is not included.
+
+Two deviations serve the optimiser, which is served by nothing else than speed:
+
+Blending. Far from the optimum the rows that matter will change: a row that is fitted
+well now has no curvature, a step that follows the curvature of the others throws it
+about, and its loss explodes. So ``blend`` times the mean curvature is added to that of
+each row. It goes to 0 with the distance to the optimum.
+
+Sampling. After a few rounds the curvature sits in few rows. Choosing rows of class k
+with probability ∝ h_ik · leverage_i, and dividing by it, keeps the rare ones that carry
+much (high h) or that alone know a rare column (high leverage).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from ._objective import CrossEntropyObjective
+
+
+def class_hessians(
+    objective: CrossEntropyObjective,
+    params: NDArray,
+    *,
+    shared: bool = False,
+    blend: float = 0.0,
+    n_sampled: int | None = None,
+) -> tuple[NDArray, NDArray]:
+    """Return the Hessians of the classes, and how much curvature each class has.
+
+    Parameters
+    ----------
+    objective : CrossEntropyObjective
+    params : ndarray of shape (n_params,)
+        Where to take the curvature.
+    shared : bool, default=False
+        Whether to return the mean over the classes instead of one matrix for each.
+    blend : float, default=0.0
+        How much of the mean curvature to add to that of each row.
+    n_sampled : int, default=None
+        About how many rows to use for each matrix; None for all.
+
+    Returns
+    -------
+    hessians : ndarray of shape (L, e, e), or (1, e, e) if shared
+    mean_curvature : ndarray of shape (L,)
+        The mean of ``p_k (1 − p_k)`` over the rows.
+    """
+    mean_curvature = _mean_curvature(objective, params)
+    curvature = _RowCurvature(objective, params, shared, blend * mean_curvature)
+    if n_sampled is None or n_sampled >= objective.n_samples:
+        hessians = _hessians_of_all_rows(objective, curvature)
+    else:
+        hessians = _hessians_of_sampled_rows(objective, curvature, n_sampled)
+    return hessians, mean_curvature
+
+
+def coupled_hessian(
+    objective: CrossEntropyObjective, params: NDArray, *, blend: float = 0.0
+) -> NDArray:
+    """Return the Hessian of all params of a softmax, (n_params, n_params).
+
+    The blend is added to its diagonal blocks only, which keeps it definite.
+    """
+    model = objective.linear_model(params)
+    n_logits, e = objective.n_logits, objective.n_params // objective.n_logits
+
+    def add_block(X, rows, hessian):
+        p = objective.loss.proba(model(X)).astype(np.float64, copy=False)
+        if objective.weights is not None:
+            p *= np.sqrt(objective.weights[rows])[:, None]
+        products = p[:, :, None] * _with_intercept(objective, X)[:, None, :]
+        products = products.reshape(len(p), -1)
+        hessian -= products.T @ products
+
+    (hessian,) = objective.blocks.sum(
+        add_block,
+        (objective.n_params, objective.n_params),
+        width=2 * objective.n_params,
+    )
+    hessian *= objective.mean_factor
+    # 1 − p would cancel on the diagonal
+    diagonal, _ = class_hessians(objective, params, blend=blend)
+    for k in range(n_logits):
+        block = slice(k * e, (k + 1) * e)
+        hessian[block, block] = diagonal[k]
+    return hessian
+
+
+def curvature_moments(
+    objective: CrossEntropyObjective, params: NDArray, *, blend: float = 0.0
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Return the moments Σ h, Σ h x and Σ h x² of each class over the rows.
+
+    They hold the diagonal of the Hessian, and what it becomes for centred columns.
+
+    Returns
+    -------
+    zeroth : ndarray of shape (L, 1)
+    first, second : ndarray of shape (L, d)
+    """
+    mean_curvature = _mean_curvature(objective, params)
+    curvature = _RowCurvature(objective, params, False, blend * mean_curvature)
+
+    def add_block(X, rows, zeroth, first, second):
+        h = curvature(X, rows)
+        zeroth += h.sum(axis=0)[:, None]
+        first += (X.T @ h).T
+        second += (_squares(X).T @ h).T
+
+    shape = (objective.n_logits, objective.n_features)
+    sums = objective.blocks.sum(
+        add_block, (shape[0], 1), shape, shape, width=4 * objective.n_logits
+    )
+    zeroth, first, second = (total * objective.mean_factor for total in sums)
+    return zeroth, first, second
+
+
+class _RowCurvature:
+    """The weighted curvature s_i h_ik of the rows of a block, (m, L) or (m, 1)."""
+
+    def __init__(self, objective, params, shared, blend):
+        self._objective = objective
+        self._model = objective.linear_model(params)
+        self._shared = shared
+        self._blend = blend
+        self.n_matrices = 1 if shared else objective.n_logits
+
+    def __call__(self, X, rows):
+        h = self._objective.loss.curvature(self._model(X))
+        h = h.astype(np.float64, copy=False) + self._blend
+        if self._shared and h.shape[1] > 1:
+            h = h.mean(axis=1, keepdims=True)
+        if self._objective.weights is not None:
+            h *= self._objective.weights[rows][:, None]
+        return h
+
+
+def _mean_curvature(objective, params):
+    """Return the weighted mean curvature of the classes, (L,)."""
+    coef, intercept = objective.split(params)
+    if not coef.any():
+        # the same logits in each row
+        z = intercept if objective.fit_intercept else np.zeros(objective.n_logits)
+        return objective.loss.curvature(z[None])[0]
+    curvature = _RowCurvature(objective, params, False, 0.0)
+
+    def add_block(X, rows, total):
+        total += curvature(X, rows).sum(axis=0)
+
+    (total,) = objective.blocks.sum(
+        add_block, (objective.n_logits,), width=3 * objective.n_logits
+    )
+    return total * objective.mean_factor
+
+
+def _hessians_of_all_rows(objective, curvature):
+    def add_block(X, rows, hessians):
+        root = np.sqrt(curvature(X, rows))
+        for k in range(curvature.n_matrices):
+            hessians[k] += _gram(objective, X, root[:, k])
+
+    e = objective.n_params // objective.n_logits
+    (hessians,) = objective.blocks.sum(
+        add_block, (curvature.n_matrices, e, e), width=2 * objective.n_logits + e
+    )
+    hessians *= objective.mean_factor
+    return hessians
+
+
+def _hessians_of_sampled_rows(objective, curvature, n_sampled):
+    leverage = _Leverage(objective)
+    n_matrices = curvature.n_matrices
+
+    def add_total(X, rows, total):
+        total += leverage(X) @ curvature(X, rows)
+
+    (total,) = objective.blocks.sum(add_total, (n_matrices,), width=3 * n_matrices)
+    rate = n_sampled / np.maximum(total, np.finfo(float).tiny)
+
+    def choose(rows):
+        """Return the chosen rows of each matrix, and the roots of their weights."""
+        X = objective.blocks.take(rows)
+        h = curvature(X, rows)
+        probability = np.minimum(1, rate * h * leverage(X)[:, None])
+        # seeded by the block: the same rows however many threads there are
+        chosen = np.random.default_rng(rows.start).random(h.shape) < probability
+        picks = []
+        for k in range(n_matrices):
+            (row,) = np.nonzero(chosen[:, k])
+            picks.append((rows.start + row, np.sqrt(h[row, k] / probability[row, k])))
+        return picks
+
+    picks = objective.blocks.map(choose, list(objective.blocks.slices(3 * n_matrices)))
+
+    def hessian(k):
+        rows = np.concatenate([pick[k][0] for pick in picks])
+        root = np.concatenate([pick[k][1] for pick in picks])
+        return _gram(objective, objective.blocks.take(rows), root)
+
+    return objective.mean_factor * np.stack(
+        objective.blocks.map(hessian, range(n_matrices))
+    )
+
+
+class _Leverage:
+    """A cheap stand-in for the leverage of rows: half uniform, half scaled norms."""
+
+    def __init__(self, objective):
+        def add_block(X, rows, square):
+            square += np.ravel(_squares(X).sum(axis=0))
+
+        (square,) = objective.blocks.sum(add_block, (objective.n_features,))
+        mean_square = square / objective.n_samples
+        # each column adds 1 to the mean of the scaled norms, or nothing
+        self._scale = np.divide(
+            1, mean_square, out=np.zeros_like(square), where=mean_square > 0
+        )
+        self._n_columns = max(1, np.count_nonzero(self._scale))
+
+    def __call__(self, X):
+        return 0.5 + 0.5 * (_squares(X) @ self._scale) / self._n_columns
+
+
+def _squares(X):
+    """Return the entries of X squared, in float64, which their sums need."""
+    X = X.astype(np.float64, copy=False)
+    return X.multiply(X).tocsr() if sparse.issparse(X) else X * X
+
+
+def _gram(objective, X, root):
+    """Return Σ_i root_i² x̃_i x̃_iᵀ of a block of rows, (e, e)."""
+    if not sparse.issparse(X):
+        scaled = _with_intercept(objective, X, root)
+        return scaled.T @ scaled
+    d = X.shape[1]
+    gram = np.zeros((d + objective.fit_intercept,) * 2)
+    scaled = X.multiply(root[:, None]).tocsr()
+    gram[:d, :d] = (scaled.T @ scaled).toarray()
+    if objective.fit_intercept:
+        gram[:d, d] = gram[d, :d] = scaled.T @ root
+        gram[d, d] = root @ root
+    return gram
+
+
+def _with_intercept(objective, X, factor=None):
+    """Return the rows (x, 1) of a dense X, times ``factor`` each, in float64."""
+    d = X.shape[1]
+    out = np.empty((X.shape[0], d + objective.fit_intercept))
+    if factor is None:
+        out[:, :d] = X
+        out[:, d:] = 1
+    else:
+        np.multiply(X, factor[:, None], out=out[:, :d])
+        out[:, d:] = factor[:, None]
+    return out
