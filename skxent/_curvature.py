@@ -7,16 +7,10 @@ With ``x̃ = (x, 1)`` a row of X and its intercept, the mean loss has the Hessia
 `coupled_hessian` is all of it; `class_hessians` are the diagonal blocks H_kk, or one
 mean of them for all classes. The penalty is not included.
 
-Two deviations serve the optimiser, which is served by nothing else than speed:
-
-Blending. Far from the optimum the rows that matter will change: a row that is fitted
-well now has no curvature, a step that follows the curvature of the others throws it
-about, and its loss explodes. So ``blend`` times the mean curvature is added to that of
-each row. It goes to 0 with the distance to the optimum.
-
-Sampling. After a few rounds the curvature sits in few rows. Choosing rows of class k
-with probability ∝ h_ik · leverage_i, and dividing by it, keeps the rare ones that carry
-much (high h) or that alone know a rare column (high leverage).
+After a few rounds the curvature sits in few rows, and a sample of them does as well as
+all. Row i is chosen for class k with probability ∝ h_ik · leverage_i, and divided by
+it: so the sample holds the rare rows that carry much (high h = p (1 − p)), and those
+that alone know a rare column (high leverage).
 """
 
 import numpy as np
@@ -31,7 +25,6 @@ def class_hessians(
     params: NDArray,
     *,
     shared: bool = False,
-    blend: float = 0.0,
     n_sampled: int | None = None,
 ) -> tuple[NDArray, NDArray]:
     """Return the Hessians of the classes, and how much curvature each class has.
@@ -43,8 +36,6 @@ def class_hessians(
         Where to take the curvature.
     shared : bool, default=False
         Whether to return the mean over the classes instead of one matrix for each.
-    blend : float, default=0.0
-        How much of the mean curvature to add to that of each row.
     n_sampled : int, default=None
         About how many rows to use for each matrix; None for all.
 
@@ -54,22 +45,16 @@ def class_hessians(
     mean_curvature : ndarray of shape (L,)
         The mean of ``p_k (1 − p_k)`` over the rows.
     """
-    mean_curvature = _mean_curvature(objective, params)
-    curvature = _RowCurvature(objective, params, shared, blend * mean_curvature)
+    curvature = _RowCurvature(objective, params, shared)
     if n_sampled is None or n_sampled >= objective.n_samples:
         hessians = _hessians_of_all_rows(objective, curvature)
     else:
         hessians = _hessians_of_sampled_rows(objective, curvature, n_sampled)
-    return hessians, mean_curvature
+    return hessians, _mean_curvature(objective, params)
 
 
-def coupled_hessian(
-    objective: CrossEntropyObjective, params: NDArray, *, blend: float = 0.0
-) -> NDArray:
-    """Return the Hessian of all params of a softmax, (n_params, n_params).
-
-    The blend is added to its diagonal blocks only, which keeps it definite.
-    """
+def coupled_hessian(objective: CrossEntropyObjective, params: NDArray) -> NDArray:
+    """Return the Hessian of all params of a softmax, (n_params, n_params)."""
     model = objective.linear_model(params)
     n_logits, e = objective.n_logits, objective.n_params // objective.n_logits
 
@@ -88,7 +73,7 @@ def coupled_hessian(
     )
     hessian *= objective.mean_factor
     # 1 − p would cancel on the diagonal
-    diagonal, _ = class_hessians(objective, params, blend=blend)
+    diagonal, _ = class_hessians(objective, params)
     for k in range(n_logits):
         block = slice(k * e, (k + 1) * e)
         hessian[block, block] = diagonal[k]
@@ -96,7 +81,7 @@ def coupled_hessian(
 
 
 def curvature_moments(
-    objective: CrossEntropyObjective, params: NDArray, *, blend: float = 0.0
+    objective: CrossEntropyObjective, params: NDArray
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Return the moments Σ h, Σ h x and Σ h x² of each class over the rows.
 
@@ -107,8 +92,7 @@ def curvature_moments(
     zeroth : ndarray of shape (L, 1)
     first, second : ndarray of shape (L, d)
     """
-    mean_curvature = _mean_curvature(objective, params)
-    curvature = _RowCurvature(objective, params, False, blend * mean_curvature)
+    curvature = _RowCurvature(objective, params, False)
 
     def add_block(X, rows, zeroth, first, second):
         h = curvature(X, rows)
@@ -127,20 +111,19 @@ def curvature_moments(
 class _RowCurvature:
     """The weighted curvature s_i h_ik of the rows of a block, (m, L) or (m, 1)."""
 
-    def __init__(self, objective, params, shared, blend):
+    def __init__(self, objective, params, shared):
         self._objective = objective
         self._model = objective.linear_model(params)
         self._shared = shared
-        self._blend = blend
         self.n_matrices = 1 if shared else objective.n_logits
 
     def __call__(self, X, rows):
         h = self._objective.loss.curvature(self._model(X))
-        h = h.astype(np.float64, copy=False) + self._blend
+        h = h.astype(np.float64, copy=False)
         if self._shared and h.shape[1] > 1:
             h = h.mean(axis=1, keepdims=True)
         if self._objective.weights is not None:
-            h *= self._objective.weights[rows][:, None]
+            h = h * self._objective.weights[rows][:, None]
         return h
 
 
@@ -151,7 +134,7 @@ def _mean_curvature(objective, params):
         # the same logits in each row
         z = intercept if objective.fit_intercept else np.zeros(objective.n_logits)
         return objective.loss.curvature(z[None])[0]
-    curvature = _RowCurvature(objective, params, False, 0.0)
+    curvature = _RowCurvature(objective, params, False)
 
     def add_block(X, rows, total):
         total += curvature(X, rows).sum(axis=0)

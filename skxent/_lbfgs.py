@@ -49,12 +49,12 @@ MESSAGES = {
 }
 
 TINY = np.finfo(np.float64).tiny
+# Less than this share of the curvature expected is taken for rounding.
+LEAST = 1e-6
 # How many of the last steps testify to the curvature.
 WITNESSES = 20
 # Evaluations that are enough to converge once the Hessian is right.
 FRESH = {"diagonal": 60, "shared": 35, "classes": 8, "coupled": 6}
-# How much of the mean curvature is added to that of each row, far from the optimum.
-BLEND = 0.0
 
 
 @dataclass
@@ -131,7 +131,7 @@ def minimise(
         suboptimality=suboptimality,
         duality_gap=gap,
         n_iter=len(fit.loss_curve),
-        n_evals=fit.n_evals,
+        n_evals=objective.n_evals + (0 if space is None else problem.n_evals),
         loss_curve=np.array(fit.loss_curve),
     )
 
@@ -146,7 +146,6 @@ class _Fit:
         self.report = report
         self.params = start
         self.now = objective.evaluate(start)
-        self.n_evals = 1
         self.loss_curve: list[float] = []
         self.suboptimality = 1.0
         self.curvatures: list[float] = []
@@ -157,13 +156,11 @@ class _Fit:
         coef, _ = self.objective.split(self.params)
         # Where no row differs from another, the classes share one Hessian.
         kind = "shared" if best.kind != "diagonal" and not coef.any() else best.kind
-        blend = 0.0
         stalls = 0
         while not self.done() and stalls < 2:
             before = self.now.value
-            _Round(self, kind, best, blend).run()
+            _Round(self, kind, best).run()
             kind = best.kind
-            blend = BLEND * min(1.0, self.suboptimality)
             # A second go with a fresh Hessian forgets a line search gone astray.
             stalls = stalls + 1 if self.now.value >= before else 0
         if stalls == 2 and not self.done():
@@ -183,11 +180,11 @@ class _Fit:
 class _Round:
     """One run of SciPy's L-BFGS-B on the variables u, which start at 0."""
 
-    def __init__(self, fit, kind, plan, blend):
+    def __init__(self, fit, kind, plan):
         self._fit = fit
         self._plan = plan
         self._change = change_of_variables(
-            fit.objective, fit.params, kind, plan.n_sampled, blend
+            fit.objective, fit.params, kind, plan.n_sampled
         )
         self._base = fit.params
         self._u = np.zeros_like(fit.params)
@@ -196,11 +193,9 @@ class _Round:
         # is Newton's where the Hessian is the identity.
         self._unit = float(np.linalg.norm(self._gradient)) or 1.0
         self._n_done = 0
-        self._curvatures = (
-            fit.curvatures
-            if fit.objective.n_logits > 1 and plan.kind != "coupled"
-            else []
-        )
+        # An exact Hessian starts with a clean slate, another is as good as the last.
+        exact = fit.objective.n_logits == 1 or kind == "coupled"
+        self._curvatures = [] if exact else fit.curvatures
         self._estimates = [self._estimate()]
         fit.suboptimality = self._estimates[-1]
 
@@ -208,7 +203,7 @@ class _Round:
         if self._fit.done():
             return
         self._previous = self._u, self._gradient
-        scipy_minimize(
+        result = scipy_minimize(
             self._evaluate,
             self._u,
             jac=True,
@@ -221,6 +216,8 @@ class _Round:
                 "gtol": 0.0,
             },
         )
+        # a line search that failed has left its last trial behind
+        self._evaluate(result.x)
 
     def _evaluate(self, scaled):
         """Evaluate F at u = unit · scaled; return it and its gradient."""
@@ -230,7 +227,6 @@ class _Round:
             self._u = u
             fit.params = self._base + self._change.to_params(u)
             fit.now = fit.objective.evaluate(fit.params)
-            fit.n_evals += 1
             self._gradient = self._change.pull_back(fit.now.gradient)
         return fit.now.value, self._gradient * self._unit
 
@@ -256,13 +252,12 @@ class _Round:
         curvature = min([1.0, *self._curvatures[-WITNESSES:]])
         if decrement == 0:
             return 0.0
-        return decrement / max(curvature, 1e-6) / max(self._fit.now.value, TINY)
+        return decrement / max(curvature, LEAST) / max(self._fit.now.value, TINY)
 
     def _refresh_pays(self):
         """Whether a fresh Hessian promises to be quicker than going on."""
-        n_done = self._n_done
         fresh = FRESH[self._plan.kind]
-        if n_done < max(fresh, self._plan.build_cost):
+        if self._n_done < max(fresh, self._plan.build_cost):
             return False
         start, now = self._estimates[-fresh], self._estimates[-1]
         gain = np.log(start / now) / (fresh - 1)

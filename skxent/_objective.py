@@ -67,6 +67,8 @@ class CrossEntropyObjective:
     ----------
     n_samples, n_features, n_classes, n_logits, n_params : int
         The sizes n, d, K, L, and the length of ``params``.
+    n_evals : int
+        How many times value and gradient were evaluated.
 
     Raises
     ------
@@ -134,6 +136,7 @@ class CrossEntropyObjective:
         self.n_samples, self.n_features = n, d
         self.n_logits = self.loss.n_logits(self.n_classes)
         self.n_params = self.n_logits * (d + self.fit_intercept)
+        self.n_evals = 0
 
     def value_and_gradient(self, params: NDArray) -> tuple[float, NDArray]:
         """Evaluate F and its gradient in one pass over the data.
@@ -155,6 +158,7 @@ class CrossEntropyObjective:
 
     def evaluate(self, params: NDArray) -> "Evaluation":
         """Do the work of `value_and_gradient`, and note the largest loss of a row."""
+        self.n_evals += 1
         model = self.linear_model(params)
 
         def add_block(X, rows, loss_sum, gradient, largest):
@@ -227,6 +231,7 @@ class CrossEntropyObjective:
         """Return the same objective for the same rows, described by other columns."""
         other = copy(self)
         other.blocks = RowBlocks(X)
+        other.n_evals = 0
         other.n_features = X.shape[1]
         other.n_params = self.n_logits * (X.shape[1] + self.fit_intercept)
         return other
@@ -237,7 +242,9 @@ class CrossEntropyObjective:
         return 0.0 if center is None else coef @ center.astype(np.float64)
 
     def _largest(self, loss, rows):
-        """Return the largest loss among the rows that count."""
+        """Return the largest loss among the rows that count, if they have one class."""
+        if self.targets.ndim == 2:
+            return np.inf
         if self.weights is not None:
             loss = np.where(self.weights[rows] > 0, loss, 0)
         return loss.max()

@@ -63,7 +63,7 @@ def plan(objective: CrossEntropyObjective) -> Plan:
     e = objective.n_params // n_logits
     # the numbers stored for a row, and how many of its products a Hessian takes
     is_sparse = sparse.issparse(objective.blocks.X)
-    d = objective.blocks.X.nnz / n if is_sparse else objective.n_features
+    d = max(1, objective.blocks.X.nnz / n) if is_sparse else objective.n_features
     square = SPARSE_SQUARE * d**2 if is_sparse else SQUARE * e**2
     evaluation = n * (READ * d + PRODUCT * d * n_logits + LOSS * n_logits)
 
@@ -92,15 +92,15 @@ def plan(objective: CrossEntropyObjective) -> Plan:
     return min(prices, key=prices.__getitem__)
 
 
-def change_of_variables(objective, params, kind: str, n_sampled: int, blend: float):
+def change_of_variables(objective, params, kind: str, n_sampled: int):
     """Return the change of variables of that kind, with the curvature at ``params``."""
     if kind == "diagonal":
         return DiagonalChange(objective, *curvature_moments(objective, params))
     if kind == "coupled":
-        return CoupledChange(objective, coupled_hessian(objective, params, blend=blend))
+        return CoupledChange(objective, coupled_hessian(objective, params))
     shared = kind == "shared" and objective.n_logits > 1
     hessians, mean_curvature = class_hessians(
-        objective, params, shared=shared, blend=blend, n_sampled=n_sampled
+        objective, params, shared=shared, n_sampled=n_sampled
     )
     scales = np.sqrt(mean_curvature / mean_curvature.mean()) if shared else None
     return ClassChange(objective, hessians, scales)
@@ -218,6 +218,11 @@ class _Factor:
     def __init__(self, hessian, penalty):
         hessian = hessian + np.diag(penalty)
         diagonal = hessian.diagonal()
+        if not np.isfinite(diagonal).all():
+            raise ValueError(
+                "The curvature of the objective overflows; expected features whose "
+                "squares are finite: choose other units."
+            )
         # A column without spread or penalty has no gradient: any scale will do.
         scale = np.sqrt(np.where(diagonal > 0, diagonal, 1))
         hessian /= scale[:, None]

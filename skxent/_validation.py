@@ -7,21 +7,44 @@ from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
 DTYPES = (np.float64, np.float32)
+# Largest magnitude of a feature: its square, times many rows, is still a number.
+LARGEST = 1e140
 
 
 def check_X_y(estimator, X, y):
     """Return X as a float array or CSR matrix and y as a 1-D array of labels."""
-    return validate_data(estimator, X, y, accept_sparse="csr", dtype=DTYPES)
+    X, y = validate_data(estimator, X, y, accept_sparse="csr", dtype=DTYPES)
+    _check_magnitudes(X)
+    return X, y
 
 
 def check_X(estimator, X):
     """Return X as a float array or CSR matrix that fits the fitted estimator."""
     return validate_data(estimator, X, accept_sparse="csr", dtype=DTYPES, reset=False)
+
+
+def _check_magnitudes(X):
+    """Refuse units in which squares, and so the curvature, leave the range of floats.
+
+    A few rows spread over X tell what the units are.
+    """
+    if sparse.issparse(X):
+        magnitudes = abs(X.data[:: max(1, X.nnz // 10_000)])
+    else:
+        magnitudes = abs(X[:: max(1, len(X) // 1000)]).max(axis=0)
+    magnitudes = magnitudes.astype(np.float64)
+    extreme = (magnitudes > LARGEST) | ((magnitudes > 0) & (magnitudes < 1 / LARGEST))
+    if extreme.any():
+        raise ValueError(
+            f"X has a feature of the magnitude {magnitudes[extreme][0]}; expected one "
+            f"between {1 / LARGEST} and {LARGEST}: choose other units."
+        )
 
 
 def encode_labels(y: NDArray, *, binary_only: bool) -> tuple[NDArray, NDArray]:

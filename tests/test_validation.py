@@ -309,3 +309,12 @@ def test_parameters_are_keywords(Estimator):
 def test_penalty_must_not_overflow(Estimator, data):
     with pytest.raises(ValueError, match=r"penalty .* overflows for C=1e-320"):
         Estimator(C=1e-320).fit(*data)
+
+
+@both
+@pytest.mark.parametrize("c", [1e-300, 1e-160, 1e160, 1e300])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_units_whose_squares_are_no_floats_are_refused(Estimator, c, container):
+    X, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
+    with pytest.raises(ValueError, match=r"feature of the magnitude .* other units"):
+        Estimator().fit(container(c * X), y)
