@@ -95,19 +95,22 @@ class SoftmaxCrossEntropy:
         """Return the loss of every row, (n,), and ∂loss/∂z, (n, K)."""
         if y.ndim == 2:
             return self._loss_and_residual_of_distributions(y.astype(z.dtype), z)
-        rows = np.arange(len(z))
-        top = z.max(axis=1)
-        e = np.exp(z - top[:, None])
-        e_true = e[rows, y]
-        e[rows, y] = 0
-        others = e.sum(axis=1)
+        # class by class in contiguous memory, which is a view of z in Fortran order
+        z = np.ascontiguousarray(z.T)
+        true = y * z.shape[1] + np.arange(z.shape[1])
+        top = z.max(axis=0)
+        e = np.exp(z - top)
+        flat = e.reshape(-1)
+        e_true = flat[true]
+        flat[true] = 0
+        others = e.sum(axis=0)
         # e_true − 1 is exactly 0 where the true class is on top: log1p(others) there,
         # and log(total) ≥ 0 beside a positive top − z_y elsewhere.
-        loss = np.log1p(others + (e_true - 1)) + (top - z[rows, y])
+        loss = np.log1p(others + (e_true - 1)) + (top - z.reshape(-1)[true])
         total = others + e_true
-        residual = np.divide(e, total[:, None], out=e)
-        residual[rows, y] = -others / total
-        return loss, residual
+        residual = np.divide(e, total, out=e)
+        flat[true] = -others / total
+        return loss, residual.T
 
     def _loss_and_residual_of_distributions(self, q, z):
         p, complement, to_top, log_total = self._probabilities(z)

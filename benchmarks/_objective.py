@@ -1,0 +1,82 @@
+"""What every answer is judged by: the objective, and a bound, both in plain float64.
+
+    F(w, b) = 1/n sum_i loss(y_i, z_i) + 1/(2 C n) |w|^2        with z = X w + b
+
+One column of ``w`` is the binary loss, several are the softmax loss. This module shares
+no code with the package, so that the judge does not inherit the mistakes of the judged.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.special import expit, logsumexp
+
+BLOCK_ENTRIES = 2**22
+
+
+@dataclass
+class Audit:
+    """The value F of an answer, and how far it can be above the optimum F*.
+
+    gap : F has at least the curvature of its penalty in w, so that
+        F - F* <= |dF/dw|^2 C n / 2, with dF/dw taken for centred features. That needs
+        the intercepts to be optimal for their w, which ``intercept_gradient``, the
+        largest |dF/db|, tells. It is a proof, and loose where the penalty is weak.
+    """
+
+    value: float
+    gap: float
+    intercept_gradient: float
+
+
+def audit(X, y, coef, intercept, C):
+    """Return the Audit of coef (L, d) and intercept (L,), in the scale of X."""
+    n, d = X.shape
+    coef = np.asarray(coef, dtype=np.float64).reshape(-1, d)
+    intercept = np.asarray(intercept, dtype=np.float64).reshape(-1)
+    center = np.zeros(d)
+    if not sparse.issparse(X):
+        center = X.mean(axis=0, dtype=np.float64)
+    penalty = 1 / (C * n)
+
+    loss_sum = 0.0
+    gradient = np.zeros_like(coef)
+    intercept_gradient = np.zeros_like(intercept)
+    for rows in row_blocks(n, max(d, len(coef))):
+        block = X[rows].astype(np.float64)
+        loss, r = loss_and_residual(y[rows], block @ coef.T + intercept)
+        loss_sum += loss.sum()
+        gradient += (block.T @ r).T
+        intercept_gradient += r.sum(axis=0)
+    gradient -= np.outer(intercept_gradient, center)
+    gradient = gradient / n + penalty * coef
+    return Audit(
+        value=float(loss_sum / n + penalty / 2 * np.sum(coef**2)),
+        gap=float(np.sum(gradient**2) / (2 * penalty)),
+        intercept_gradient=float(np.abs(intercept_gradient).max() / n),
+    )
+
+
+def loss_and_residual(y, z):
+    """Return the loss of each row, (n,), and its derivatives by z, (n, L).
+
+    Both keep their leading digits when the model is almost certain of the right class.
+    """
+    if z.shape[1] == 1:
+        sign = np.where(y == 1, 1.0, -1.0)
+        margin = sign * z[:, 0]
+        return np.logaddexp(0, -margin), (-sign * expit(-margin))[:, None]
+    rows = np.arange(len(y))
+    shifted = z - z[rows, y][:, None]
+    loss = logsumexp(shifted, axis=1)
+    r = np.exp(shifted - loss[:, None])
+    r[rows, y] = 0
+    r[rows, y] = -r.sum(axis=1)
+    return loss, r
+
+
+def row_blocks(n, width):
+    """Return slices that cut n rows into blocks of bounded size."""
+    step = max(1, BLOCK_ENTRIES // width)
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]

@@ -1,0 +1,61 @@
+"""The solvers that are timed: ours with its defaults, and its peers.
+
+Each name stands for an estimator with the objective of `_objective`. Peers take a
+tolerance, whose meaning differs from one to the other; ours runs as it comes.
+
+    skxent            BinaryLogReg for two classes, else SoftmaxReg
+    skxent-loose      the same with tol=1e-4 (embeddings only)
+    skxent-tight      the same with tol=1e-9 (embeddings only)
+    default           LogisticRegression() as most people call it: lbfgs, 100 iterations
+    lbfgs, newton-cholesky, newton-cg
+                      these solvers of LogisticRegression
+    glum              GeneralizedLinearRegressor, two classes only
+"""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from sklearn.linear_model import LogisticRegression
+
+# What is measured is this checkout, whether or not some version is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+OURS = "skxent"
+PEERS = ("lbfgs", "newton-cholesky", "newton-cg", "glum")
+OUR_OPTIONS = {OURS: {}, "skxent-loose": {"tol": 1e-4}, "skxent-tight": {"tol": 1e-9}}
+TOLERANCES = [10.0**-k for k in range(1, 15)]
+# Only the time limit and the tolerance shall end a fit.
+MAX_ITER = 1_000_000
+
+
+def is_applicable(solver, n_classes):
+    """Whether the solver is installed and takes that many classes."""
+    return solver != "glum" or (n_classes == 2 and find_spec("glum") is not None)
+
+
+def make_solver(solver, n_rows, n_classes, C, tol=None):
+    """Return the unfitted estimator."""
+    if solver in OUR_OPTIONS:
+        import skxent
+
+        binary = n_classes == 2
+        estimator = skxent.BinaryLogReg if binary else skxent.SoftmaxReg
+        return estimator(C=C, **OUR_OPTIONS[solver])
+    if solver == "default":
+        return LogisticRegression(C=C)
+    if solver == "glum":
+        from glum import GeneralizedLinearRegressor
+
+        return GeneralizedLinearRegressor(
+            family="binomial",
+            alpha=1 / (C * n_rows),
+            gradient_tol=tol,
+            max_iter=MAX_ITER,
+        )
+    return LogisticRegression(C=C, solver=solver, tol=tol, max_iter=MAX_ITER)
+
+
+def make_target(solver, y, dtype):
+    """Return the class codes in the form that the solver takes."""
+    return y.astype(dtype) if solver == "glum" else y

@@ -1,0 +1,148 @@
+"""One job in a process of its own: time a fit, or find an optimum.
+
+``run_job`` starts this file as a script, hands it the job as JSON and reads the answer
+as JSON. So every fit meets the same conditions: a fresh process, data loaded and cast
+beforehand, imports and thread pools warmed up by a tiny fit, nothing else in memory.
+
+Measured are the wall time of ``fit``; the growth of the resident memory from before to
+the peak during ``fit`` (what it needs beyond X); and the time of ``X @ v`` with one
+vector, the unit in which the time of a fit is a number of passes over the data. Needs
+Linux, for the memory and for the time limit.
+"""
+
+import ctypes
+import gc
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import warnings
+from time import perf_counter
+
+import numpy as np
+
+TIMEOUT = "limit"
+
+
+def run_job(**job):
+    """Return the answer of the job as a dict; in case of failure it has "failure"."""
+    process = subprocess.run(
+        [sys.executable, __file__, json.dumps(job)], capture_output=True, text=True
+    )
+    if process.returncode == 0:
+        return json.loads(process.stdout.splitlines()[-1])
+    if process.returncode == -signal.SIGALRM:
+        return {"failure": TIMEOUT}
+    if process.returncode < 0:
+        return {"failure": f"killed by signal {-process.returncode}"}
+    return {"failure": (process.stderr.strip().splitlines() or ["unknown error"])[-1]}
+
+
+def fit(data, directory, dtype, C, solver, limit, tol=None):
+    """Time one fit of the named solver on the named data."""
+    from _datasets import load
+    from _objective import audit
+    from _peers import make_solver, make_target
+
+    _limit_memory()
+    dataset = load(data, directory, dtype)
+    X, y, n_classes = dataset.X, dataset.y, dataset.n_classes
+    model = make_solver(solver, len(y), n_classes, C, tol)
+    target = make_target(solver, y, dtype)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        _warm_up(solver, min(n_classes, 3), dtype)
+        pass_seconds = _time_of_a_pass(X)
+        caught.clear()
+        before = _reset_peak_memory()
+        # The default action of the signal ends the process, wherever it is.
+        signal.setitimer(signal.ITIMER_REAL, limit)
+        start = perf_counter()
+        model.fit(X, target)
+        seconds = perf_counter() - start
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        peak = _peak_memory()
+
+    result = audit(X, y, model.coef_, model.intercept_, C)
+    answer = {
+        "seconds": seconds,
+        "pass_seconds": pass_seconds,
+        "peak_bytes": max(0, peak - before),
+        "objective": result.value,
+        "gap": result.gap,
+        "intercept_gradient": result.intercept_gradient,
+        "warnings": [f"{w.category.__name__}: {w.message}" for w in caught],
+    }
+    # Whichever of these the solver tells.
+    for name in ("n_iter_", "n_evals_", "suboptimality_", "converged_"):
+        if hasattr(model, name):
+            answer[name] = np.max(getattr(model, name)).item()
+    if dataset.X_test is not None:
+        right = model.predict(dataset.X_test) == dataset.y_test
+        answer["accuracy"] = float(right.mean())
+    return answer
+
+
+def reference(data, directory, dtype, C):
+    """Find the optimum of the named data in the precision of ``dtype``."""
+    from _datasets import load
+    from _reference import find_optimum
+
+    dataset = load(data, directory, dtype)
+    start = perf_counter()
+    answer = find_optimum(dataset.X, dataset.y, C)
+    return answer | {"seconds": perf_counter() - start}
+
+
+def _warm_up(solver, n_classes, dtype):
+    from _peers import make_solver, make_target
+
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 5)).astype(dtype)
+    y = np.arange(200) % n_classes
+    model = make_solver(solver, len(y), n_classes, 1.0, tol=1e-2)
+    model.fit(X, make_target(solver, y, dtype))
+
+
+def _time_of_a_pass(X, repeats=9):
+    v = np.random.default_rng(0).standard_normal(X.shape[1]).astype(X.dtype)
+    seconds = []
+    for _ in range(repeats):
+        start = perf_counter()
+        X @ v
+        seconds.append(perf_counter() - start)
+    return float(np.median(seconds))
+
+
+def _reset_peak_memory():
+    """Return the resident memory, from which on the peak is counted."""
+    gc.collect()
+    # Else the fit would fill freed but kept memory, which would not show.
+    ctypes.CDLL(None).malloc_trim(0)
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+    return _status_bytes("VmRSS")
+
+
+def _peak_memory():
+    return _status_bytes("VmHWM")
+
+
+def _status_bytes(name):
+    with open("/proc/self/status") as file:
+        line = next(line for line in file if line.startswith(name))
+    return int(line.split()[1]) * 1024
+
+
+def _limit_memory():
+    """Let a solver that asks for too much fail, instead of the whole machine."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    resource.setrlimit(resource.RLIMIT_AS, (total * 4 // 5, total * 4 // 5))
+
+
+if __name__ == "__main__":
+    job = json.loads(sys.argv[1])
+    task = {"fit": fit, "reference": reference}[job.pop("task")]
+    print(json.dumps(task(**job)))

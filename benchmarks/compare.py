@@ -1,0 +1,210 @@
+"""Time to the optimum: ours against the solvers of scikit-learn and glum.
+
+Question: how long does it take to get F within a relative 1e-6 of its optimum F*, on
+raw, unscaled data, with F as in `_objective` at C = 1? Ours runs with its defaults.
+Each peer runs at the loosest tolerance of the grid 1e-1, 1e-2, ... 1e-14 that reaches
+the target, as if its user had known it. F is computed from coef_ and intercept_ by code
+of the benchmark, F* by the solver in `_reference`, to 1e-10.
+
+Every fit has a process of its own (`_worker`); the repeats go round the solvers in
+turn, so that a busy spell of the machine hits all of them; the table shows medians.
+"passes" is our time in units of one ``X @ v``; "memory" is what our fit needs beyond X;
+"ratio" is the time of the fastest peer that reaches the target divided by ours, if ours
+reaches it.
+
+For iris, wine and breast_cancer the question is another one: how long does the fit take
+that most people run, LogisticRegression() without arguments, whatever its accuracy?
+
+    python benchmarks/compare.py --data DIR
+    python benchmarks/compare.py --data DIR --sets adult,letter --peers lbfgs,glum
+
+Optima and tolerances are looked for once and kept in --cache. On most sets an optimum
+takes seconds, on mnist_t10k minutes. Sparse sets are timed only when named.
+"""
+
+import argparse
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from _datasets import BUNDLED, fingerprint, list_sets
+from _peers import OURS, PEERS, TOLERANCES, is_applicable
+from _report import environment, print_report, read_json, write_json
+from _worker import TIMEOUT, run_job
+
+RESULTS = Path(__file__).with_name("results")
+# A search for a tolerance that takes longer than this many limits is given up.
+SEARCH_LIMITS = 3
+NO_TOLERANCE = "no tolerance reaches it"
+
+
+def main():
+    args = _parse_arguments()
+    names = _chosen_sets(args)
+    report = {
+        "environment": environment(),
+        "settings": {name: str(value) for name, value in vars(args).items()},
+        "targets": [],
+        "defaults": [],
+    }
+    for name in names:
+        group = "defaults" if name in BUNDLED else "targets"
+        solvers = ["default"] if name in BUNDLED else args.peers
+        result = compare_on(name, solvers, args)
+        if result is not None:
+            report[group].append(result)
+        if args.json:
+            write_json(args.json, report)
+    print_report(report, args)
+
+
+def compare_on(name, peers, args):
+    """Return all that was measured on one set, None if it has no reference."""
+    job = {"data": name, "directory": args.data, "dtype": args.dtype, "C": args.C}
+    key = f"{name} {args.dtype} C={args.C:g} {fingerprint(name, args.data)}"
+    reference = _cached(
+        args.cache, f"optimum {key}", lambda: run_job(task="reference", **job)
+    )
+    if "failure" in reference:
+        _say(f"{name}: no reference: {reference['failure']}")
+        return None
+
+    fit_job = job | {"task": "fit", "limit": args.limit}
+    outcomes = {OURS: {"tol": None, "runs": []}}
+    for peer in peers:
+        if not is_applicable(peer, reference["shape"][2]):
+            continue
+        outcomes[peer] = {"tol": None, "runs": []}
+        if peer in PEERS:
+            search = _find_tolerance(peer, fit_job, key, reference["optimum"], args)
+            outcomes[peer] |= search
+    _time_in_turn(name, outcomes, fit_job, reference["optimum"], args)
+    for outcome in outcomes.values():
+        _summarise(outcome, args.target)
+    return {"set": name, "reference": reference, "solvers": outcomes}
+
+
+def _find_tolerance(peer, fit_job, key, optimum, args):
+    """Return the loosest tolerance that reaches the target, or why there is none.
+
+    Found ones are cached. That there is none within the limit is cached, too, but tried
+    again under a more generous limit. Accidents are not cached.
+    """
+    release = version("glum" if peer == "glum" else "scikit-learn")
+    key = f"tolerance {peer} {release} target={args.target:g} {key}"
+    cache = read_json(args.cache)
+    known = cache.get(key)
+    if known and (known["tol"] is not None or known["limit"] >= args.limit):
+        return known
+    spent, answers = 0.0, []
+    search = {"tol": None, "limit": args.limit, "failure": NO_TOLERANCE}
+    for tol in TOLERANCES:
+        _say(f"{fit_job['data']}: {peer} at tol={tol:.0e}")
+        answer = _fit(peer, fit_job, tol, optimum)
+        if "failure" in answer:
+            search["failure"] = answer["failure"]
+            # A tighter tolerance takes longer still.
+            break
+        answers.append(answer)
+        if answer["error"] <= args.target:
+            search = {"tol": tol, "limit": args.limit}
+            break
+        spent += answer["seconds"]
+        if spent > SEARCH_LIMITS * args.limit:
+            break
+    if search["tol"] is None and answers:
+        best = min(answers, key=lambda answer: answer["error"])
+        search["best"] = {name: best[name] for name in ("error", "seconds")}
+    if search.get("failure") in (None, TIMEOUT, NO_TOLERANCE):
+        # Read again: another run may have written meanwhile.
+        write_json(args.cache, read_json(args.cache) | {key: search})
+    return search
+
+
+def _time_in_turn(name, outcomes, fit_job, optimum, args):
+    """Append the repeated fits to the outcomes; a solver that fails once is out."""
+    for repeat in range(args.repeats):
+        for solver, outcome in outcomes.items():
+            if "failure" in outcome:
+                continue
+            _say(f"{name}: {solver}, fit {repeat + 1} of {args.repeats}")
+            answer = _fit(solver, fit_job, outcome["tol"], optimum)
+            if "failure" in answer:
+                outcome["failure"] = answer["failure"]
+            else:
+                outcome["runs"].append(answer)
+
+
+def _fit(solver, fit_job, tol, optimum):
+    answer = run_job(solver=solver, tol=tol, **fit_job)
+    if "failure" not in answer:
+        answer["error"] = (answer["objective"] - optimum) / optimum
+        if answer["error"] < -1e-9:
+            raise ArithmeticError(
+                f"{solver} is below the reference on {fit_job['data']}: "
+                f"{answer['objective']!r} < {optimum!r}"
+            )
+    return answer
+
+
+def _summarise(outcome, target):
+    runs = outcome["runs"]
+    outcome["reached"] = False
+    if runs and "failure" not in outcome:
+        for name in ("seconds", "pass_seconds", "peak_bytes"):
+            outcome[name] = float(np.median([run[name] for run in runs]))
+        # Threads may change the last digits from run to run: the worst one counts.
+        outcome["error"] = max(run["error"] for run in runs)
+        outcome["reached"] = outcome["error"] <= target
+
+
+def _chosen_sets(args):
+    dense, sparse = list_sets(args.data) if args.data else ([], [])
+    if sparse and not args.sets:
+        _say(f"sparse sets, timed only when named by --sets: {', '.join(sparse)}")
+    known = [*dense, *sparse, *BUNDLED]
+    unknown = [name for name in args.sets if name not in known]
+    if unknown:
+        sys.exit(f"unknown sets {unknown}; known are {known}")
+    return args.sets or [*dense, *BUNDLED]
+
+
+def _cached(path, key, compute):
+    cache = read_json(path)
+    if key not in cache:
+        _say(key)
+        value = compute()
+        if "failure" in value:
+            return value
+        cache = read_json(path) | {key: value}
+        write_json(path, cache)
+    return cache[key]
+
+
+def _say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def _parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = lambda text: text.split(",")  # noqa: E731
+    parser.add_argument("--data", help="directory of the .npz files")
+    parser.add_argument("--sets", type=names, default=[], help="default: all dense")
+    parser.add_argument("--peers", type=names, default=list(PEERS))
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--limit", type=float, default=120, help="seconds for a fit")
+    parser.add_argument("--target", type=float, default=1e-6)
+    parser.add_argument("--C", type=float, default=1.0)
+    parser.add_argument("--dtype", choices=["float64", "float32"], default="float64")
+    parser.add_argument("--json", help="file for all raw numbers")
+    parser.add_argument("--cache", default=RESULTS / "cache.json")
+    args = parser.parse_args()
+    unknown = set(args.peers) - set(PEERS)
+    if unknown:
+        parser.error(f"unknown peers {sorted(unknown)}; known are {list(PEERS)}")
+    return args
+
+
+if __name__ == "__main__":
+    main()
