@@ -15,9 +15,14 @@ from numpy.typing import NDArray
 
 from ._objective import CrossEntropyObjective, Evaluation
 
-# Newton steps for the intercepts; they start next to the solution and converge
-# quadratically.
-MAX_STEPS = 2
+# Newton steps for the intercepts, most of which only a start far away needs.
+MAX_STEPS = 30
+# The intercepts are solved for when another step would gain less than this part of F,
+# which is what sums of float64 and of float32 resolve.
+SOLVED = {"float64": 1e-14, "float32": 1e-9}
+# And the mean of the residuals, in units of probability, has to be this small: where
+# all logits are huge, there is no curvature to tell.
+CLOSE = 1e-6
 
 
 def certify(
@@ -44,25 +49,33 @@ def certify(
     """
     if objective.penalty == 0:
         return params, evaluation, np.inf
-    left_over = 0.0
-    for _ in range(MAX_STEPS if objective.fit_intercept else 0):
-        _, residual_sum = objective.split(evaluation.gradient)
-        curvature = _intercept_curvature(objective, params)
-        step = -np.linalg.pinv(curvature, hermitian=True) @ residual_sum
-        left_over = abs(float(residual_sum @ step))
-        if left_over <= np.finfo(float).eps ** 2 * evaluation.value:
-            break
-        trial = params.copy()
-        objective.split(trial)[1][:] += step
-        trial_evaluation = objective.evaluate(trial)
-        if trial_evaluation.value > evaluation.value * (1 + 1e-12):
+    rounding = SOLVED[objective.blocks.dtype.name] * evaluation.value
+    if objective.fit_intercept:
+        inverse, fraction = None, 1.0
+        for _ in range(MAX_STEPS):
+            if inverse is None:
+                curvature = _intercept_curvature(objective, params)
+                inverse = np.linalg.pinv(curvature, hermitian=True)
+            _, residual_sum = objective.split(evaluation.gradient)
+            step = -inverse @ residual_sum
+            gain = -residual_sum @ step
+            if gain <= rounding and abs(residual_sum).max() <= CLOSE:
+                break
+            trial = params.copy()
+            objective.split(trial)[1][:] += fraction * step
+            trial_evaluation = objective.evaluate(trial)
+            if trial_evaluation.value > evaluation.value + rounding:
+                fraction /= 4
+            else:
+                params, evaluation = trial, trial_evaluation
+                if gain > 1e-3 * evaluation.value:
+                    inverse, fraction = None, 1.0  # the curvature has changed
+        else:
             return params, evaluation, np.inf
-        params, evaluation = trial, trial_evaluation
-    gradient, residual_sum = objective.split(evaluation.gradient)
+    gradient, _ = objective.split(evaluation.gradient)
     with np.errstate(over="ignore"):
         gap = float(np.vdot(gradient, gradient) / (2 * objective.penalty))
-    # What the last step left undone is smaller than what it did.
-    return params, evaluation, gap + left_over
+    return params, evaluation, gap + rounding
 
 
 def _intercept_curvature(objective, params):

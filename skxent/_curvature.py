@@ -8,9 +8,9 @@ With ``x̃ = (x, 1)`` a row of X and its intercept, the mean loss has the Hessia
 mean of them for all classes. The penalty is not included.
 
 After a few rounds the curvature sits in few rows, and a sample of them does as well as
-all. Row i is chosen for class k with probability ∝ h_ik · leverage_i, and divided by
-it: so the sample holds the rare rows that carry much (high h = p (1 − p)), and those
-that alone know a rare column (high leverage).
+all. A row is chosen with a probability that is half its share of all curvature
+h = p (1 − p), half its mean share of the diagonal of the Hessian, and divided by it. So
+the sample holds the rows that carry much, and those that alone know a rare column.
 """
 
 import numpy as np
@@ -160,20 +160,24 @@ def _hessians_of_all_rows(objective, curvature):
 
 
 def _hessians_of_sampled_rows(objective, curvature, n_sampled):
-    leverage = _Leverage(objective)
-    n_matrices = curvature.n_matrices
+    n_matrices, d = curvature.n_matrices, objective.n_features
 
-    def add_total(X, rows, total):
-        total += leverage(X) @ curvature(X, rows)
+    def add_moments(X, rows, total, diagonal):
+        h = curvature(X, rows)
+        total += h.sum(axis=0)
+        diagonal += _squares(X).T @ h
 
-    (total,) = objective.blocks.sum(add_total, (n_matrices,), width=3 * n_matrices)
-    rate = n_sampled / np.maximum(total, np.finfo(float).tiny)
+    total, diagonal = objective.blocks.sum(
+        add_moments, (n_matrices,), (d, n_matrices), width=3 * n_matrices
+    )
+    of_total, of_diagonal = _inverse(total), _inverse(diagonal)
 
     def choose(rows):
         """Return the chosen rows of each matrix, and the roots of their weights."""
         X = objective.blocks.take(rows)
         h = curvature(X, rows)
-        probability = np.minimum(1, rate * h * leverage(X)[:, None])
+        share = h * (of_total + (_squares(X) @ of_diagonal) / d) / 2
+        probability = np.minimum(1, n_sampled * share)
         # seeded by the block: the same rows however many threads there are
         chosen = np.random.default_rng(rows.start).random(h.shape) < probability
         picks = []
@@ -194,23 +198,9 @@ def _hessians_of_sampled_rows(objective, curvature, n_sampled):
     )
 
 
-class _Leverage:
-    """A cheap stand-in for the leverage of rows: half uniform, half scaled norms."""
-
-    def __init__(self, objective):
-        def add_block(X, rows, square):
-            square += np.ravel(_squares(X).sum(axis=0))
-
-        (square,) = objective.blocks.sum(add_block, (objective.n_features,))
-        mean_square = square / objective.n_samples
-        # each column adds 1 to the mean of the scaled norms, or nothing
-        self._scale = np.divide(
-            1, mean_square, out=np.zeros_like(square), where=mean_square > 0
-        )
-        self._n_columns = max(1, np.count_nonzero(self._scale))
-
-    def __call__(self, X):
-        return 0.5 + 0.5 * (_squares(X) @ self._scale) / self._n_columns
+def _inverse(sums):
+    """Return 1 / sums, or 0 where there is nothing to share."""
+    return np.divide(1, sums, out=np.zeros_like(sums), where=sums > 0)
 
 
 def _squares(X):
@@ -235,8 +225,10 @@ def _gram(objective, X, root):
 
 
 def _with_intercept(objective, X, factor=None):
-    """Return the rows (x, 1) of a dense X, times ``factor`` each, in float64."""
+    """Return the rows (x, 1) of a block, times ``factor`` each, dense in float64."""
     d = X.shape[1]
+    if sparse.issparse(X):
+        X = X.toarray()
     out = np.empty((X.shape[0], d + objective.fit_intercept))
     if factor is None:
         out[:, :d] = X

@@ -121,7 +121,9 @@ def minimise(
         if space is not None:
             params = space.lift(params)
             evaluation = objective.evaluate(params)
-        params, evaluation, gap = certify(objective, params, evaluation)
+        polished, polished_evaluation, gap = certify(objective, params, evaluation)
+    if polished_evaluation.value <= evaluation.value:
+        params, evaluation = polished, polished_evaluation
     suboptimality = min(fit.suboptimality, gap / max(evaluation.value, TINY))
     if fit.loss_curve:
         fit.loss_curve[-1] = evaluation.value
@@ -193,11 +195,13 @@ class _Round:
         # is Newton's where the Hessian is the identity.
         self._unit = float(np.linalg.norm(self._gradient)) or 1.0
         self._n_done = 0
-        # An exact Hessian starts with a clean slate, another is as good as the last.
+        # An exact Hessian starts with a clean slate. Another is as good as the last,
+        # and there may be less curvature than its steps have met.
         exact = fit.objective.n_logits == 1 or kind == "coupled"
         self._curvatures = [] if exact else fit.curvatures
+        self._safety = 1 if exact else 2
         self._estimates = [self._estimate()]
-        fit.suboptimality = self._estimates[-1]
+        fit.suboptimality = min(1.0, self._estimates[-1])
 
     def run(self):
         if self._fit.done():
@@ -239,7 +243,7 @@ class _Round:
         self._n_done += 1
         self._previous = self._u, self._gradient
         self._estimates.append(self._estimate())
-        fit.suboptimality = self._estimates[-1]
+        fit.suboptimality = min(1.0, self._estimates[-1])
         fit.loss_curve.append(fit.now.value)
         if fit.report is not None:
             fit.report(len(fit.loss_curve), fit.now.value, fit.suboptimality)
@@ -248,7 +252,7 @@ class _Round:
 
     def _estimate(self):
         """Estimate (F − F*) / F from the gradient and the curvature met lately."""
-        decrement = 0.5 * float(self._gradient @ self._gradient)
+        decrement = 0.5 * self._safety * float(self._gradient @ self._gradient)
         curvature = min([1.0, *self._curvatures[-WITNESSES:]])
         if decrement == 0:
             return 0.0
@@ -257,7 +261,7 @@ class _Round:
     def _refresh_pays(self):
         """Whether a fresh Hessian promises to be quicker than going on."""
         fresh = FRESH[self._plan.kind]
-        if self._n_done < max(fresh, self._plan.build_cost):
+        if self._n_done < max(fresh, self._plan.build_cost / 4):
             return False
         start, now = self._estimates[-fresh], self._estimates[-1]
         gain = np.log(start / now) / (fresh - 1)

@@ -20,18 +20,18 @@ from ._objective import CrossEntropyObjective
 
 # The cost model: nanoseconds on one core, measured by benchmarks/cost_model.py. Only
 # their ratios matter.
-READ = 0.8  # a number of X from memory
+READ = 0.6  # a number of X from memory
 PRODUCT = 0.1  # a number of X times a coefficient, there (logits) and back (gradient)
-LOSS = 10.0  # loss and residual of a logit
-SQUARE = 0.02  # a product of two entries of a row, summed into a Hessian
+LOSS = 5.0  # loss and residual of a logit
+SQUARE = 0.016  # a product of two entries of a row, summed into a Hessian
 SPARSE_SQUARE = 10.0  # the same of two stored entries of a sparse row
-GATHER = 2.0  # a number of X, scaled and stored for such a product
-FACTOR = 0.015  # e³ of these for a Cholesky factorisation
-SOLVE = 0.8  # e² of these for T u and Tᵀ g together
+GATHER = 1.2  # a number of X, scaled and stored for such a product
+FACTOR = 0.018  # e³ of these for a Cholesky factorisation
+SOLVE = 0.4  # e² of these for T u and Tᵀ g together
 
 # Evaluations to a relative suboptimality of 1e-8, medians over real data.
-EVALUATIONS = {"diagonal": 400, "shared": 200, "classes": 40, "coupled": 30}
-REFRESHES = 3
+EVALUATIONS = {"diagonal": 500, "shared": 240, "classes": 40, "coupled": 20}
+REFRESHES = 2
 # All rows go into a Hessian while that costs no more than this many evaluations; then
 # a sample that costs as much, but not fewer rows for a matrix than this times columns.
 MAX_BUILD = 8
@@ -85,7 +85,6 @@ def plan(objective: CrossEntropyObjective) -> Plan:
     if n_logits > 1:
         rows, build = sampled(1)
         consider("shared", 8 * e**2, rows, build, PRODUCT * n_logits * e**2)
-    if n_logits > 1 and not is_sparse:
         size = n_logits * e
         build = n * (GATHER * size + SQUARE * size**2) + FACTOR * size**3
         consider("coupled", 8 * size**2, n, build / evaluation, SOLVE * size**2)
@@ -164,9 +163,9 @@ class ClassChange:
 
     def __init__(self, objective, hessians, scales=None):
         self._shape = (objective.n_logits, -1)
-        penalty = _penalty_diagonal(objective)
+        n_intercepts = int(objective.fit_intercept)
         self._factors = objective.blocks.map(
-            lambda hessian: _Factor(hessian, penalty), hessians
+            lambda hessian: _Factor(hessian, objective.penalty, n_intercepts), hessians
         )
         self._scales = 1.0 if scales is None else scales[:, None]
         self._map = objective.blocks.map
@@ -192,68 +191,108 @@ class CoupledChange:
     """``params = T u`` from the Hessian of all params of a softmax."""
 
     def __init__(self, objective, hessian):
-        self._shape = (objective.n_logits, -1)
-        n_logits, e = objective.n_logits, len(hessian) // objective.n_logits
+        n_logits = objective.n_logits
+        e = len(hessian) // n_logits
         blocks = hessian.reshape(n_logits, e, n_logits, e)
         # A common shift of all classes has no curvature; as params never move that way,
         # any will do, and with that of the other directions there is no rank to miss.
         mean = np.einsum("kiki->i", blocks) / n_logits**2
         blocks[:, np.arange(e), :, np.arange(e)] += mean[:, None, None]
-        penalty = np.tile(_penalty_diagonal(objective), n_logits)
-        self._factor = _Factor(hessian, penalty)
+        self._shape = (n_logits, e)
+        # from rows (w_k, b_k) to all w, then all b
+        order = np.arange(n_logits * e).reshape(n_logits, e)
+        d = objective.n_features
+        self._order = np.concatenate([order[:, :d].ravel(), order[:, d:].ravel()])
+        self._factor = _Factor(
+            hessian[np.ix_(self._order, self._order)],
+            objective.penalty,
+            n_logits * objective.fit_intercept,
+        )
 
     def to_params(self, u: NDArray) -> NDArray:
         """Return T u, with classes that sum to 0."""
-        return _centred(self._factor.solve(u).reshape(self._shape)).ravel()
+        params = np.empty_like(u)
+        params[self._order] = self._factor.solve(u)
+        return _centred(params.reshape(self._shape)).ravel()
 
     def pull_back(self, gradient: NDArray) -> NDArray:
         """Return Tᵀ gradient: the gradient in the variables u."""
         centred = _centred(gradient.reshape(self._shape)).ravel()
-        return self._factor.solve_transposed(centred)
+        return self._factor.solve_transposed(centred[self._order])
 
 
 class _Factor:
-    """A Cholesky factor U of a scaled Hessian plus penalty, D Uᵀ U D."""
+    """A root T of the inverse Hessian of coefficients and, last, intercepts.
 
-    def __init__(self, hessian, penalty):
-        hessian = hessian + np.diag(penalty)
-        diagonal = hessian.diagonal()
-        if not np.isfinite(diagonal).all():
+    The intercepts are eliminated first, ``b = −H_bb⁻¹ H_bw w`` + their own variables.
+    What is left for the coefficients is the Hessian of centred columns, which keeps its
+    digits, and its ridge its meaning, however far the columns are from 0.
+    """
+
+    def __init__(self, hessian, penalty, n_intercepts):
+        if not np.isfinite(hessian.diagonal()).all():
             raise ValueError(
                 "The curvature of the objective overflows; expected features whose "
                 "squares are finite: choose other units."
             )
-        # A column without spread or penalty has no gradient: any scale will do.
-        scale = np.sqrt(np.where(diagonal > 0, diagonal, 1))
-        hessian /= scale[:, None]
-        hessian /= scale
-        self._scale = scale
-        ridge = RIDGE
-        while True:
-            np.fill_diagonal(hessian, 1 + ridge)
-            try:
-                self._upper = cholesky(hessian, check_finite=False)
-                break
-            except LinAlgError:
-                ridge *= 100
+        d = len(hessian) - n_intercepts
+        self._d = d
+        centred = hessian[:d, :d].copy()
+        far = centred.diagonal().copy()
+        if n_intercepts:
+            self._intercept_scale, self._intercept_upper = _root(
+                hessian[d:, d:], ridge=0.0
+            )
+            cross = self._solve_intercepts_transposed(hessian[d:, :d])
+            centred -= cross.T @ cross
+            self._slopes = self._solve_intercepts(cross)
+        # Where a column hardly varies, what is left is rounding: hence the floor.
+        diagonal = np.maximum(centred.diagonal(), 10 * np.finfo(float).eps * far)
+        np.fill_diagonal(centred, diagonal + penalty)
+        self._scale, self._upper = _root(centred, ridge=RIDGE)
 
     def solve(self, u):
-        """Return T u = D⁻¹ U⁻¹ u of a vector or of columns."""
-        w = solve_triangular(self._upper, u, check_finite=False)
-        return (w.T / self._scale).T
+        """Return T u of a vector or of columns."""
+        w = (_solve(self._upper, u[: self._d]).T / self._scale).T
+        if self._d == len(u):
+            return w
+        b = self._solve_intercepts(u[self._d :]) - self._slopes @ w
+        return np.concatenate([w, b])
 
     def solve_transposed(self, gradient):
-        """Return Tᵀ gradient = U⁻ᵀ D⁻¹ gradient of a vector or of columns."""
-        scaled = (gradient.T / self._scale).T
-        return solve_triangular(self._upper, scaled, trans="T", check_finite=False)
+        """Return Tᵀ gradient of a vector or of columns."""
+        of_w, of_b = gradient[: self._d], gradient[self._d :]
+        if len(of_b):
+            of_w = of_w - self._slopes.T @ of_b
+        u = _solve(self._upper, (of_w.T / self._scale).T, "T")
+        if not len(of_b):
+            return u
+        return np.concatenate([u, self._solve_intercepts_transposed(of_b)])
+
+    def _solve_intercepts(self, u):
+        return (_solve(self._intercept_upper, u).T / self._intercept_scale).T
+
+    def _solve_intercepts_transposed(self, gradient):
+        scaled = (gradient.T / self._intercept_scale).T
+        return _solve(self._intercept_upper, scaled, "T")
 
 
-def _penalty_diagonal(objective):
-    """Return the second derivative of the penalty for one class, (e,)."""
-    penalty = np.full(objective.n_params // objective.n_logits, objective.penalty)
-    if objective.fit_intercept:
-        penalty[-1] = 0
-    return penalty
+def _root(matrix, ridge):
+    """Return D and U with D Uᵀ U D equal to the matrix, up to a ridge."""
+    diagonal = matrix.diagonal()
+    # A variable without curvature has no gradient: any scale will do.
+    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1))
+    scaled = matrix / scale[:, None] / scale
+    while True:
+        np.fill_diagonal(scaled, 1 + ridge)
+        try:
+            return scale, cholesky(scaled, check_finite=False)
+        except LinAlgError:
+            ridge = max(RIDGE, 100 * ridge)
+
+
+def _solve(upper, right, trans="N"):
+    return solve_triangular(upper, right, trans=trans, check_finite=False)
 
 
 def _centred(rows):

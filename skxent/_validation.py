@@ -35,7 +35,9 @@ def _check_magnitudes(X):
     A few rows spread over X tell what the units are.
     """
     if sparse.issparse(X):
-        magnitudes = abs(X.data[:: max(1, X.nnz // 10_000)])
+        step = max(1, X.nnz // 10_000)
+        magnitudes = np.zeros(X.shape[1], X.dtype)
+        np.maximum.at(magnitudes, X.indices[::step], abs(X.data[::step]))
     else:
         magnitudes = abs(X[:: max(1, len(X) // 1000)]).max(axis=0)
     magnitudes = magnitudes.astype(np.float64)

@@ -318,3 +318,17 @@ def test_units_whose_squares_are_no_floats_are_refused(Estimator, c, container):
     X, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
     with pytest.raises(ValueError, match=r"feature of the magnitude .* other units"):
         Estimator().fit(container(c * X), y)
+
+
+@both
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_tiny_entry_in_a_feature_of_usual_magnitude_is_welcome(
+    Estimator, container, data
+):
+    # units are those of a column: an entry that is as good as 0 says nothing of them
+    X, y, _ = data
+    X_zero, X_tiny = X.copy(), X.copy()
+    X_zero[7, 1], X_tiny[7, 1] = 0, 1e-200
+    zero = Estimator().fit(container(X_zero), y)
+    tiny = Estimator().fit(container(X_tiny), y)
+    np.testing.assert_allclose(tiny.coef_, zero.coef_, rtol=0, atol=1e-3)
