@@ -36,8 +36,8 @@ REFRESHES = 2
 # a sample that costs as much, but not fewer rows for a matrix than this times columns.
 MAX_BUILD = 8
 ROWS_PER_COLUMN = 2
-# What the matrices of a change of variables may take together.
-MAX_BYTES = 2**27
+# What the matrices of a change of variables may take together, while it is made.
+MAX_BYTES = 2**28
 # Below this share of the diagonal, curvature is rounding.
 RIDGE = 1e-12
 
@@ -81,13 +81,13 @@ def plan(objective: CrossEntropyObjective) -> Plan:
             prices[Plan(kind, n_sampled, build)] = total
 
     rows, build = sampled(n_logits)
-    consider("classes", 8 * n_logits * e**2, rows, build, SOLVE * n_logits * e**2)
+    consider("classes", 16 * n_logits * e**2, rows, build, SOLVE * n_logits * e**2)
     if n_logits > 1:
         rows, build = sampled(1)
-        consider("shared", 8 * e**2, rows, build, PRODUCT * n_logits * e**2)
+        consider("shared", 24 * e**2, rows, build, PRODUCT * n_logits * e**2)
         size = n_logits * e
         build = n * (GATHER * size + SQUARE * size**2) + FACTOR * size**3
-        consider("coupled", 8 * size**2, n, build / evaluation, SOLVE * size**2)
+        consider("coupled", 40 * size**2, n, build / evaluation, SOLVE * size**2)
     return min(prices, key=prices.__getitem__)
 
 
@@ -222,7 +222,7 @@ class CoupledChange:
 
 
 class _Factor:
-    """A root T of the inverse Hessian of coefficients and, last, intercepts.
+    """A root T of an inverse Hessian, which it uses up, of coefficients and intercepts.
 
     The intercepts are eliminated first, ``b = −H_bb⁻¹ H_bw w`` + their own variables.
     What is left for the coefficients is the Hessian of centred columns, which keeps its
@@ -237,7 +237,7 @@ class _Factor:
             )
         d = len(hessian) - n_intercepts
         self._d = d
-        centred = hessian[:d, :d].copy()
+        centred = hessian[:d, :d]
         far = centred.diagonal().copy()
         if n_intercepts:
             self._intercept_scale, self._intercept_upper = _root(
@@ -282,11 +282,12 @@ def _root(matrix, ridge):
     diagonal = matrix.diagonal()
     # A variable without curvature has no gradient: any scale will do.
     scale = np.sqrt(np.where(diagonal > 0, diagonal, 1))
-    scaled = matrix / scale[:, None] / scale
+    matrix /= scale[:, None]
+    matrix /= scale
     while True:
-        np.fill_diagonal(scaled, 1 + ridge)
+        np.fill_diagonal(matrix, 1 + ridge)
         try:
-            return scale, cholesky(scaled, check_finite=False)
+            return scale, cholesky(matrix, check_finite=False)
         except LinAlgError:
             ridge = max(RIDGE, 100 * ridge)
 
