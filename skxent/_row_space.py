@@ -16,8 +16,11 @@ from scipy.linalg import lapack, solve_triangular
 
 from ._objective import CrossEntropyObjective
 
-# Columns that are multiplied at a time.
+# Columns, and rows, that are multiplied at a time.
 BLOCK_COLUMNS = 2048
+BLOCK_ROWS = 64
+# What X Xᵀ and its factors, four of its size, may take: this and a tenth of X.
+MAX_BYTES = 2**28
 
 
 class RowSpace:
@@ -57,10 +60,13 @@ class RowSpace:
         Exact for params that lie in the row space.
         """
         coef, intercept = self._original.unpack(params)
-        z = np.stack(
-            [(self._original.blocks.X[i] - self._mean) @ coef.T for i in self._basis]
-        )
-        v = solve_triangular(self._upper, z, trans="T").T
+        v = np.zeros((len(coef), len(self._basis)))
+        if coef.any():
+            for start in range(0, len(self._basis), BLOCK_ROWS):
+                rows = self._basis[start : start + BLOCK_ROWS]
+                X = self._original.blocks.X[rows] - self._mean
+                v[:, start : start + BLOCK_ROWS] = coef @ X.T
+            v = solve_triangular(self._upper, v.T, trans="T").T
         return self.objective.pack(v, intercept + coef @ self._mean)
 
     def lift(self, params: NDArray) -> NDArray:
@@ -75,9 +81,11 @@ class RowSpace:
 
 
 def row_space_pays(objective: CrossEntropyObjective) -> bool:
-    """Whether the problem has an equivalent one that is smaller."""
+    """Whether the problem has an equivalent one that is smaller, and fits."""
+    X = objective.blocks.X
     return (
         objective.n_samples < objective.n_features
         and objective.penalty > 0
-        and not sparse.issparse(objective.blocks.X)
+        and not sparse.issparse(X)
+        and 32 * len(X) ** 2 <= MAX_BYTES + X.nbytes // 10
     )
