@@ -30,8 +30,11 @@ BLOCK_BYTES = 2**21
 MIN_BLOCK_ROWS = 256
 # With more rows, the sums over float32 products within a block would lose digits.
 MAX_BLOCK_ROWS = 2**14
-# Below this much data, threads cost more than they save, and float64 costs nothing.
+# Below this much data, float64 in place of float32 costs nothing.
 SMALL_BYTES = 2**23
+# Below this much data, times logits, threads cost more than they save: handing the
+# interpreter lock over takes as long as a product of a block in the cache.
+THREADED_BYTES = 2**26
 
 
 class RowBlocks:
@@ -82,7 +85,7 @@ class RowBlocks:
             return sums
 
         n_shares = min(self._n_threads, len(blocks))
-        cuts = np.linspace(0, len(blocks), n_shares + 1).astype(int)
+        cuts = [len(blocks) * i // n_shares for i in range(n_shares + 1)]
         shares = [blocks[a:b] for a, b in pairwise(cuts)]
         total, *others = self._map(add_up, shares)
         for sums in others:
@@ -120,7 +123,7 @@ class RowBlocks:
         return block
 
     @contextmanager
-    def threads(self) -> Iterator[None]:
+    def threads(self, n_logits: int) -> Iterator[None]:
         """Move the threads that BLAS may use now from its products to the blocks.
 
         Taking BLAS's number respects ``OMP_NUM_THREADS``, ``threadpool_limits`` and the
@@ -132,7 +135,7 @@ class RowBlocks:
         ]
         n_threads = max(allowed, default=1)
         with pools.limit(limits=1, user_api="blas"):
-            if n_threads == 1 or _stored(self.X).nbytes < SMALL_BYTES:
+            if n_threads == 1 or n_logits * _stored(self.X).nbytes < THREADED_BYTES:
                 yield
                 return
             with ThreadPoolExecutor(n_threads) as executor:

@@ -19,6 +19,9 @@ from scipy import sparse
 
 from ._objective import CrossEntropyObjective
 
+# With no more columns than these, one product for all classes beats one for each.
+FEW_COLUMNS = 100
+
 
 def class_hessians(
     objective: CrossEntropyObjective,
@@ -58,26 +61,32 @@ def coupled_hessian(objective: CrossEntropyObjective, params: NDArray) -> NDArra
     model = objective.linear_model(params)
     n_logits, e = objective.n_logits, objective.n_params // objective.n_logits
 
-    def add_block(X, rows, hessian):
-        p = objective.loss.proba(model(X)).astype(np.float64, copy=False)
-        if objective.weights is not None:
-            p *= np.sqrt(objective.weights[rows])[:, None]
-        products = p[:, :, None] * _with_intercept(objective, X)[:, None, :]
-        products = products.reshape(len(p), -1)
+    def add_block(X, rows, hessian, diagonal):
+        z = model(X)
+        s = 1.0 if objective.weights is None else objective.weights[rows][:, None]
+        X = _with_intercept(objective, X)
+        products = _products(np.sqrt(s) * objective.loss.proba(z), X)
         hessian -= products.T @ products
+        # by themselves, as 1 − p would cancel
+        products = _products(s * objective.loss.curvature(z), X)
+        diagonal += (products.T @ X).reshape(n_logits, e, e)
 
-    (hessian,) = objective.blocks.sum(
+    hessian, diagonal = objective.blocks.sum(
         add_block,
         (objective.n_params, objective.n_params),
+        (n_logits, e, e),
         width=2 * objective.n_params,
     )
-    hessian *= objective.mean_factor
-    # 1 − p would cancel on the diagonal
-    diagonal, _ = class_hessians(objective, params)
     for k in range(n_logits):
         block = slice(k * e, (k + 1) * e)
         hessian[block, block] = diagonal[k]
+    hessian *= objective.mean_factor
     return hessian
+
+
+def _products(of_classes, X):
+    """Return the products of each class's column with all columns of X, (m, L e)."""
+    return (of_classes[:, :, None] * X[:, None, :]).reshape(len(X), -1)
 
 
 def curvature_moments(
@@ -146,14 +155,22 @@ def _mean_curvature(objective, params):
 
 
 def _hessians_of_all_rows(objective, curvature):
+    e = objective.n_params // objective.n_logits
+    few_columns = e <= FEW_COLUMNS and curvature.n_matrices > 1
+
     def add_block(X, rows, hessians):
-        root = np.sqrt(curvature(X, rows))
+        h = curvature(X, rows)
+        if few_columns:
+            X = _with_intercept(objective, X)
+            hessians += (_products(h, X).T @ X).reshape(hessians.shape)
+            return
+        root = np.sqrt(h)
         for k in range(curvature.n_matrices):
             hessians[k] += _gram(objective, X, root[:, k])
 
-    e = objective.n_params // objective.n_logits
+    width = 2 * objective.n_logits + e * (curvature.n_matrices if few_columns else 1)
     (hessians,) = objective.blocks.sum(
-        add_block, (curvature.n_matrices, e, e), width=2 * objective.n_logits + e
+        add_block, (curvature.n_matrices, e, e), width=width
     )
     hessians *= objective.mean_factor
     return hessians

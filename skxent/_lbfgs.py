@@ -54,7 +54,7 @@ LEAST = 1e-6
 # How many of the last steps testify to the curvature.
 WITNESSES = 20
 # Evaluations that are enough to converge once the Hessian is right.
-FRESH = {"diagonal": 60, "shared": 35, "classes": 8, "coupled": 6}
+FRESH = {"diagonal": 60, "shared": 35, "classes": 12, "coupled": 10}
 
 
 @dataclass
@@ -107,7 +107,7 @@ def minimise(
     """
     space = RowSpace(objective) if row_space_pays(objective) else None
     problem = objective if space is None else space.objective
-    with problem.blocks.threads():
+    with problem.blocks.threads(problem.n_logits):
         fit = _Fit(
             problem,
             start if space is None else space.project(start),
@@ -117,7 +117,7 @@ def minimise(
         )
         fit.run()
     params, evaluation = fit.params, fit.now
-    with objective.blocks.threads():
+    with objective.blocks.threads(objective.n_logits):
         if space is not None:
             params = space.lift(params)
             evaluation = objective.evaluate(params)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import LinAlgError, cholesky, solve_triangular
+from scipy.linalg import LinAlgError, blas, cholesky
 
 from ._curvature import class_hessians, coupled_hessian, curvature_moments
 from ._objective import CrossEntropyObjective
@@ -264,7 +264,7 @@ class _Factor:
         of_w, of_b = gradient[: self._d], gradient[self._d :]
         if len(of_b):
             of_w = of_w - self._slopes.T @ of_b
-        u = _solve(self._upper, (of_w.T / self._scale).T, "T")
+        u = _solve(self._upper, (of_w.T / self._scale).T, transposed=True)
         if not len(of_b):
             return u
         return np.concatenate([u, self._solve_intercepts_transposed(of_b)])
@@ -274,7 +274,7 @@ class _Factor:
 
     def _solve_intercepts_transposed(self, gradient):
         scaled = (gradient.T / self._intercept_scale).T
-        return _solve(self._intercept_upper, scaled, "T")
+        return _solve(self._intercept_upper, scaled, transposed=True)
 
 
 def _root(matrix, ridge):
@@ -287,13 +287,20 @@ def _root(matrix, ridge):
     while True:
         np.fill_diagonal(matrix, 1 + ridge)
         try:
-            return scale, cholesky(matrix, check_finite=False)
+            return scale, np.asfortranarray(cholesky(matrix, check_finite=False))
         except LinAlgError:
             ridge = max(RIDGE, 100 * ridge)
 
 
-def _solve(upper, right, trans="N"):
-    return solve_triangular(upper, right, trans=trans, check_finite=False)
+def _solve(upper, right, transposed=False):
+    """Solve U x = right, or Uᵀ x = right, for a vector or for columns.
+
+    By BLAS itself: SciPy's solve_triangular takes longer to check its arguments than to
+    solve a small system, and this is done twice in each evaluation.
+    """
+    if right.ndim == 1:
+        return blas.dtrsv(upper, right, trans=transposed)
+    return blas.dtrsm(1.0, upper, right, trans_a=transposed)
 
 
 def _centred(rows):

@@ -50,7 +50,7 @@ def test_the_center_is_subtracted_from_blocks_but_not_from_X():
 
 
 def objective_of_many_blocks(n_classes=3):
-    n, d = 60_000, 20
+    n, d = 150_000, 20
     X = RNG.standard_normal((n, d))
     return CrossEntropyObjective(X, np.arange(n) % n_classes)
 
@@ -59,7 +59,10 @@ def test_threads_change_only_the_order_of_the_sum():
     objective = objective_of_many_blocks()
     params = np.linspace(-1, 1, objective.n_params)
     alone = objective.value_and_gradient(params)
-    with threadpool_limits(2, user_api="blas"), objective.blocks.threads():
+    with (
+        threadpool_limits(2, user_api="blas"),
+        objective.blocks.threads(objective.n_logits),
+    ):
         together = objective.value_and_gradient(params)
         again = objective.value_and_gradient(params)
     for a, b, c in zip(alone, together, again, strict=True):
@@ -78,7 +81,7 @@ def test_blas_gives_its_threads_to_the_blocks_and_gets_them_back(n_threads):
     objective = objective_of_many_blocks()
     with threadpool_limits(n_threads, user_api="blas"):
         before = blas_threads()
-        with objective.blocks.threads():
+        with objective.blocks.threads(objective.n_logits):
             assert blas_threads() == {1}
             used = objective.blocks.map(lambda _: 1, range(5))
         assert used == [1] * 5
@@ -88,7 +91,7 @@ def test_blas_gives_its_threads_to_the_blocks_and_gets_them_back(n_threads):
 def test_threads_are_returned_after_an_error():
     objective = objective_of_many_blocks()
     before = blas_threads()
-    with pytest.raises(KeyboardInterrupt), objective.blocks.threads():
+    with pytest.raises(KeyboardInterrupt), objective.blocks.threads(objective.n_logits):
         raise KeyboardInterrupt
     assert blas_threads() == before
     assert np.isfinite(objective.value_and_gradient(objective.initial_point())[0])
