@@ -168,6 +168,8 @@ def far_center(X) -> NDArray | None:
     sample = X[:: max(1, len(X) // 1000)]
     middle = np.median(sample, axis=0)
     spread = np.abs(sample - middle).mean(axis=0)
+    # A constant column matters if it is large beside the spread of the others.
+    spread = np.where(spread > 0, spread, spread.max())
     # at this ratio a quarter of the digits would be lost
     far = np.abs(middle) > spread * np.finfo(X.dtype).eps ** -0.25
     return np.where(far, middle, 0) if far.any() else None

@@ -20,7 +20,7 @@ from scipy import sparse
 from ._objective import CrossEntropyObjective
 
 # With no more columns than these, one product for all classes beats one for each.
-FEW_COLUMNS = 100
+FEW_COLUMNS = 20
 
 
 def class_hessians(
@@ -29,8 +29,8 @@ def class_hessians(
     *,
     shared: bool = False,
     n_sampled: int | None = None,
-) -> tuple[NDArray, NDArray]:
-    """Return the Hessians of the classes, and how much curvature each class has.
+) -> NDArray:
+    """Return the Hessians of the classes by themselves, or their mean.
 
     Parameters
     ----------
@@ -44,16 +44,12 @@ def class_hessians(
 
     Returns
     -------
-    hessians : ndarray of shape (L, e, e), or (1, e, e) if shared
-    mean_curvature : ndarray of shape (L,)
-        The mean of ``p_k (1 − p_k)`` over the rows.
+    ndarray of shape (L, e, e), or (1, e, e) if shared
     """
     curvature = _RowCurvature(objective, params, shared)
     if n_sampled is None or n_sampled >= objective.n_samples:
-        hessians = _hessians_of_all_rows(objective, curvature)
-    else:
-        hessians = _hessians_of_sampled_rows(objective, curvature, n_sampled)
-    return hessians, _mean_curvature(objective, params)
+        return _hessians_of_all_rows(objective, curvature)
+    return _hessians_of_sampled_rows(objective, curvature, n_sampled)
 
 
 def coupled_hessian(objective: CrossEntropyObjective, params: NDArray) -> NDArray:
@@ -117,6 +113,24 @@ def curvature_moments(
     return zeroth, first, second
 
 
+def mean_curvature(objective: CrossEntropyObjective, params: NDArray) -> NDArray:
+    """Return the weighted mean of p_k (1 − p_k) for each class, (L,)."""
+    coef, intercept = objective.split(params)
+    if not coef.any():
+        # the same logits in each row
+        z = intercept if objective.fit_intercept else np.zeros(objective.n_logits)
+        return objective.loss.curvature(z[None])[0]
+    curvature = _RowCurvature(objective, params, False)
+
+    def add_block(X, rows, total):
+        total += curvature(X, rows).sum(axis=0)
+
+    (total,) = objective.blocks.sum(
+        add_block, (objective.n_logits,), width=3 * objective.n_logits
+    )
+    return total * objective.mean_factor
+
+
 class _RowCurvature:
     """The weighted curvature s_i h_ik of the rows of a block, (m, L) or (m, 1)."""
 
@@ -134,24 +148,6 @@ class _RowCurvature:
         if self._objective.weights is not None:
             h = h * self._objective.weights[rows][:, None]
         return h
-
-
-def _mean_curvature(objective, params):
-    """Return the weighted mean curvature of the classes, (L,)."""
-    coef, intercept = objective.split(params)
-    if not coef.any():
-        # the same logits in each row
-        z = intercept if objective.fit_intercept else np.zeros(objective.n_logits)
-        return objective.loss.curvature(z[None])[0]
-    curvature = _RowCurvature(objective, params, False)
-
-    def add_block(X, rows, total):
-        total += curvature(X, rows).sum(axis=0)
-
-    (total,) = objective.blocks.sum(
-        add_block, (objective.n_logits,), width=3 * objective.n_logits
-    )
-    return total * objective.mean_factor
 
 
 def _hessians_of_all_rows(objective, curvature):

@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import LinAlgError, blas, cholesky
 
-from ._curvature import class_hessians, coupled_hessian, curvature_moments
+from ._curvature import (
+    class_hessians,
+    coupled_hessian,
+    curvature_moments,
+    mean_curvature,
+)
 from ._objective import CrossEntropyObjective
 
 # The cost model: nanoseconds on one core, measured by benchmarks/cost_model.py. Only
@@ -98,11 +103,11 @@ def change_of_variables(objective, params, kind: str, n_sampled: int):
     if kind == "coupled":
         return CoupledChange(objective, coupled_hessian(objective, params))
     shared = kind == "shared" and objective.n_logits > 1
-    hessians, mean_curvature = class_hessians(
-        objective, params, shared=shared, n_sampled=n_sampled
-    )
-    scales = np.sqrt(mean_curvature / mean_curvature.mean()) if shared else None
-    return ClassChange(objective, hessians, scales)
+    hessians = class_hessians(objective, params, shared=shared, n_sampled=n_sampled)
+    if not shared:
+        return ClassChange(objective, hessians)
+    curvature = mean_curvature(objective, params)
+    return ClassChange(objective, hessians, np.sqrt(curvature / curvature.mean()))
 
 
 class DiagonalChange:

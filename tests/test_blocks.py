@@ -102,6 +102,7 @@ def test_far_center_finds_the_columns_that_would_cancel():
     X[:, 2] = 1e8
     assert_allclose(far_center(X), [0, 1e6, 1e8, 0], rtol=1e-5)
     assert far_center(X[:, [0, 3]]) is None
+    assert far_center(np.column_stack([X[:, 0], np.ones(len(X))])) is None
     assert far_center(sparse.csr_matrix(X)) is None
     # float32 has fewer digits to lose
     assert_allclose(far_center(np.float32(X + 70))[[0, 3]], [70, 100], rtol=0.1)

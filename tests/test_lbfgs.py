@@ -20,7 +20,12 @@ from threadpoolctl import threadpool_limits
 
 from skxent import BinaryLogReg, CrossEntropyObjective, SoftmaxReg
 from skxent._certificate import certify
-from skxent._curvature import class_hessians, coupled_hessian, curvature_moments
+from skxent._curvature import (
+    class_hessians,
+    coupled_hessian,
+    curvature_moments,
+    mean_curvature,
+)
 from skxent._lbfgs import minimise
 from skxent._precondition import ClassChange, CoupledChange, DiagonalChange
 from skxent._row_space import RowSpace, row_space_pays
@@ -439,12 +444,13 @@ def test_class_hessians_are_differences_of_the_gradient(
     params = some_params(objective)
     expected = as_blocks(difference_hessian(objective, params), objective.n_logits)
     diagonal = np.stack([expected[k, :, k] for k in range(objective.n_logits)])
-    hessians, mean_curvature = class_hessians(objective, params)
+    hessians = class_hessians(objective, params)
+    curvature = mean_curvature(objective, params)
     assert_allclose(hessians, diagonal, rtol=0, atol=1e-9 * abs(diagonal).max())
     if fit_intercept:
         # that of the intercept is the mean of p (1 − p)
-        assert_allclose(mean_curvature, diagonal[:, -1, -1], rtol=1e-8)
-    shared, _ = class_hessians(objective, params, shared=True)
+        assert_allclose(curvature, diagonal[:, -1, -1], rtol=1e-8)
+    shared = class_hessians(objective, params, shared=True)
     assert_allclose(shared[0], diagonal.mean(axis=0), atol=1e-9 * diagonal.max())
 
 
@@ -454,7 +460,7 @@ def test_coupled_hessian_is_the_difference_of_the_gradient(loss, K, fit_intercep
     objective = make_objective(loss, K, fit_intercept)
     params = some_params(objective)
     if loss == "binary":
-        hessian = class_hessians(objective, params)[0][0]
+        hessian = class_hessians(objective, params)[0]
     else:
         hessian = coupled_hessian(objective, params)
     expected = difference_hessian(objective, params) - penalty_matrix(objective)
@@ -466,7 +472,7 @@ def test_coupled_hessian_is_the_difference_of_the_gradient(loss, K, fit_intercep
 def test_curvature_moments_are_in_the_hessians(loss, K, container):
     objective = converted(make_objective(loss, K), container)
     params = some_params(objective)
-    hessians, _ = class_hessians(objective, params)
+    hessians = class_hessians(objective, params)
     zeroth, first, second = curvature_moments(objective, params)
     assert_allclose(zeroth[:, 0], hessians[:, -1, -1], rtol=1e-12)
     assert_allclose(first, hessians[:, -1, :-1], rtol=1e-10, atol=1e-14)
@@ -485,7 +491,7 @@ def test_curvature_does_not_depend_on_the_center(loss, K):
     A[:-1, -1] = center
     moved = centred.pack(*plain.unpack(params))
     for one, other in zip(
-        class_hessians(plain, params)[0], class_hessians(centred, moved)[0], strict=True
+        class_hessians(plain, params), class_hessians(centred, moved), strict=True
     ):
         assert_allclose(one, A @ other @ A.T, rtol=0, atol=1e-12 * abs(one).max())
 
@@ -498,9 +504,9 @@ def test_hessians_of_as_many_sampled_rows_as_there_are_are_exact(
 ):
     objective = make_objective(loss, K)
     params = some_params(objective)
-    exact, _ = class_hessians(objective, params, shared=shared)
+    exact = class_hessians(objective, params, shared=shared)
     n_sampled = objective.n_samples + extra
-    sampled, _ = class_hessians(objective, params, shared=shared, n_sampled=n_sampled)
+    sampled = class_hessians(objective, params, shared=shared, n_sampled=n_sampled)
     assert_array_equal(sampled, exact)
 
 
@@ -523,7 +529,7 @@ def test_sampled_hessians_are_unbiased(loss, K, shared, container, monkeypatch):
     monkeypatch.setattr("skxent._blocks.MAX_BLOCK_ROWS", 125)
     objective = uneven_objective(loss, K, container)
     params = some_params(objective, size=0.03)
-    exact, _ = class_hessians(objective, params, shared=shared)
+    exact = class_hessians(objective, params, shared=shared)
     samples = []
     for trial in range(150):
         # other seeds than those of the blocks, and other ones in each trial
@@ -534,9 +540,7 @@ def test_sampled_hessians_are_unbiased(loss, K, shared, container, monkeypatch):
                 np.random.PCG64([seed, trial])
             ),
         )
-        samples.append(
-            class_hessians(objective, params, shared=shared, n_sampled=100)[0]
-        )
+        samples.append(class_hessians(objective, params, shared=shared, n_sampled=100))
     samples = np.array(samples)
     standard_error = samples.std(axis=0, ddof=1) / np.sqrt(len(samples))
     error = abs(samples.mean(axis=0) - exact)
@@ -560,8 +564,8 @@ def test_sampled_hessians_are_near_the_exact_ones(case, shared, loss, K):
     if case == "outlier":
         objective.blocks.X[0, 1] = 1e6
         coef[:, 1] = 15e-6 * away
-    exact, _ = class_hessians(objective, params, shared=shared)
-    sampled, _ = class_hessians(objective, params, shared=shared, n_sampled=200)
+    exact = class_hessians(objective, params, shared=shared)
+    sampled = class_hessians(objective, params, shared=shared, n_sampled=200)
     for sample, hessian in zip(sampled, exact, strict=True):
         scale = 1 / np.sqrt(hessian.diagonal())
         root = np.linalg.inv(np.linalg.cholesky(hessian * scale[:, None] * scale))
@@ -593,11 +597,12 @@ def diagonal_change(objective, params):
 
 
 def class_change(objective, params):
-    return ClassChange(objective, class_hessians(objective, params)[0])
+    return ClassChange(objective, class_hessians(objective, params))
 
 
 def shared_change(objective, params):
-    hessians, curvature = class_hessians(objective, params, shared=True)
+    hessians = class_hessians(objective, params, shared=True)
+    curvature = mean_curvature(objective, params)
     return ClassChange(objective, hessians, np.sqrt(curvature / curvature.mean()))
 
 
