@@ -186,12 +186,15 @@ def _say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def _names(text):
+    return text.split(",")
+
+
 def _parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = lambda text: text.split(",")  # noqa: E731
     parser.add_argument("--data", help="directory of the .npz files")
-    parser.add_argument("--sets", type=names, default=[], help="default: all dense")
-    parser.add_argument("--peers", type=names, default=list(PEERS))
+    parser.add_argument("--sets", type=_names, default=[], help="default: all dense")
+    parser.add_argument("--peers", type=_names, default=list(PEERS))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--limit", type=float, default=120, help="seconds for a fit")
     parser.add_argument("--target", type=float, default=1e-6)

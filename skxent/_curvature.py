@@ -55,7 +55,7 @@ def class_hessians(
 def coupled_hessian(objective: CrossEntropyObjective, params: NDArray) -> NDArray:
     """Return the Hessian of all params of a softmax, (n_params, n_params)."""
     model = objective.linear_model(params)
-    n_logits, e = objective.n_logits, objective.n_params // objective.n_logits
+    n_logits, e = objective.n_logits, objective.n_columns
 
     def add_block(X, rows, hessian, diagonal):
         z = model(X)
@@ -151,7 +151,7 @@ class _RowCurvature:
 
 
 def _hessians_of_all_rows(objective, curvature):
-    e = objective.n_params // objective.n_logits
+    e = objective.n_columns
     few_columns = e <= FEW_COLUMNS and curvature.n_matrices > 1
 
     def add_block(X, rows, hessians):
@@ -228,7 +228,7 @@ def _gram(objective, X, root):
         scaled = _with_intercept(objective, X, root)
         return scaled.T @ scaled
     d = X.shape[1]
-    gram = np.zeros((d + objective.fit_intercept,) * 2)
+    gram = np.zeros((objective.n_columns,) * 2)
     scaled = X.multiply(root[:, None]).tocsr()
     gram[:d, :d] = (scaled.T @ scaled).toarray()
     if objective.fit_intercept:
@@ -242,7 +242,7 @@ def _with_intercept(objective, X, factor=None):
     d = X.shape[1]
     if sparse.issparse(X):
         X = X.toarray()
-    out = np.empty((X.shape[0], d + objective.fit_intercept))
+    out = np.empty((X.shape[0], objective.n_columns))
     if factor is None:
         out[:, :d] = X
         out[:, d:] = 1

@@ -135,8 +135,13 @@ class CrossEntropyObjective:
         self.fit_intercept = bool(fit_intercept)
         self.n_samples, self.n_features = n, d
         self.n_logits = self.loss.n_logits(self.n_classes)
-        self.n_params = self.n_logits * (d + self.fit_intercept)
+        self.n_params = self.n_logits * self.n_columns
         self.n_evals = 0
+
+    @property
+    def n_columns(self) -> int:
+        """The columns of X, and one for the intercept where there is one: e."""
+        return self.n_features + self.fit_intercept
 
     def value_and_gradient(self, params: NDArray) -> tuple[float, NDArray]:
         """Evaluate F and its gradient in one pass over the data.
@@ -233,7 +238,7 @@ class CrossEntropyObjective:
         other.blocks = RowBlocks(X)
         other.n_evals = 0
         other.n_features = X.shape[1]
-        other.n_params = self.n_logits * (X.shape[1] + self.fit_intercept)
+        other.n_params = other.n_logits * other.n_columns
         return other
 
     def _shift(self, coef):

@@ -65,7 +65,7 @@ def plan(objective: CrossEntropyObjective) -> Plan:
     times.
     """
     n, n_logits = objective.n_samples, objective.n_logits
-    e = objective.n_params // n_logits
+    e = objective.n_columns
     # the numbers stored for a row, and how many of its products a Hessian takes
     is_sparse = sparse.issparse(objective.blocks.X)
     d = max(1, objective.blocks.X.nnz / n) if is_sparse else objective.n_features
@@ -196,8 +196,7 @@ class CoupledChange:
     """``params = T u`` from the Hessian of all params of a softmax."""
 
     def __init__(self, objective, hessian):
-        n_logits = objective.n_logits
-        e = len(hessian) // n_logits
+        n_logits, e = objective.n_logits, objective.n_columns
         blocks = hessian.reshape(n_logits, e, n_logits, e)
         # A common shift of all classes has no curvature; as params never move that way,
         # any will do, and with that of the other directions there is no rank to miss.
