@@ -23,18 +23,18 @@ from numpy.typing import NDArray
 from scipy import sparse
 from threadpoolctl import ThreadpoolController
 
-# About a level-2 cache. Much smaller, and the threads would spend their time handing
-# the interpreter lock to each other.
-BLOCK_BYTES = 2**21
+# A share of the last cache before memory. In the level-2 cache a block would be closer,
+# but the threads would spend the gain on handing the interpreter lock to each other.
+BLOCK_BYTES = 2**23
 # With fewer rows, adding up (L, d) results would cost more than making them.
 MIN_BLOCK_ROWS = 256
 # With more rows, the sums over float32 products within a block would lose digits.
 MAX_BLOCK_ROWS = 2**14
 # Below this much data, float64 in place of float32 costs nothing.
 SMALL_BYTES = 2**23
-# Below this much data, times logits, threads cost more than they save: handing the
-# interpreter lock over takes as long as a product of a block in the cache.
-THREADED_BYTES = 2**26
+# Below so many products of numbers threads cost more than they save: handing the
+# interpreter lock over takes as long as a few BLAS calls on a block in the cache.
+THREADED_WORK = 2**22
 
 
 class RowBlocks:
@@ -53,11 +53,15 @@ class RowBlocks:
         is_small = _stored(X).nbytes < SMALL_BYTES
         self.dtype = np.dtype(np.float64) if is_small else X.dtype
         self.center = None if center is None else np.asarray(center, self.dtype)
-        self._map: Callable = map
+        self._executor: ThreadPoolExecutor | None = None
         self._n_threads = 1
 
     def sum(
-        self, add_block: Callable, *shapes: tuple[int, ...], width: int = 0
+        self,
+        add_block: Callable,
+        *shapes: tuple[int, ...],
+        width: int = 0,
+        work: int = 1,
     ) -> list[NDArray]:
         """Sum over all rows: call ``add_block(X, rows, *sums)`` for every block.
 
@@ -70,13 +74,16 @@ class RowBlocks:
             The shapes of the sums, which are float64 and start at 0.
         width : int, default=0
             How many numbers a row needs in the cache besides those in X.
+        work : int, default=1
+            How many products each number in X takes part in.
 
         Returns
         -------
         list of ndarray
             The sums over all blocks.
         """
-        blocks = list(self.slices(width))
+        n_threads = self._threads_for(work * _stored(self.X).size)
+        blocks = list(self.slices(width, n_threads))
 
         def add_up(share):
             sums = [np.zeros(shape) for shape in shapes]
@@ -84,25 +91,27 @@ class RowBlocks:
                 add_block(self.take(rows), rows, *sums)
             return sums
 
-        n_shares = min(self._n_threads, len(blocks))
+        n_shares = min(n_threads, len(blocks))
         cuts = [len(blocks) * i // n_shares for i in range(n_shares + 1)]
         shares = [blocks[a:b] for a, b in pairwise(cuts)]
-        total, *others = self._map(add_up, shares)
+        total, *others = self._run(add_up, shares, n_shares)
         for sums in others:
             for into, part in zip(total, sums, strict=True):
                 into += part
         return total
 
-    def map(self, function: Callable, items: Sequence) -> list[Any]:
-        """Return ``function(item)`` of every item, computed by the same threads."""
-        return list(self._map(function, items))
+    def map(self, function: Callable, items: Sequence, work: float) -> list[Any]:
+        """Return ``function(item)`` of every item, ``work`` products in all."""
+        return list(self._run(function, items, self._threads_for(work)))
 
-    def slices(self, width: int = 0) -> Iterator[slice]:
-        """Yield the slices of rows that make up the blocks."""
+    def slices(self, width: int = 0, n_shares: int = 1) -> Iterator[slice]:
+        """Yield the slices of rows that make up the blocks, the same for each share."""
         n = self.X.shape[0]
         row_bytes = _stored(self.X).nbytes // max(1, n) + width * self.dtype.itemsize
-        step = max(MIN_BLOCK_ROWS, BLOCK_BYTES // max(1, row_bytes))
-        step = min(step, MAX_BLOCK_ROWS)
+        largest = max(MIN_BLOCK_ROWS, BLOCK_BYTES // max(1, row_bytes))
+        largest = min(largest, MAX_BLOCK_ROWS)
+        n_blocks = n_shares * -(-n // (largest * n_shares))
+        step = max(min(n, MIN_BLOCK_ROWS), -(-n // n_blocks))
         return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
     def take(self, rows):
@@ -123,7 +132,7 @@ class RowBlocks:
         return block
 
     @contextmanager
-    def threads(self, n_logits: int) -> Iterator[None]:
+    def threads(self) -> Iterator[None]:
         """Move the threads that BLAS may use now from its products to the blocks.
 
         Taking BLAS's number respects ``OMP_NUM_THREADS``, ``threadpool_limits`` and the
@@ -134,16 +143,25 @@ class RowBlocks:
             lib["num_threads"] for lib in pools.info() if lib["user_api"] == "blas"
         ]
         n_threads = max(allowed, default=1)
-        with pools.limit(limits=1, user_api="blas"):
-            if n_threads == 1 or n_logits * _stored(self.X).nbytes < THREADED_BYTES:
+        # no thread starts before there is work for it
+        with (
+            pools.limit(limits=1, user_api="blas"),
+            ThreadPoolExecutor(n_threads) as executor,
+        ):
+            self._executor, self._n_threads = executor, n_threads
+            try:
                 yield
-                return
-            with ThreadPoolExecutor(n_threads) as executor:
-                self._map, self._n_threads = executor.map, n_threads
-                try:
-                    yield
-                finally:
-                    self._map, self._n_threads = map, 1
+            finally:
+                self._executor, self._n_threads = None, 1
+
+    def _threads_for(self, work):
+        """Return how many threads to use for so many products of numbers."""
+        return self._n_threads if work >= THREADED_WORK else 1
+
+    def _run(self, function, items, n_threads):
+        if n_threads == 1 or self._executor is None:
+            return map(function, items)
+        return self._executor.map(function, items)
 
 
 def _stored(X):

@@ -94,5 +94,6 @@ def _intercept_curvature(objective, params):
         add_block,
         (objective.n_logits, objective.n_logits),
         width=3 * objective.n_logits,
+        work=objective.n_logits,
     )
     return total * objective.mean_factor

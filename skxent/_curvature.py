@@ -72,6 +72,7 @@ def coupled_hessian(objective: CrossEntropyObjective, params: NDArray) -> NDArra
         (objective.n_params, objective.n_params),
         (n_logits, e, e),
         width=2 * objective.n_params,
+        work=n_logits * objective.n_params,
     )
     for k in range(n_logits):
         block = slice(k * e, (k + 1) * e)
@@ -107,7 +108,12 @@ def curvature_moments(
 
     shape = (objective.n_logits, objective.n_features)
     sums = objective.blocks.sum(
-        add_block, (shape[0], 1), shape, shape, width=4 * objective.n_logits
+        add_block,
+        (shape[0], 1),
+        shape,
+        shape,
+        width=4 * objective.n_logits,
+        work=objective.n_logits,
     )
     zeroth, first, second = (total * objective.mean_factor for total in sums)
     return zeroth, first, second
@@ -126,7 +132,10 @@ def mean_curvature(objective: CrossEntropyObjective, params: NDArray) -> NDArray
         total += curvature(X, rows).sum(axis=0)
 
     (total,) = objective.blocks.sum(
-        add_block, (objective.n_logits,), width=3 * objective.n_logits
+        add_block,
+        (objective.n_logits,),
+        width=3 * objective.n_logits,
+        work=objective.n_logits,
     )
     return total * objective.mean_factor
 
@@ -166,7 +175,10 @@ def _hessians_of_all_rows(objective, curvature):
 
     width = 2 * objective.n_logits + e * (curvature.n_matrices if few_columns else 1)
     (hessians,) = objective.blocks.sum(
-        add_block, (curvature.n_matrices, e, e), width=width
+        add_block,
+        (curvature.n_matrices, e, e),
+        width=width,
+        work=curvature.n_matrices * e,
     )
     hessians *= objective.mean_factor
     return hessians
@@ -181,7 +193,11 @@ def _hessians_of_sampled_rows(objective, curvature, n_sampled):
         diagonal += _squares(X).T @ h
 
     total, diagonal = objective.blocks.sum(
-        add_moments, (n_matrices,), (d, n_matrices), width=3 * n_matrices
+        add_moments,
+        (n_matrices,),
+        (d, n_matrices),
+        width=3 * n_matrices,
+        work=objective.n_logits,
     )
     of_total, of_diagonal = _inverse(total), _inverse(diagonal)
 
@@ -199,7 +215,11 @@ def _hessians_of_sampled_rows(objective, curvature, n_sampled):
             picks.append((rows.start + row, np.sqrt(h[row, k] / probability[row, k])))
         return picks
 
-    picks = objective.blocks.map(choose, list(objective.blocks.slices(3 * n_matrices)))
+    picks = objective.blocks.map(
+        choose,
+        list(objective.blocks.slices(3 * n_matrices)),
+        work=objective.n_samples * d * objective.n_logits,
+    )
 
     def hessian(k):
         rows = np.concatenate([pick[k][0] for pick in picks])
@@ -207,7 +227,9 @@ def _hessians_of_sampled_rows(objective, curvature, n_sampled):
         return _gram(objective, objective.blocks.take(rows), root)
 
     return objective.mean_factor * np.stack(
-        objective.blocks.map(hessian, range(n_matrices))
+        objective.blocks.map(
+            hessian, range(n_matrices), work=n_matrices * n_sampled * d**2
+        )
     )
 
 

@@ -53,8 +53,10 @@ TINY = np.finfo(np.float64).tiny
 LEAST = 1e-6
 # How many of the last steps testify to the curvature.
 WITNESSES = 20
-# Evaluations that are enough to converge once the Hessian is right.
+# Evaluations that are enough to converge once the Hessian is right. With one logit the
+# Hessian is all there is, and cheap.
 FRESH = {"diagonal": 60, "shared": 35, "classes": 12, "coupled": 10}
+FRESH_OF_ONE_LOGIT = {"diagonal": 60, "classes": 5}
 
 
 @dataclass
@@ -107,7 +109,7 @@ def minimise(
     """
     space = RowSpace(objective) if row_space_pays(objective) else None
     problem = objective if space is None else space.objective
-    with problem.blocks.threads(problem.n_logits):
+    with problem.blocks.threads():
         fit = _Fit(
             problem,
             start if space is None else space.project(start),
@@ -117,7 +119,7 @@ def minimise(
         )
         fit.run()
     params, evaluation = fit.params, fit.now
-    with objective.blocks.threads(objective.n_logits):
+    with objective.blocks.threads():
         if space is not None:
             params = space.lift(params)
             evaluation = objective.evaluate(params)
@@ -260,7 +262,8 @@ class _Round:
 
     def _refresh_pays(self):
         """Whether a fresh Hessian promises to be quicker than going on."""
-        fresh = FRESH[self._plan.kind]
+        one_logit = self._fit.objective.n_logits == 1
+        fresh = (FRESH_OF_ONE_LOGIT if one_logit else FRESH)[self._plan.kind]
         if self._n_done < max(fresh, self._plan.build_cost / 4):
             return False
         start, now = self._estimates[-fresh], self._estimates[-1]

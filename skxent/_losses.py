@@ -47,8 +47,10 @@ class BinaryCrossEntropy:
             sign = np.array([1, -1], z.dtype)[y]
             a = sign * z
             odds = np.exp(-np.abs(a))
-            loss = np.log1p(odds) + np.maximum(a, 0)
-            residual = sign * _expit(a, odds)
+            loss = np.log1p(odds)
+            loss += np.maximum(a, 0)
+            residual = _expit(a, odds)
+            residual *= sign
         else:
             odds = np.exp(-np.abs(z))
             q0, q1 = y[:, 0].astype(z.dtype), y[:, 1].astype(z.dtype)
@@ -161,7 +163,9 @@ class SoftmaxCrossEntropy:
 def _expit(a, odds):
     """Return 1 / (1 + exp(−a)), given ``odds = exp(−|a|)``."""
     # a second exponential is several times faster than a selection by np.where
-    return np.exp(np.minimum(a, 0)) / (1 + odds)
+    expit = np.exp(np.minimum(a, 0))
+    expit /= 1 + odds
+    return expit
 
 
 Loss = BinaryCrossEntropy | SoftmaxCrossEntropy

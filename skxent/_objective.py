@@ -181,7 +181,12 @@ class CrossEntropyObjective:
                 intercept += r.sum(axis=0, dtype=np.float64)
 
         loss_sum, gradient, largest = self.blocks.sum(
-            add_block, (), (self.n_params,), (), width=3 * self.n_logits
+            add_block,
+            (),
+            (self.n_params,),
+            (),
+            width=3 * self.n_logits,
+            work=self.n_logits,
         )
         gradient *= self.mean_factor
         value = self.mean_factor * float(loss_sum)

@@ -170,7 +170,9 @@ class ClassChange:
         self._shape = (objective.n_logits, -1)
         n_intercepts = int(objective.fit_intercept)
         self._factors = objective.blocks.map(
-            lambda hessian: _Factor(hessian, objective.penalty, n_intercepts), hessians
+            lambda hessian: _Factor(hessian, objective.penalty, n_intercepts),
+            hessians,
+            work=hessians.size * objective.n_columns / 3,
         )
         self._scales = 1.0 if scales is None else scales[:, None]
         self._map = objective.blocks.map
@@ -189,7 +191,8 @@ class ClassChange:
         if len(self._factors) == 1:
             return solve(self._factors[0], rows.T).T
         pairs = list(zip(self._factors, rows, strict=True))
-        return np.stack(self._map(lambda pair: solve(*pair), pairs))
+        work = rows.size * rows.shape[1]
+        return np.stack(self._map(lambda pair: solve(*pair), pairs, work))
 
 
 class CoupledChange:
