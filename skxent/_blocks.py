@@ -30,6 +30,9 @@ BLOCK_BYTES = 2**23
 MIN_BLOCK_ROWS = 256
 # With more rows, the sums over float32 products within a block would lose digits.
 MAX_BLOCK_ROWS = 2**14
+# A block of a sparse X holds at least so many entries for each column: a sum over it
+# has to touch all columns.
+MIN_BLOCK_ENTRIES = 4
 # Below this much data, float64 in place of float32 costs nothing.
 SMALL_BYTES = 2**23
 # Below so many products of numbers threads cost more than they save: handing the
@@ -106,12 +109,14 @@ class RowBlocks:
 
     def slices(self, width: int = 0, n_shares: int = 1) -> Iterator[slice]:
         """Yield the slices of rows that make up the blocks, the same for each share."""
-        n = self.X.shape[0]
+        n, d = self.X.shape
         row_bytes = _stored(self.X).nbytes // max(1, n) + width * self.dtype.itemsize
-        largest = max(MIN_BLOCK_ROWS, BLOCK_BYTES // max(1, row_bytes))
-        largest = min(largest, MAX_BLOCK_ROWS)
-        n_blocks = n_shares * -(-n // (largest * n_shares))
-        step = max(min(n, MIN_BLOCK_ROWS), -(-n // n_blocks))
+        largest = min(BLOCK_BYTES // max(1, row_bytes), MAX_BLOCK_ROWS)
+        smallest = MIN_BLOCK_ROWS
+        if sparse.issparse(self.X):
+            smallest = max(smallest, MIN_BLOCK_ENTRIES * d * n // max(1, self.X.nnz))
+        n_blocks = n_shares * -(-n // (max(smallest, largest) * n_shares))
+        step = max(min(n, smallest), -(-n // n_blocks))
         return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
     def take(self, rows):
@@ -121,15 +126,14 @@ class RowBlocks:
             return X if self.center is None else X - self.center
         if not isinstance(rows, slice):
             return self.X[rows].astype(self.dtype, copy=False)
-        # SciPy's slicing copies the data, and so does its constructor, which holds
-        # that a small view of large arrays wastes memory.
         first, last = self.X.indptr[rows.start], self.X.indptr[rows.stop]
-        shape = (rows.stop - rows.start, self.X.shape[1])
-        block = type(self.X)(shape, dtype=self.dtype)
-        block.data = self.X.data[first:last].astype(self.dtype, copy=False)
-        block.indices = self.X.indices[first:last]
-        block.indptr = self.X.indptr[rows.start : rows.stop + 1] - first
-        return block
+        return _assembled(
+            type(self.X),
+            (rows.stop - rows.start, self.X.shape[1]),
+            self.X.data[first:last].astype(self.dtype, copy=False),
+            self.X.indices[first:last],
+            self.X.indptr[rows.start : rows.stop + 1] - first,
+        )
 
     @contextmanager
     def threads(self) -> Iterator[None]:
@@ -162,6 +166,26 @@ class RowBlocks:
         if n_threads == 1 or self._executor is None:
             return map(function, items)
         return self._executor.map(function, items)
+
+
+def transposed(X):
+    """Return Xᵀ of a block, a view."""
+    if not sparse.issparse(X):
+        return X.T
+    kind = sparse.csc_array if isinstance(X, sparse.sparray) else sparse.csc_matrix
+    return _assembled(kind, X.shape[::-1], X.data, X.indices, X.indptr)
+
+
+def _assembled(kind, shape, data, indices, indptr):
+    """Return a sparse matrix of these arrays, neither copied nor checked.
+
+    SciPy's slicing copies the data, and so does its constructor, which holds that a
+    small view of large arrays wastes memory. Its check of the indices takes as long as
+    a product.
+    """
+    block = kind(shape, dtype=data.dtype)
+    block.data, block.indices, block.indptr = data, indices, indptr
+    return block
 
 
 def _stored(X):

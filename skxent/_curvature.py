@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ._blocks import transposed
 from ._objective import CrossEntropyObjective
 
 # With no more columns than these, one product for all classes beats one for each.
@@ -103,8 +104,8 @@ def curvature_moments(
     def add_block(X, rows, zeroth, first, second):
         h = curvature(X, rows)
         zeroth += h.sum(axis=0)[:, None]
-        first += (X.T @ h).T
-        second += (_squares(X).T @ h).T
+        first += (transposed(X) @ h).T
+        second += (transposed(_squares(X)) @ h).T
 
     shape = (objective.n_logits, objective.n_features)
     sums = objective.blocks.sum(
@@ -190,7 +191,7 @@ def _hessians_of_sampled_rows(objective, curvature, n_sampled):
     def add_moments(X, rows, total, diagonal):
         h = curvature(X, rows)
         total += h.sum(axis=0)
-        diagonal += _squares(X).T @ h
+        diagonal += transposed(_squares(X)) @ h
 
     total, diagonal = objective.blocks.sum(
         add_moments,

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from ._blocks import RowBlocks
+from ._blocks import RowBlocks, transposed
 from ._losses import LOSSES
 
 
@@ -164,9 +164,10 @@ class CrossEntropyObjective:
     def evaluate(self, params: NDArray) -> "Evaluation":
         """Do the work of `value_and_gradient`, and note the largest loss of a row."""
         self.n_evals += 1
+        sparse_X = sparse.issparse(self.blocks.X)
         model = self.linear_model(params)
 
-        def add_block(X, rows, loss_sum, gradient, largest):
+        def add_block(X, rows, loss_sum, coef_gradient, intercept_gradient, largest):
             loss, r = self.loss.loss_and_residual(self.targets[rows], model(X))
             np.maximum(largest, self._largest(loss, rows), out=largest)
             if self.weights is None:
@@ -175,34 +176,40 @@ class CrossEntropyObjective:
                 s = self.weights[rows]
                 loss_sum += s @ loss
                 r *= s.astype(r.dtype, copy=False)[:, None]
-            coef, intercept = self.split(gradient)
-            coef += _transposed_product(r, X)
-            if self.fit_intercept:
-                intercept += r.sum(axis=0, dtype=np.float64)
+            # (d, L) where X is sparse: the order in which its products come
+            coef_gradient += transposed(X) @ r if sparse_X else r.T @ X
+            intercept_gradient += r.sum(axis=0, dtype=np.float64)
 
-        loss_sum, gradient, largest = self.blocks.sum(
+        shape = (self.n_features, self.n_logits)
+        loss_sum, coef_gradient, intercept_gradient, largest = self.blocks.sum(
             add_block,
             (),
-            (self.n_params,),
+            shape if sparse_X else shape[::-1],
+            (self.n_logits,),
             (),
             width=3 * self.n_logits,
             work=self.n_logits,
         )
-        gradient *= self.mean_factor
+        # starting from the penalty's saves an array of its size
+        gradient = self.penalty * params
+        of_coef, of_intercept = self.split(gradient)
+        coef_gradient *= self.mean_factor
+        of_coef += coef_gradient.T if sparse_X else coef_gradient
+        of_intercept[:] = self.mean_factor * intercept_gradient[: of_intercept.size]
+        coef, _ = self.split(params)
         value = self.mean_factor * float(loss_sum)
-        if self.penalty > 0:
-            coef, _ = self.split(params)
-            value += 0.5 * self.penalty * float(np.vdot(coef, coef))
-            self.split(gradient)[0][:] += self.penalty * coef
+        value += 0.5 * self.penalty * float(np.einsum("kj,kj->", coef, coef))
         return Evaluation(value, gradient, float(largest))
 
     def linear_model(self, params: NDArray) -> Callable[[NDArray], NDArray]:
         """Return the function that computes the logits, (m, L), of a block of rows."""
         coef, intercept = self.split(params.astype(self.blocks.dtype, copy=False))
+        if sparse.issparse(self.blocks.X):
+            by_feature = np.ascontiguousarray(coef.T)
 
         def logits(X):
             # in Fortran order, which the losses like, when X is dense
-            z = X @ coef.T if sparse.issparse(X) else (coef @ X.T).T
+            z = X @ by_feature if sparse.issparse(X) else (coef @ X.T).T
             if self.fit_intercept:
                 z += intercept
             return z
@@ -272,11 +279,6 @@ class CrossEntropyObjective:
                 "positive weight for every class: drop the class or weigh its rows."
             )
         return totals / totals.sum()
-
-
-def _transposed_product(r, X):
-    """Return rᵀ X of shape (L, d)."""
-    return (X.T @ r).T if sparse.issparse(X) else r.T @ X
 
 
 def _as_floating(X) -> Any:
