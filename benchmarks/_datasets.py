@@ -3,9 +3,13 @@
 Files        ``NAME.npz`` in the directory given by ``--data``: ``y`` holds class codes;
              dense sets hold ``X``, sparse ones the CSR parts ``data``, ``indices``,
              ``indptr`` and ``shape``. Values are used raw, without any scaling.
-Variants     ``mnist_t10k_unit`` is ``mnist_t10k`` with 0..255 divided by 255.
+Variants     ``mnist_t10k_unit`` is ``mnist_t10k`` with 0..255 divided by 255;
+             ``NAME_tfidf`` is the sparse set ``NAME``, if that holds counts, as
+             sublinear tf-idf.
 Bundled      ``iris``, ``wine`` and ``breast_cancer``, as scikit-learn ships them.
-Generated    ``embeddings-N-D-K``: what a linear probe sees, see `make_embeddings`.
+Generated    ``embeddings-N-D-K``: what a linear probe sees, see `make_embeddings`;
+             sparse are ``onehot-N-LEVELS-LEVELS-...``, see `make_onehot`, and
+             ``text-N-D-K``, see `make_text`.
 """
 
 import hashlib
@@ -14,11 +18,15 @@ from pathlib import Path
 
 import numpy as np
 from scipy import sparse
+from scipy.special import expit
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.feature_extraction.text import TfidfTransformer
 
 BUNDLED = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer}
 UNIT_VARIANTS = {"mnist_t10k_unit": "mnist_t10k"}
-GENERATED = "embeddings"
+TFIDF = "_tfidf"
+# A click log in the small, and the sizes of the 20 newsgroups.
+GENERATED_SPARSE = ["onehot-300000-5000-2000-700-200-80-20", "text-11000-130000-20"]
 TEST_ROWS = 5000
 
 
@@ -41,7 +49,12 @@ def list_sets(directory):
     dense, sparse_ = [], []
     for path in sorted(Path(directory).glob("*.npz")):
         with np.load(path, allow_pickle=False) as parts:
-            (dense if "X" in parts.files else sparse_).append(path.stem)
+            if "X" in parts.files:
+                dense.append(path.stem)
+                continue
+            sparse_.append(path.stem)
+            if _are_counts(parts["data"]):
+                sparse_.append(path.stem + TFIDF)
     dense += [name for name, base in UNIT_VARIANTS.items() if base in dense]
     return sorted(dense), sparse_
 
@@ -51,18 +64,33 @@ def load(name, directory, dtype):
     if name in BUNDLED:
         X, y = BUNDLED[name](return_X_y=True)
         return Dataset(X.astype(dtype), y.astype(np.intp))
-    if name.startswith(GENERATED):
-        return make_embeddings(*map(int, name.split("-")[1:]), dtype)
-    with np.load(_path(name, directory), allow_pickle=False) as parts:
+    if is_generated(name):
+        kind, *sizes = name.split("-")
+        return GENERATORS[kind](*map(int, sizes), dtype=dtype)
+    path = _path(name, directory)
+    with np.load(path, allow_pickle=False) as parts:
         y = parts["y"].astype(np.intp)
         if "X" in parts.files:
             X = parts["X"].astype(dtype, order="C")
         else:
-            csr = (parts["data"].astype(dtype), parts["indices"], parts["indptr"])
-            X = sparse.csr_array(csr, shape=tuple(parts["shape"]))
+            csr = (parts[part] for part in ("data", "indices", "indptr", "shape"))
+            X = _csr(*csr).astype(dtype)
     if name in UNIT_VARIANTS:
         X /= X.dtype.type(255)
+    if name == path.stem + TFIDF:
+        X = sublinear_tfidf(X)
     return Dataset(X, y)
+
+
+def is_generated(name):
+    return name.split("-")[0] in GENERATORS
+
+
+def is_sparse(name, directory):
+    if name in BUNDLED or is_generated(name):
+        return name.startswith(("onehot", "text"))
+    with np.load(_path(name, directory), allow_pickle=False) as parts:
+        return "X" not in parts.files
 
 
 def fingerprint(name, directory):
@@ -70,7 +98,7 @@ def fingerprint(name, directory):
     if name in BUNDLED:
         X, y = BUNDLED[name](return_X_y=True)
         content = X.tobytes() + y.tobytes()
-    elif name.startswith(GENERATED):
+    elif is_generated(name):
         content = Path(__file__).read_bytes() + np.__version__.encode()
     else:
         content = _path(name, directory).read_bytes()
@@ -107,5 +135,83 @@ def make_embeddings(n, d, n_classes, dtype=np.float32, seed=0):
     return Dataset(X[:n].copy(), y[:n], X[n:].copy(), y[n:])
 
 
+def make_onehot(n, *n_levels, dtype=np.float64, seed=0):
+    """Return n rows of categorical columns with these numbers of levels, one-hot.
+
+    Level j of a column has a probability in proportion to 1 / j (Zipf's law), so that
+    most levels are rare. The two classes follow a logistic model in which one level in
+    five has an effect.
+    """
+    rng = np.random.default_rng(seed)
+    columns = []
+    for size in n_levels:
+        level = rng.choice(size, n, p=_zipf(size))
+        # No column of X is empty where an encoder has seen these rows.
+        level[rng.choice(n, size, replace=False)] = np.arange(size)
+        columns.append(level)
+    offsets = np.cumsum([0, *n_levels[:-1]])
+    indices = np.column_stack(columns) + offsets
+    d, width = sum(n_levels), len(n_levels)
+    effect = 2 * rng.standard_normal(d) * (rng.random(d) < 0.2)
+    y = rng.random(n) < expit(effect[indices].sum(axis=1) - 1)
+    ones = np.ones(indices.size, dtype)
+    X = _csr(ones, indices.ravel(), width * np.arange(n + 1), (n, d))
+    return Dataset(X, y.astype(np.intp))
+
+
+def make_text(n, d, n_classes, dtype=np.float64, seed=0):
+    """Return n documents of about 100 distinct words out of d, as sublinear tf-idf.
+
+    The words follow Zipf's law, and each class has its own taste: a random factor for
+    the probability of each word. Lengths of documents are log-normal.
+    """
+    rng = np.random.default_rng(seed)
+    y = rng.integers(n_classes, size=n)
+    y[:n_classes] = np.arange(n_classes)
+    document = np.repeat(np.arange(n), rng.lognormal(4.7, 0.5, size=n).astype(int) + 1)
+    word = np.empty_like(document)
+    for k in range(n_classes):
+        share = _zipf(d) * rng.lognormal(sigma=0.4, size=d)
+        of_class = np.flatnonzero(y[document] == k)
+        word[of_class] = rng.choice(d, len(of_class), p=share / share.sum())
+    # A vocabulary comes from the documents: each word occurs, and many only once.
+    document = np.append(document, rng.integers(n, size=d))
+    word = np.append(word, np.arange(d))
+    ones = np.ones(len(word), dtype)
+    # The conversion adds up the words that occur twice.
+    counts = sparse.coo_array((ones, (document, word)), shape=(n, d)).tocsr()
+    counts = _csr(counts.data, counts.indices, counts.indptr, counts.shape)
+    return Dataset(sublinear_tfidf(counts), y)
+
+
+GENERATORS = {"embeddings": make_embeddings, "onehot": make_onehot, "text": make_text}
+
+
+def sublinear_tfidf(counts):
+    """Return (1 + log(count)) * idf, rows divided by their norms, in the same dtype."""
+    tfidf = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
+    return sparse.csr_array(tfidf)
+
+
+def _csr(data, indices, indptr, shape):
+    """Return the array with indices of 32 bits, as encoders and vectorisers make them.
+
+    With 64 bits, products take longer, and liblinear refuses.
+    """
+    indices, indptr = indices.astype(np.int32), indptr.astype(np.int32)
+    return sparse.csr_array((data, indices, indptr), shape=tuple(shape))
+
+
+def _zipf(size):
+    share = 1 / np.arange(1, size + 1)
+    return share / share.sum()
+
+
+def _are_counts(values):
+    return values.min() >= 0 and bool(np.all(values % 1 == 0))
+
+
 def _path(name, directory):
-    return Path(directory) / f"{UNIT_VARIANTS.get(name, name)}.npz"
+    path = Path(directory) / f"{UNIT_VARIANTS.get(name, name)}.npz"
+    # A file may be named like a variant.
+    return path if path.exists() else path.with_stem(path.stem.removesuffix(TFIDF))

@@ -43,7 +43,8 @@ def audit(X, y, coef, intercept, C):
     loss_sum = 0.0
     gradient = np.zeros_like(coef)
     intercept_gradient = np.zeros_like(intercept)
-    for rows in row_blocks(n, max(d, len(coef))):
+    row_length = X.nnz // n if sparse.issparse(X) else d
+    for rows in row_blocks(n, max(row_length, len(coef))):
         block = X[rows].astype(np.float64)
         loss, r = loss_and_residual(y[rows], block @ coef.T + intercept)
         loss_sum += loss.sum()

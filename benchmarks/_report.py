@@ -81,18 +81,27 @@ def write_json(path, content):
 def print_report(report, args):
     """Print the tables, in Markdown."""
     print(describe(report["environment"]))
-    if report["targets"]:
-        print(f"\nTime to a relative suboptimality of {args.target:g}, {args.dtype}:\n")
-        rows = [_target_row(result, args) for result in report["targets"]]
-        print_table([*TARGET_COLUMNS, *args.peers, "ratio"], rows)
-        print(f"\n{_conclusion(report['targets'])}")
+    for kind in ("dense", "sparse"):
+        results = [r for r in report["targets"] if r["sparse"] == (kind == "sparse")]
+        if results:
+            goal = f"a relative suboptimality of {args.target:g}"
+            print(f"\nTime to {goal}, {kind} sets, {args.dtype}:\n")
+            _print_targets(results, args)
     if report["defaults"]:
         print(f"\nTime of default fits, {args.dtype}:\n")
         rows = [_default_row(result) for result in report["defaults"]]
         print_table(DEFAULT_COLUMNS, rows)
 
 
-def _target_row(result, args):
+def _print_targets(results, args):
+    tried = {solver for result in results for solver in result["solvers"]}
+    peers = [peer for peer in args.peers if peer in tried]
+    rows = [_target_row(result, peers, args.limit) for result in results]
+    print_table([*TARGET_COLUMNS, *peers, "ratio"], rows)
+    print(f"\n{_conclusion(results)}")
+
+
+def _target_row(result, peers, limit):
     ours = result["solvers"][OURS]
     details = ["—"] * 4
     if "seconds" in ours:
@@ -102,14 +111,14 @@ def _target_row(result, args):
             error_cell(ours["error"]),
             memory_cell(ours["peak_bytes"]),
         ]
-    peers = [result["solvers"].get(peer) for peer in args.peers]
+    outcomes = [result["solvers"].get(peer) for peer in peers]
     ratio = _ratio(result)
     return [
         result["set"],
         shape_cell(result["reference"]["shape"]),
-        _outcome_cell(ours, args.limit),
+        _outcome_cell(ours, limit),
         *details,
-        *(_outcome_cell(peer, args.limit) for peer in peers),
+        *(_outcome_cell(outcome, limit) for outcome in outcomes),
         "—" if ratio is None else f"{ratio:.2f}",
     ]
 

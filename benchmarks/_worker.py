@@ -22,6 +22,7 @@ import warnings
 from time import perf_counter
 
 import numpy as np
+from scipy import sparse
 
 TIMEOUT = "limit"
 
@@ -53,7 +54,7 @@ def fit(data, directory, dtype, C, solver, limit, tol=None):
     target = make_target(solver, y, dtype)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        _warm_up(solver, min(n_classes, 3), dtype)
+        _warm_up(solver, min(n_classes, 3), dtype, sparse.issparse(X))
         pass_seconds = _time_of_a_pass(X)
         caught.clear()
         before = _reset_peak_memory()
@@ -96,11 +97,13 @@ def reference(data, directory, dtype, C):
     return answer | {"seconds": perf_counter() - start}
 
 
-def _warm_up(solver, n_classes, dtype):
+def _warm_up(solver, n_classes, dtype, is_sparse):
     from _peers import make_solver, make_target
 
     rng = np.random.default_rng(0)
     X = rng.standard_normal((200, 5)).astype(dtype)
+    if is_sparse:
+        X = sparse.csr_array(X)
     y = np.arange(200) % n_classes
     model = make_solver(solver, len(y), n_classes, 1.0, tol=1e-2)
     model.fit(X, make_target(solver, y, dtype))

@@ -10,16 +10,18 @@ Every fit has a process of its own (`_worker`); the repeats go round the solvers
 turn, so that a busy spell of the machine hits all of them; the table shows medians.
 "passes" is our time in units of one ``X @ v``; "memory" is what our fit needs beyond X;
 "ratio" is the time of the fastest peer that reaches the target divided by ours, if ours
-reaches it.
+reaches it. Dense and sparse sets have a table each, with the peers made for them.
 
 For iris, wine and breast_cancer the question is another one: how long does the fit take
 that most people run, LogisticRegression() without arguments, whatever its accuracy?
 
     python benchmarks/compare.py --data DIR
     python benchmarks/compare.py --data DIR --sets adult,letter --peers lbfgs,glum
+    python benchmarks/compare.py --sets onehot-20000-500-100,text-2000-20000-5
 
+Some sparse sets are generated and need no DIR, see `_datasets`; any sizes will do.
 Optima and tolerances are looked for once and kept in --cache. On most sets an optimum
-takes seconds, on mnist_t10k minutes. Sparse sets are timed only when named.
+takes seconds, on mnist_t10k minutes.
 """
 
 import argparse
@@ -28,7 +30,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from _datasets import BUNDLED, fingerprint, list_sets
+from _datasets import (
+    BUNDLED,
+    GENERATED_SPARSE,
+    fingerprint,
+    is_generated,
+    is_sparse,
+    list_sets,
+)
 from _peers import OURS, PEERS, TOLERANCES, is_applicable
 from _report import environment, print_report, read_json, write_json
 from _worker import TIMEOUT, run_job
@@ -70,10 +79,11 @@ def compare_on(name, peers, args):
         _say(f"{name}: no reference: {reference['failure']}")
         return None
 
+    sparse = is_sparse(name, args.data)
     fit_job = job | {"task": "fit", "limit": args.limit}
     outcomes = {OURS: {"tol": None, "runs": []}}
     for peer in peers:
-        if not is_applicable(peer, reference["shape"][2]):
+        if not is_applicable(peer, sparse, reference["shape"]):
             continue
         outcomes[peer] = {"tol": None, "runs": []}
         if peer in PEERS:
@@ -82,7 +92,8 @@ def compare_on(name, peers, args):
     _time_in_turn(name, outcomes, fit_job, reference["optimum"], args)
     for outcome in outcomes.values():
         _summarise(outcome, args.target)
-    return {"set": name, "reference": reference, "solvers": outcomes}
+    about = {"set": name, "sparse": sparse}
+    return about | {"reference": reference, "solvers": outcomes}
 
 
 def _find_tolerance(peer, fit_job, key, optimum, args):
@@ -161,13 +172,11 @@ def _summarise(outcome, target):
 
 def _chosen_sets(args):
     dense, sparse = list_sets(args.data) if args.data else ([], [])
-    if sparse and not args.sets:
-        _say(f"sparse sets, timed only when named by --sets: {', '.join(sparse)}")
-    known = [*dense, *sparse, *BUNDLED]
-    unknown = [name for name in args.sets if name not in known]
+    known = [*dense, *sparse, *GENERATED_SPARSE, *BUNDLED]
+    unknown = [s for s in args.sets if s not in known and not is_generated(s)]
     if unknown:
         sys.exit(f"unknown sets {unknown}; known are {known}")
-    return args.sets or [*dense, *BUNDLED]
+    return args.sets or known
 
 
 def _cached(path, key, compute):
@@ -193,7 +202,7 @@ def _names(text):
 def _parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="directory of the .npz files")
-    parser.add_argument("--sets", type=_names, default=[], help="default: all dense")
+    parser.add_argument("--sets", type=_names, default=[], help="default: all")
     parser.add_argument("--peers", type=_names, default=list(PEERS))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--limit", type=float, default=120, help="seconds for a fit")

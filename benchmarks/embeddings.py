@@ -20,7 +20,7 @@ from the optimum is proved by its gap, whoever found it; it stands above the tab
 import argparse
 
 import numpy as np
-from _datasets import GENERATED, fingerprint
+from _datasets import fingerprint
 from _report import (
     count_cell,
     describe,
@@ -61,7 +61,7 @@ def probe(shape, args):
     """Return the best F known, and the repeated fits of each kind."""
     job = {
         "task": "fit",
-        "data": "-".join([GENERATED, *map(str, shape)]),
+        "data": "-".join(["embeddings", *map(str, shape)]),
         "directory": None,
         "dtype": "float32",
         "C": C,
