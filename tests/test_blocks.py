@@ -15,7 +15,7 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize(
-    "X", [np.ones((100_000, 20)), sparse.eye_array(500_000).tocsr()]
+    "X", [np.ones((100_000, 20)), sparse.eye_array(500_000, 20).tocsr()]
 )
 def test_blocks_are_views_that_cover_all_rows(X):
     blocks = RowBlocks(X)
@@ -47,6 +47,12 @@ def test_the_center_is_subtracted_from_blocks_but_not_from_X():
     block = RowBlocks(X, center=[1, 2, 3]).take(slice(2, 5))
     assert_allclose(block, before[2:5] - [1, 2, 3])
     assert_array_equal(X, before)
+
+
+def test_a_block_of_a_wide_sparse_X_has_entries_for_its_columns():
+    X = sparse.eye_array(200_000, 300_000).tocsr()
+    assert len(list(RowBlocks(X).slices())) == 1
+    assert len(list(RowBlocks(X[:, :1000]).slices())) > 1
 
 
 def objective_of_many_blocks(n_classes=3):
