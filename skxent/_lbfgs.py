@@ -53,6 +53,9 @@ TINY = np.finfo(np.float64).tiny
 LEAST = 1e-6
 # How many of the last steps testify to the curvature.
 WITNESSES = 20
+# L-BFGS remembers at most so many numbers of its steps, but 5 of them and at most 20:
+# SciPy keeps 2 maxcor + 5 vectors.
+MEMORY = 2**20
 # Evaluations that are enough to converge once the Hessian is right. With one logit the
 # Hessian is all there is, and cheap.
 FRESH = {"diagonal": 60, "shared": 35, "classes": 12, "coupled": 10}
@@ -199,9 +202,11 @@ class _Round:
         self._n_done = 0
         # An exact Hessian starts with a clean slate. Another is as good as the last,
         # and there may be less curvature than its steps have met.
+        self._diagonal = kind == "diagonal"
         exact = fit.objective.n_logits == 1 or kind == "coupled"
+        exact = exact and not self._diagonal
         self._curvatures = [] if exact else fit.curvatures
-        self._safety = 1 if exact else 2
+        self._safety = 1 if exact or self._diagonal else 2
         self._estimates = [self._estimate()]
         fit.suboptimality = min(1.0, self._estimates[-1])
 
@@ -218,6 +223,7 @@ class _Round:
             options={
                 "maxiter": self._fit.max_iter - len(self._fit.loss_curve),
                 "maxfun": np.iinfo(np.int32).max,
+                "maxcor": int(np.clip(MEMORY // len(self._u), 5, 20)),
                 "ftol": 0.0,
                 "gtol": 0.0,
             },
@@ -231,7 +237,10 @@ class _Round:
         u = scaled * self._unit
         if not np.array_equal(u, self._u):
             self._u = u
-            fit.params = self._base + self._change.to_params(u)
+            # with many classes of many columns, each vector that is let go matters
+            del fit.now, self._gradient
+            fit.params = self._change.to_params(u)
+            fit.params += self._base
             fit.now = fit.objective.evaluate(fit.params)
             self._gradient = self._change.pull_back(fit.now.gradient)
         return fit.now.value, self._gradient * self._unit
@@ -258,7 +267,15 @@ class _Round:
         curvature = min([1.0, *self._curvatures[-WITNESSES:]])
         if decrement == 0:
             return 0.0
-        return decrement / max(curvature, LEAST) / max(self._fit.now.value, TINY)
+        value = max(self._fit.now.value, TINY)
+        estimate = decrement / max(curvature, LEAST) / value
+        objective = self._fit.objective
+        if self._diagonal and objective.penalty > 0:
+            of_coef, _ = objective.split(self._fit.now.gradient)
+            bound = float(np.einsum("kj,kj->", of_coef, of_coef))
+            bound /= 2 * objective.penalty * value
+            estimate = np.sqrt(estimate * max(bound, estimate))
+        return estimate
 
     def _refresh_pays(self):
         """Whether a fresh Hessian promises to be quicker than going on."""

@@ -139,16 +139,17 @@ class DiagonalChange:
         np.divide(u_coef, self._scale, out=coef)
         if intercept.size:
             intercept[:] = u_intercept / self._intercept_scale
-            intercept -= np.sum(coef * self._mean, axis=1)
+            intercept -= np.einsum("kj,kj->k", coef, self._mean)
         return _centred(params.reshape(len(coef), -1)).ravel()
 
     def pull_back(self, gradient: NDArray) -> NDArray:
         """Return Tᵀ gradient: the gradient in the variables u."""
         n_logits = len(self._scale)
-        out = _centred(gradient.reshape(n_logits, -1)).ravel().copy()
+        out = _centred(gradient.reshape(n_logits, -1).copy()).ravel()
         coef, intercept = self._split(out)
         if intercept.size:
-            coef -= intercept[:, None] * self._mean
+            for of_class, b, mean in zip(coef, intercept, self._mean, strict=True):
+                of_class -= b * mean
             intercept /= self._intercept_scale
         coef /= self._scale
         return out
@@ -184,7 +185,7 @@ class ClassChange:
 
     def pull_back(self, gradient: NDArray) -> NDArray:
         """Return Tᵀ gradient: the gradient in the variables u."""
-        rows = _centred(gradient.reshape(self._shape))
+        rows = _centred(gradient.reshape(self._shape).copy())
         return (self._apply(rows, _Factor.solve_transposed) / self._scales).ravel()
 
     def _apply(self, rows, solve):
@@ -224,7 +225,7 @@ class CoupledChange:
 
     def pull_back(self, gradient: NDArray) -> NDArray:
         """Return Tᵀ gradient: the gradient in the variables u."""
-        centred = _centred(gradient.reshape(self._shape)).ravel()
+        centred = _centred(gradient.reshape(self._shape).copy()).ravel()
         return self._factor.solve_transposed(centred[self._order])
 
 
@@ -311,9 +312,11 @@ def _solve(upper, right, transposed=False):
 
 
 def _centred(rows):
-    """Subtract the mean over classes of a softmax.
+    """Subtract the mean over classes of a softmax, in place.
 
     The loss does not see a common shift of all logits, and the penalty is smallest
     without one; variables scaled by class would introduce it.
     """
-    return rows - rows.mean(axis=0) if len(rows) > 1 else rows
+    if len(rows) > 1:
+        rows -= rows.mean(axis=0)
+    return rows
