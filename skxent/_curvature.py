@@ -22,6 +22,9 @@ from ._objective import CrossEntropyObjective
 
 # With no more columns than these, one product for all classes beats one for each.
 FEW_COLUMNS = 20
+# With no more columns than this for each entry of a sparse row, the row is filled up
+# with zeros for a Hessian: dense products are so much quicker.
+COLUMNS_PER_ENTRY = 25
 
 
 def class_hessians(
@@ -163,6 +166,7 @@ class _RowCurvature:
 def _hessians_of_all_rows(objective, curvature):
     e = objective.n_columns
     few_columns = e <= FEW_COLUMNS and curvature.n_matrices > 1
+    fill = squares_are_dense(objective)
 
     def add_block(X, rows, hessians):
         h = curvature(X, rows)
@@ -170,6 +174,8 @@ def _hessians_of_all_rows(objective, curvature):
             X = _with_intercept(objective, X)
             hessians += (_products(h, X).T @ X).reshape(hessians.shape)
             return
+        if fill and sparse.issparse(X):
+            X = X.toarray()
         root = np.sqrt(h)
         for k in range(curvature.n_matrices):
             hessians[k] += _gram(objective, X, root[:, k])
@@ -183,6 +189,14 @@ def _hessians_of_all_rows(objective, curvature):
     )
     hessians *= objective.mean_factor
     return hessians
+
+
+def squares_are_dense(objective) -> bool:
+    """Whether the products of the columns are computed on dense rows."""
+    X = objective.blocks.X
+    if not sparse.issparse(X):
+        return True
+    return objective.n_columns * X.shape[0] <= COLUMNS_PER_ENTRY * X.nnz
 
 
 def _hessians_of_sampled_rows(objective, curvature, n_sampled):

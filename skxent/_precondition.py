@@ -20,6 +20,7 @@ from ._curvature import (
     coupled_hessian,
     curvature_moments,
     mean_curvature,
+    squares_are_dense,
 )
 from ._objective import CrossEntropyObjective
 
@@ -36,6 +37,8 @@ SOLVE = 0.4  # e² of these for T u and Tᵀ g together
 
 # Evaluations to a relative suboptimality of 1e-8, medians over real data.
 EVALUATIONS = {"diagonal": 500, "shared": 240, "classes": 40, "coupled": 20}
+# The columns of sparse data have scales alike, and are hardly correlated.
+SPARSE_DIAGONAL = 150
 REFRESHES = 2
 # All rows go into a Hessian while that costs no more than this many evaluations; then
 # a sample that costs as much, but not fewer rows for a matrix than this times columns.
@@ -69,16 +72,23 @@ def plan(objective: CrossEntropyObjective) -> Plan:
     # the numbers stored for a row, and how many of its products a Hessian takes
     is_sparse = sparse.issparse(objective.blocks.X)
     d = max(1, objective.blocks.X.nnz / n) if is_sparse else objective.n_features
-    square = SPARSE_SQUARE * d**2 if is_sparse else SQUARE * e**2
+    square = SQUARE * e**2
+    if is_sparse and not squares_are_dense(objective):
+        square = SPARSE_SQUARE * d**2
     evaluation = n * (READ * d + PRODUCT * d * n_logits + LOSS * n_logits)
 
     def sampled(n_matrices):
         """Return the rows for each of some (e, e) matrices, and their price."""
         row = n_matrices * (GATHER * d + square) / evaluation
         rows = min(n, max(ROWS_PER_COLUMN * e, int(MAX_BUILD / row)))
+        if is_sparse:
+            # A sum of rare columns, as of one-hot levels, may be constant on a sample
+            # of rows and not on all: curvature that the sample misses.
+            rows = n
         return rows, rows * row + n_matrices * FACTOR * e**3 / evaluation
 
-    prices = {Plan("diagonal", n, 2.0): float(EVALUATIONS["diagonal"])}
+    n_evals = SPARSE_DIAGONAL if is_sparse else EVALUATIONS["diagonal"]
+    prices = {Plan("diagonal", n, 2.0): float(n_evals)}
 
     def consider(kind, n_bytes, n_sampled, build, apply):
         if n_bytes <= MAX_BYTES:
