@@ -1,6 +1,7 @@
 """Linear classifiers trained by cross-entropy, for people who use scikit-learn."""
 
 from ._objective import CrossEntropyObjective
+from .calibration import CalibrationDecomposition, calibration_decomposition
 from .estimators import BinaryLogReg, SoftmaxReg
 from .information import (
     conditional_entropy,
@@ -19,9 +20,11 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BinaryLogReg",
+    "CalibrationDecomposition",
     "CrossEntropyObjective",
     "SoftmaxReg",
     "__version__",
+    "calibration_decomposition",
     "conditional_entropy",
     "cross_entropy",
     "cross_entropy_loss",
