@@ -13,6 +13,7 @@ from .information import (
     label_distribution,
     mutual_information,
 )
+from .report import CrossEntropyReport, cross_entropy_report
 from .scoring import cross_entropy_loss, log_loss_scorer
 
 __version__ = "0.1.0"
@@ -22,12 +23,14 @@ __all__ = [
     "BinaryLogReg",
     "CalibrationDecomposition",
     "CrossEntropyObjective",
+    "CrossEntropyReport",
     "SoftmaxReg",
     "__version__",
     "calibration_decomposition",
     "conditional_entropy",
     "cross_entropy",
     "cross_entropy_loss",
+    "cross_entropy_report",
     "entropy",
     "joint_distribution",
     "joint_entropy",
