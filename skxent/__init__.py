@@ -2,6 +2,7 @@
 
 from ._objective import CrossEntropyObjective
 from .calibration import CalibrationDecomposition, calibration_decomposition
+from .displays import CoefficientDisplay, ConvergenceDisplay
 from .estimators import BinaryLogReg, SoftmaxReg
 from .information import (
     conditional_entropy,
@@ -13,6 +14,7 @@ from .information import (
     label_distribution,
     mutual_information,
 )
+from .reliability import ReliabilityDisplay
 from .report import CrossEntropyReport, cross_entropy_report
 from .scoring import cross_entropy_loss, log_loss_scorer
 
@@ -22,8 +24,11 @@ __version__ = "0.1.0"
 __all__ = [
     "BinaryLogReg",
     "CalibrationDecomposition",
+    "CoefficientDisplay",
+    "ConvergenceDisplay",
     "CrossEntropyObjective",
     "CrossEntropyReport",
+    "ReliabilityDisplay",
     "SoftmaxReg",
     "__version__",
     "calibration_decomposition",
