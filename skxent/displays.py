@@ -361,7 +361,9 @@ class CoefficientDisplay:
         # Both ends by themselves: 1 − length would lose the digits of a tiny ratio.
         end = np.exp(w[order]) if odds_ratios else w[order]
         left, right = np.minimum(end, no_effect), np.maximum(end, no_effect)
-        ax.barh(at, right - left, left=left, **style)
+        for bar in ax.barh(at, right - left, left=left, **style):
+            # matplotlib leaves no margin beyond the left end of a bar, whichever it is.
+            bar.sticky_edges.x[:] = [no_effect]
         ax.axvline(no_effect, color="0.3", linewidth=0.8)
         ax.set_yticks(at, names)
         ax.set_ylim(len(order) - 0.4, -0.6)

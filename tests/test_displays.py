@@ -225,7 +225,9 @@ def test_bars_are_the_largest_coefficients(cancer, binary):
         display = CoefficientDisplay.from_estimator(binary, top_n=top_n)
         np.testing.assert_allclose(ends_of(display.ax_), w[order[:n]])
         assert names_of(display.ax_) == [f"x{j}" for j in order[:n]]
-    # The largest at the top.
+    # No bar touches the frame; the largest is at the top.
+    left, right = display.ax_.get_xlim()
+    assert left < w.min() < w.max() < right
     low, high = display.ax_.get_ylim()
     assert low > 0 > high
     colors = {tuple(bar.get_facecolor()) for bar in display.ax_.patches}
