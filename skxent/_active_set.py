@@ -43,6 +43,8 @@ ENOUGH_ITERATIONS = 50
 MAX_ROUNDS = 20
 # The working set, and a model, are solved to this share of what was left before.
 WORTHWHILE = 1e-2
+# Changes of a gradient below this part of it tell nothing of the curvature.
+ROUNDING = 1e-8
 # Iterations on a model in one step, and halvings of the step.
 MODEL_ITERATIONS = 1000
 MAX_HALVINGS = 30
@@ -64,6 +66,9 @@ class ActiveSetFit:
         self.suboptimality = 1.0
         self.curvatures: list[float] = []
         self.outcome = ITERATION_LIMIT
+        # what the last model still promised on its columns, relative to F
+        self.promised: float | None = None
+        self._columns = np.arange(0)
 
     def run(self):
         objective = self.objective
@@ -71,7 +76,13 @@ class ActiveSetFit:
         while True:
             change = axis_aligned_change(objective, self.params)
             left = violations(objective, self.params, self.now.gradient, change)
-            self.suboptimality = self.estimate(objective, left, self.now.value, change)
+            outside = left.copy()
+            if self.promised is not None:
+                objective.split(outside)[0][:, self._columns] = 0
+                objective.split(outside)[1][:] = 0
+            self.suboptimality = self.estimate(
+                objective, outside, self.now.value, change
+            ) + (self.promised or 0.0)
             if self.suboptimality <= self.tol:
                 self.outcome = CONVERGED
                 return
@@ -81,7 +92,8 @@ class ActiveSetFit:
                 self.outcome = STALLED
                 return
             before = self.now.value
-            self._solve_working_set(self._choose(left))
+            self._columns = self._choose(left)
+            self._solve_working_set(self._columns)
             self.now = objective.evaluate(self.params)
             stalls = stalls + 1 if self.now.value >= before else 0
 
@@ -165,21 +177,24 @@ class _WorkingSet:
     def solve(self):
         """Return params that are optimal but for the goal, or for the rounding."""
         fit, objective = self._fit, self._objective
+        is_model = isinstance(objective, QuadraticModel)
+        newton = not is_model and self._has_cheap_hessian
         for _ in range(MAX_ROUNDS):
             before = self._now.value
-            change = axis_aligned_change(objective, self._params)
-            left = violations(objective, self._params, self._now.gradient, change)
-            fit.suboptimality = fit.estimate(objective, left, before, change)
-            if fit.suboptimality <= self._goal or fit.max_iter <= len(fit.loss_curve):
-                break
-            if isinstance(objective, QuadraticModel):
-                self._box_round(change, left)
-                self._free_solve()
-            elif self._has_cheap_hessian:
+            if newton:
                 self._newton_step()
+                fit.suboptimality = min(1.0, fit.promised)
             else:
-                self._box_round(change, left)
-            if self._now.value >= before:
+                change = axis_aligned_change(objective, self._params)
+                left = violations(objective, self._params, self._now.gradient, change)
+                fit.suboptimality = fit.estimate(objective, left, before, change)
+                if fit.suboptimality > self._goal:
+                    self._box_round(change, left)
+                if is_model:
+                    self._free_solve()
+            if fit.suboptimality <= self._goal or self._now.value >= before:
+                break
+            if len(fit.loss_curve) >= fit.max_iter:
                 break
         return self._params
 
@@ -225,8 +240,10 @@ class _WorkingSet:
             value, gradient = latest
             if previous is not None:
                 step = (here - previous[0]) * unit
-                met = step @ (gradient - previous[1]) / max(step @ step, TINY)
-                fit.curvatures.append(float(met))
+                turned = gradient - previous[1]
+                # a smaller change of the gradient would be rounding
+                if np.abs(turned).max() > ROUNDING * np.abs(gradient).max():
+                    fit.curvatures.append(float(step @ turned / (step @ step)))
             previous = here, gradient
             blocked = (here <= of_u[0]) & (gradient > 0)
             blocked |= (here >= of_u[1]) & (gradient < 0)
@@ -252,12 +269,18 @@ class _WorkingSet:
         else:
             hessian = coupled_hessian(objective, self._params)
         model = QuadraticModel(objective, hessian, self._params, self._now)
-        goal = max(self._goal / 4, WORTHWHILE * fit.suboptimality)
-        inner = ActiveSetFit(model, self._params, goal, MODEL_ITERATIONS, None)
-        inner.run()
-        fit.curvatures = inner.curvatures
+        value = max(self._now.value, TINY)
+        goal, point = fit.suboptimality, self._params
+        while True:
+            goal = max(self._goal / 4, WORTHWHILE * goal)
+            inner = ActiveSetFit(model, point, goal, MODEL_ITERATIONS, None)
+            inner.run()
+            gain, point = self._now.value - inner.now.value, inner.params
+            # a model that promises little may only have been solved too loosely
+            if gain > 10 * goal * value or goal <= self._goal / 4:
+                break
+        fit.promised = max(0.0, gain / value) + inner.suboptimality
         step = inner.params - self._params
-        gain = self._now.value - inner.now.value
         share = 1.0
         for _ in range(MAX_HALVINGS):
             # all of the step as it is: what is 0 or at a bound stays so to the digit

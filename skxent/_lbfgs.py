@@ -80,7 +80,8 @@ class SmoothFit:
         best = plan(self.objective)
         coef, _ = self.objective.split(self.params)
         # Where no row differs from another, the classes share one Hessian.
-        kind = "shared" if best.kind != "diagonal" and not coef.any() else best.kind
+        alike = self.objective.offset is None and not coef.any()
+        kind = "shared" if alike and best.kind != "diagonal" else best.kind
         stalls = 0
         while not self.done() and stalls < 2:
             before = self.now.value
