@@ -256,7 +256,8 @@ class CrossEntropyObjective:
         if self.fit_intercept:
             intercept = self.loss.prior_logits(self.frequencies)
             if self.offset is not None:
-                intercept -= np.average(self.offset, axis=0, weights=self.weights)
+                # where half of the rows are: rows that are certain have no curvature
+                intercept -= np.median(self.offset, axis=0)
             self.split(params)[1][:] = intercept
         return params
 
