@@ -19,6 +19,7 @@ from ._losses import LOSSES
 from ._objective import CrossEntropyObjective, check_offset
 from ._solver import minimise
 from ._validation import (
+    align_distributions,
     are_distributions,
     check_bounds,
     check_penalty_weights,
@@ -158,6 +159,9 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         )
         self.classes_ = classes
         self.coef_, self.intercept_ = objective.unpack(solution.params)
+        if len(self.intercept_) > 1:
+            # a common shift of all classes changes nothing
+            self.intercept_ -= self.intercept_.mean()
         self.n_iter_ = np.array([solution.n_iter], dtype=np.int32)
         self.n_evals_ = solution.n_evals
         self.loss_curve_ = solution.loss_curve
@@ -270,8 +274,10 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         float
             From 0 to 1.
         """
+        check_is_fitted(self)
         if are_distributions(y):
-            y = self.classes_[np.asarray(y).argmax(axis=1)]
+            targets = align_distributions(y, self.classes_)
+            y = self.classes_[targets.argmax(axis=1)]
         return accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight)
 
     def sparsify(self):

@@ -99,19 +99,49 @@ def encode_distributions(
             f"y has 2 dimensions and the dtype {y.dtype}; expected 1 label for each "
             "row, or probabilities with a column for each class."
         )
-    y = y.astype(np.float64)
-    totals = y.sum(axis=1)
-    worst = int(np.argmax(np.abs(totals - 1)))
-    if y.min() < 0 or abs(totals[worst] - 1) > 1e-6:
-        raise ValueError(
-            f"Row {worst} of y sums to {totals[worst]!r}, and the smallest entry is "
-            f"{y.min()!r}; expected non-negative rows that sum to 1. Divide counts by "
-            "their totals, and pass the totals as sample_weight."
-        )
     classes = np.arange(n_classes) if names is None else np.asarray(names)
+    y = check_distributions(y)
+    unused = ~y.any(axis=0)
+    if unused.any():
+        raise ValueError(
+            f"The class {classes.tolist()[np.argmax(unused)]!r} has the probability 0 "
+            "in all rows of y; expected a positive total for every class: drop its "
+            "column."
+        )
     if (y.max(axis=1) == 1).all() and np.count_nonzero(y) == len(y):
         return classes, y.argmax(axis=1)
-    return classes, y / totals[:, None]
+    return classes, y
+
+
+def check_distributions(y) -> NDArray:
+    """Return rows that sum to 1, to the last digit, as float64."""
+    y = np.asarray(y, dtype=np.float64)
+    totals = y.sum(axis=1)
+    bad = ~((y.min(axis=1) >= 0) & (np.abs(totals - 1) <= 1e-6))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ValueError(
+            f"Row {row} of y sums to {totals[row]}, with {y[row].min()} for its "
+            "smallest entry; expected non-negative rows that sum to 1. Divide counts "
+            "by their totals, and pass the totals as sample_weight."
+        )
+    return y / totals[:, None]
+
+
+def align_distributions(y, classes) -> NDArray:
+    """Return distributions with a column for each of ``classes``, in their order.
+
+    The columns of a frame are found by name.
+    """
+    classes = list(classes)
+    columns = list(getattr(y, "columns", classes))
+    targets = check_distributions(y)
+    if targets.shape[1] != len(classes) or set(columns) != set(classes):
+        raise ValueError(
+            f"y has {targets.shape[1]} columns, {columns[:10]}; expected one for each "
+            f"of the classes {classes[:10]}."
+        )
+    return targets[:, [columns.index(label) for label in classes]]
 
 
 def smooth_targets(targets: NDArray, n_classes: int, label_smoothing: float) -> NDArray:

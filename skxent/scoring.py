@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
-from ._validation import are_distributions
+from ._validation import align_distributions, are_distributions
 
 __all__ = ["LogLossScorer", "cross_entropy_loss", "log_loss_scorer"]
 
@@ -239,7 +239,7 @@ class LogLossScorer:
         labels = [] if soft else _label_list(y, "y")
         classes = _label_list(classes, "classes_")
         if soft:
-            targets = _check_targets(y, classes)
+            targets = align_distributions(y, classes)
             shares = _row_shares(sample_weight, len(targets))
             log_proba, source = _predicted_log_proba(estimator, X, offset)
             checked = _check_log_proba(log_proba, targets.shape, source)
@@ -385,27 +385,6 @@ def _label_list(labels: Any, name: str) -> list[Any]:
         )
     as_list: list[Any] = array.tolist()
     return as_list
-
-
-def _check_targets(y: Any, classes: list[Any]) -> NDArray[np.floating[Any]]:
-    """Soft labels as (n, K), columns in the order of the classes."""
-    targets = np.asarray(y, dtype=np.float64)
-    columns = list(getattr(y, "columns", classes))
-    if targets.shape[1] != len(classes) or set(columns) != set(classes):
-        raise ValueError(
-            f"y has the columns {_listed(columns)} for {targets.shape[1]} classes, "
-            f"expected one for each of classes_ {_listed(classes)}."
-        )
-    targets = targets[:, [columns.index(label) for label in classes]]
-    sums = targets.sum(axis=1)
-    bad = np.flatnonzero(~((targets.min(axis=1) >= 0) & (np.abs(sums - 1) <= 1e-6)))
-    if bad.size:
-        raise ValueError(
-            f"y sums to {sums[bad[0]]} in row {bad[0]}, expected non-negative rows "
-            "that sum to 1. Divide counts by their totals, and pass the totals as "
-            "sample_weight."
-        )
-    return targets
 
 
 def _row_shares(
