@@ -14,9 +14,9 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import RowBlocks, far_center
-from ._lbfgs import minimise
 from ._losses import LOSSES
 from ._objective import CrossEntropyObjective
+from ._solver import minimise
 from ._validation import check_X, check_X_y, combine_weights, encode_labels
 
 

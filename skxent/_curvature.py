@@ -62,7 +62,7 @@ def coupled_hessian(objective: CrossEntropyObjective, params: NDArray) -> NDArra
     n_logits, e = objective.n_logits, objective.n_columns
 
     def add_block(X, rows, hessian, diagonal):
-        z = model(X)
+        z = model(X, rows)
         s = 1.0 if objective.weights is None else objective.weights[rows][:, None]
         X = _with_intercept(objective, X)
         products = _products(np.sqrt(s) * objective.loss.proba(z), X)
@@ -126,7 +126,7 @@ def curvature_moments(
 def mean_curvature(objective: CrossEntropyObjective, params: NDArray) -> NDArray:
     """Return the weighted mean of p_k (1 − p_k) for each class, (L,)."""
     coef, intercept = objective.split(params)
-    if not coef.any():
+    if objective.offset is None and not coef.any():
         # the same logits in each row
         z = intercept if objective.fit_intercept else np.zeros(objective.n_logits)
         return objective.loss.curvature(z[None])[0]
@@ -154,7 +154,7 @@ class _RowCurvature:
         self.n_matrices = 1 if shared else objective.n_logits
 
     def __call__(self, X, rows):
-        h = self._objective.loss.curvature(self._model(X))
+        h = self._objective.loss.curvature(self._model(X, rows))
         h = h.astype(np.float64, copy=False)
         if self._shared and h.shape[1] > 1:
             h = h.mean(axis=1, keepdims=True)

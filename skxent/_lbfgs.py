@@ -11,42 +11,17 @@ units of F. Where the Hessian has changed since, the curvature that the last ste
 met tells how much less of it there may be, and the estimate is divided by it.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+from scipy.optimize import Bounds
 from scipy.optimize import minimize as scipy_minimize
 
-from ._certificate import certify
-from ._objective import CrossEntropyObjective
 from ._precondition import change_of_variables, plan
-from ._row_space import RowSpace, row_space_pays
 
+# How a fit ends.
 CONVERGED = "converged"
 ITERATION_LIMIT = "iteration limit"
 STALLED = "stalled"
 SEPARABLE = "separable"
-
-MESSAGES = {
-    ITERATION_LIMIT: (
-        "The fit stopped after max_iter={n_iter} iterations at an estimated relative "
-        "suboptimality of {suboptimality:.1e}, above tol={tol:.1e}. Increase max_iter, "
-        "or accept less accuracy with a larger tol."
-    ),
-    STALLED: (
-        "The fit stopped after {n_iter} iterations at an estimated relative "
-        "suboptimality of {suboptimality:.1e}, above tol={tol:.1e}, because rounding "
-        "errors hide any further decrease. Accept it with a larger tol, or pass "
-        "float64 data if they are float32."
-    ),
-    SEPARABLE: (
-        "The classes are separable: after {n_iter} iterations every row was classified "
-        "correctly, and larger coefficients would lower the cross-entropy for ever, so "
-        "without a penalty there is no optimum. Use a finite C."
-    ),
-}
 
 TINY = np.finfo(np.float64).tiny
 # Less than this share of the curvature expected is taken for rounding.
@@ -62,88 +37,31 @@ FRESH = {"diagonal": 60, "shared": 35, "classes": 12, "coupled": 10}
 FRESH_OF_ONE_LOGIT = {"diagonal": 60, "classes": 5}
 
 
-@dataclass
-class Solution:
-    """What a fit ends with: the params, and how it came there."""
+def run_lbfgs(evaluate, start, after_iteration, max_iter, bounds=None):
+    """Return where SciPy's L-BFGS-B ends, or where it is told to.
 
-    params: NDArray
-    outcome: str
-    suboptimality: float
-    duality_gap: float
-    n_iter: int
-    n_evals: int
-    loss_curve: NDArray
-
-    @property
-    def converged(self) -> bool:
-        return self.outcome == CONVERGED
-
-    def message(self, tol: float) -> str:
-        """Say what happened and what to do, if it did not converge."""
-        return MESSAGES[self.outcome].format(
-            n_iter=self.n_iter, suboptimality=self.suboptimality, tol=tol
-        )
-
-
-def minimise(
-    objective: CrossEntropyObjective,
-    start: NDArray,
-    *,
-    tol: float,
-    max_iter: int,
-    report: Callable[[int, float, float], Any] | None = None,
-) -> Solution:
-    """Minimise the objective from ``start`` to a relative suboptimality of ``tol``.
-
-    Parameters
-    ----------
-    objective : CrossEntropyObjective
-    start : ndarray of shape (n_params,)
-    tol : float
-        The fit ends when the estimated (F − F*) / F is at most this.
-    max_iter : int
-        The largest number of L-BFGS iterations.
-    report : callable, default=None
-        Called as ``report(iteration, F, suboptimality)`` after every iteration.
-
-    Returns
-    -------
-    Solution
+    ``evaluate`` returns a value and its gradient, ``after_iteration`` may raise
+    StopIteration, ``bounds`` are the lower and the upper ones, of shape (2, n).
     """
-    space = RowSpace(objective) if row_space_pays(objective) else None
-    problem = objective if space is None else space.objective
-    with problem.blocks.threads():
-        fit = _Fit(
-            problem,
-            start if space is None else space.project(start),
-            tol,
-            max_iter,
-            report,
-        )
-        fit.run()
-    params, evaluation = fit.params, fit.now
-    with objective.blocks.threads():
-        if space is not None:
-            params = space.lift(params)
-            evaluation = objective.evaluate(params)
-        polished, polished_evaluation, gap = certify(objective, params, evaluation)
-    if polished_evaluation.value <= evaluation.value:
-        params, evaluation = polished, polished_evaluation
-    suboptimality = min(fit.suboptimality, gap / max(evaluation.value, TINY))
-    if fit.loss_curve:
-        fit.loss_curve[-1] = evaluation.value
-    return Solution(
-        params=params,
-        outcome=CONVERGED if suboptimality <= tol else fit.outcome,
-        suboptimality=suboptimality,
-        duality_gap=gap,
-        n_iter=len(fit.loss_curve),
-        n_evals=objective.n_evals + (0 if space is None else problem.n_evals),
-        loss_curve=np.array(fit.loss_curve),
+    result = scipy_minimize(
+        evaluate,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        callback=after_iteration,
+        bounds=None if bounds is None else Bounds(*bounds),
+        options={
+            "maxiter": max_iter,
+            "maxfun": np.iinfo(np.int32).max,
+            "maxcor": int(np.clip(MEMORY // len(start), 5, 20)),
+            "ftol": 0.0,
+            "gtol": 0.0,
+        },
     )
+    return result.x
 
 
-class _Fit:
+class SmoothFit:
     """The rounds of one fit, and what they share."""
 
     def __init__(self, objective, start, tol, max_iter, report):
@@ -176,7 +94,7 @@ class _Fit:
     def done(self):
         if self.suboptimality <= self.tol:
             self.outcome = CONVERGED
-        elif self.objective.penalty == 0 and self.now.largest_loss < np.log(2):
+        elif self.objective.penalty.is_zero and self.now.largest_loss < np.log(2):
             # each row gives its class more than one half: all margins are positive
             self.outcome = SEPARABLE
         else:
@@ -214,22 +132,10 @@ class _Round:
         if self._fit.done():
             return
         self._previous = self._u, self._gradient
-        result = scipy_minimize(
-            self._evaluate,
-            self._u,
-            jac=True,
-            method="L-BFGS-B",
-            callback=self._after_iteration,
-            options={
-                "maxiter": self._fit.max_iter - len(self._fit.loss_curve),
-                "maxfun": np.iinfo(np.int32).max,
-                "maxcor": int(np.clip(MEMORY // len(self._u), 5, 20)),
-                "ftol": 0.0,
-                "gtol": 0.0,
-            },
-        )
+        n_iter = self._fit.max_iter - len(self._fit.loss_curve)
+        u = run_lbfgs(self._evaluate, self._u, self._after_iteration, n_iter)
         # a line search that failed has left its last trial behind
-        self._evaluate(result.x)
+        self._evaluate(u)
 
     def _evaluate(self, scaled):
         """Evaluate F at u = unit · scaled; return it and its gradient."""
@@ -270,11 +176,12 @@ class _Round:
         value = max(self._fit.now.value, TINY)
         estimate = decrement / max(curvature, LEAST) / value
         objective = self._fit.objective
-        if self._diagonal and objective.penalty > 0:
+        if self._diagonal and objective.penalty.l2.all():
+            # Directions of little curvature may be missed for long. The penalty's is
+            # a bound from below: the truth lies between the estimates by both.
             of_coef, _ = objective.split(self._fit.now.gradient)
-            bound = float(np.einsum("kj,kj->", of_coef, of_coef))
-            bound /= 2 * objective.penalty * value
-            estimate = np.sqrt(estimate * max(bound, estimate))
+            bound = np.einsum("kj,kj,j->", of_coef, of_coef, 0.5 / objective.penalty.l2)
+            estimate = np.sqrt(estimate * max(float(bound) / value, estimate))
         return estimate
 
     def _refresh_pays(self):

@@ -2,9 +2,12 @@
 
 The function that every fit minimises is::
 
-    F(w, b) = 1/S Σ_i s_i loss(y_i, z_i)  +  1/(C S) Σ_j w_j² / 2,      z = X w + b
+    F(w, b) = 1/S Σ_i s_i loss(y_i, z_i) + Σ_j pen_j(w_j),      z = X w + b + offset
 
-which has the optimum of ``LogisticRegression(C=C)``. The intercept is never penalised.
+    pen_j(w) = 1/(C S) π_j [l1_ratio |w| + (1 − l1_ratio) w² / 2]
+
+which has the optimum of ``LogisticRegression(C=C)`` where π = 1 and there is no offset.
+The intercept is never penalised.
 
 ``X`` is read one block of rows at a time, and nothing of size (n, L) is ever stored.
 
@@ -26,6 +29,7 @@ from scipy import sparse
 
 from ._blocks import RowBlocks, transposed
 from ._losses import LOSSES
+from ._penalty import Penalty
 
 
 class Evaluation(NamedTuple):
@@ -59,6 +63,15 @@ class CrossEntropyObjective:
     loss : {"auto", "binary", "softmax"}, default="auto"
         One logit for two classes, or one for each of K classes. "auto" takes "binary"
         for K = 2.
+    l1_ratio : float, default=0.0
+        Share of the L1 norm in the penalty, from 0 to 1.
+    penalty_weights : array-like of shape (d,), default=None
+        Factors π of the penalty of each feature, non-negative; None for 1.
+    bounds : pair of floats or array-likes of shape (d,), default=None
+        The lower and the upper bounds that the coefficients of each class shall keep.
+        The objective itself is defined everywhere.
+    offset : array-like of shape (n,) or (n, K), default=None
+        Added to the logits: (n,) to the one of "binary", (n, K) to those of "softmax".
     center : array-like of shape (d,), default=None
         What to subtract from the columns of a dense X before use. It changes the
         meaning of the intercepts in ``params``, never the model that `unpack` returns.
@@ -101,6 +114,10 @@ class CrossEntropyObjective:
         C: float = 1.0,
         fit_intercept: bool = True,
         loss: str = "auto",
+        l1_ratio: float = 0.0,
+        penalty_weights: ArrayLike | None = None,
+        bounds: tuple[ArrayLike, ArrayLike] | None = None,
+        offset: ArrayLike | None = None,
         center: ArrayLike | None = None,
     ):
         data = _as_floating(X)
@@ -124,18 +141,22 @@ class CrossEntropyObjective:
         self.targets = targets
         self.weights, self.mean_factor, weight_sum = _relative_weights(sample_weight, n)
         with np.errstate(over="ignore", divide="ignore"):
-            self.penalty = float(1 / (np.float64(C) * weight_sum))
-        if not np.isfinite(self.penalty):
+            strength = float(1 / (np.float64(C) * weight_sum))
+        if not np.isfinite(strength):
             raise ValueError(
                 f"The penalty 1/(C·Σ sample_weight) overflows for C={C!r} and "
                 f"Σ sample_weight={weight_sum!r}; use larger weights or a larger C."
             )
+        self.penalty = Penalty.elastic_net(
+            strength, l1_ratio, penalty_weights, bounds, d
+        )
         self.frequencies = self._class_frequencies()
         self.blocks = RowBlocks(data, center)
         self.fit_intercept = bool(fit_intercept)
         self.n_samples, self.n_features = n, d
         self.n_logits = self.loss.n_logits(self.n_classes)
         self.n_params = self.n_logits * self.n_columns
+        self.offset = _checked_offset(offset, n, self.n_logits)
         self.n_evals = 0
 
     @property
@@ -156,7 +177,7 @@ class CrossEntropyObjective:
         value : float
             F in nats per unit of weight.
         gradient : ndarray of shape (n_params,), float64
-            ∂F/∂params.
+            ∂F/∂params, with 0 for the derivative of |w| at 0.
         """
         evaluation = self.evaluate(params)
         return evaluation.value, evaluation.gradient
@@ -168,7 +189,7 @@ class CrossEntropyObjective:
         model = self.linear_model(params)
 
         def add_block(X, rows, loss_sum, coef_gradient, intercept_gradient, largest):
-            loss, r = self.loss.loss_and_residual(self.targets[rows], model(X))
+            loss, r = self.loss.loss_and_residual(self.targets[rows], model(X, rows))
             np.maximum(largest, self._largest(loss, rows), out=largest)
             if self.weights is None:
                 loss_sum += loss.sum(dtype=np.float64)
@@ -190,28 +211,34 @@ class CrossEntropyObjective:
             width=3 * self.n_logits,
             work=self.n_logits,
         )
-        # starting from the penalty's saves an array of its size
-        gradient = self.penalty * params
+        gradient = np.empty(self.n_params)
         of_coef, of_intercept = self.split(gradient)
         coef_gradient *= self.mean_factor
-        of_coef += coef_gradient.T if sparse_X else coef_gradient
+        of_coef[:] = coef_gradient.T if sparse_X else coef_gradient
         of_intercept[:] = self.mean_factor * intercept_gradient[: of_intercept.size]
-        coef, _ = self.split(params)
         value = self.mean_factor * float(loss_sum)
-        value += 0.5 * self.penalty * float(np.einsum("kj,kj->", coef, coef))
+        if not self.penalty.is_zero:
+            coef, _ = self.split(params)
+            value += self.penalty.value(coef)
+            self.penalty.add_gradient(coef, of_coef)
         return Evaluation(value, gradient, float(largest))
 
-    def linear_model(self, params: NDArray) -> Callable[[NDArray], NDArray]:
-        """Return the function that computes the logits, (m, L), of a block of rows."""
+    def linear_model(self, params: NDArray) -> Callable[[NDArray, slice], NDArray]:
+        """Return the function that computes the logits, (m, L), of a block of rows.
+
+        It takes the rows of X, and where they are.
+        """
         coef, intercept = self.split(params.astype(self.blocks.dtype, copy=False))
         if sparse.issparse(self.blocks.X):
             by_feature = np.ascontiguousarray(coef.T)
 
-        def logits(X):
+        def logits(X, rows):
             # in Fortran order, which the losses like, when X is dense
             z = X @ by_feature if sparse.issparse(X) else (coef @ X.T).T
             if self.fit_intercept:
                 z += intercept
+            if self.offset is not None:
+                z += self.offset[rows]
             return z
 
         return logits
@@ -227,7 +254,10 @@ class CrossEntropyObjective:
         """Return the params of the best model that does not look at X, (n_params,)."""
         params = np.zeros(self.n_params)
         if self.fit_intercept:
-            self.split(params)[1][:] = self.loss.prior_logits(self.frequencies)
+            intercept = self.loss.prior_logits(self.frequencies)
+            if self.offset is not None:
+                intercept -= np.average(self.offset, axis=0, weights=self.weights)
+            self.split(params)[1][:] = intercept
         return params
 
     def unpack(self, params: NDArray) -> tuple[NDArray, NDArray]:
@@ -246,10 +276,34 @@ class CrossEntropyObjective:
 
     def on_other_columns(self, X: NDArray) -> "CrossEntropyObjective":
         """Return the same objective for the same rows, described by other columns."""
+        penalty = self.penalty.of_rotated_features(X.shape[1])
+        return self._described_by(RowBlocks(X), penalty)
+
+    def on_some_columns(self, columns: NDArray) -> "CrossEntropyObjective":
+        """Return the same objective where all other columns have coefficients 0."""
+        center = self.blocks.center
+        X = self.blocks.X[:, columns]
+        if not sparse.issparse(X):
+            X = np.ascontiguousarray(X)
+        blocks = RowBlocks(X, None if center is None else center[columns])
+        blocks.dtype = self.blocks.dtype
+        return self._described_by(blocks, self.penalty.take(columns))
+
+    def with_penalty(self, penalty: Penalty) -> "CrossEntropyObjective":
+        """Return the same objective with another penalty."""
+        return self._described_by(self.blocks, penalty)
+
+    def with_more_offset(self, offset: NDArray) -> "CrossEntropyObjective":
+        """Return the same objective with so much, (n, L), added to the logits."""
+        other = self._described_by(self.blocks, self.penalty)
+        other.offset = offset if self.offset is None else self.offset + offset
+        return other
+
+    def _described_by(self, blocks, penalty):
         other = copy(self)
-        other.blocks = RowBlocks(X)
+        other.blocks, other.penalty = blocks, penalty
         other.n_evals = 0
-        other.n_features = X.shape[1]
+        other.n_features = blocks.X.shape[1]
         other.n_params = other.n_logits * other.n_columns
         return other
 
@@ -327,6 +381,25 @@ def _count_classes(targets, n):
     if n_classes < 2:
         raise ValueError(f"y holds {n_classes} class; expected at least 2.")
     return n_classes
+
+
+def _checked_offset(offset, n, n_logits):
+    """Return the offset as (n, L) float64, or None."""
+    if offset is None:
+        return None
+    offset = np.asarray(offset, dtype=np.float64)
+    expected = (n,) if n_logits == 1 else (n, n_logits)
+    if offset.shape != expected:
+        raise ValueError(
+            f"offset has shape {offset.shape}; expected {expected}: a number for each "
+            "row and logit."
+        )
+    if not np.isfinite(offset).all():
+        raise ValueError(
+            "offset holds NaN or infinity; expected finite numbers to add to the "
+            "logits: drop such rows."
+        )
+    return offset.reshape(n, n_logits)
 
 
 def _relative_weights(sample_weight, n):

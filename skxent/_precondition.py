@@ -129,16 +129,25 @@ class DiagonalChange:
     zeroth : ndarray of shape (L, 1)
     first, second : ndarray of shape (L, d)
         The moments of the columns, weighted by the curvature.
+    axis_aligned : bool, default=False
+        Whether each coefficient shall be a multiple of its own variable, as bounds
+        need it; otherwise the classes sum to 0.
+
+    Attributes
+    ----------
+    scale : ndarray of shape (L, d)
+        Coefficients are the variables divided by this.
     """
 
-    def __init__(self, objective, zeroth, first, second):
+    def __init__(self, objective, zeroth, first, second, axis_aligned=False):
         self._split = objective.split
+        self._centre = (lambda rows: rows) if axis_aligned else _centred
         self._mean = first / zeroth if objective.fit_intercept else 0 * first
         # Where a column hardly varies, the difference is rounding: hence the floor.
         variance = np.maximum(second - zeroth * self._mean**2, RIDGE * second)
-        diagonal = variance + objective.penalty
+        diagonal = variance + objective.penalty.l2
         # A column without spread or penalty has no gradient: any scale will do.
-        self._scale = np.sqrt(np.where(diagonal > 0, diagonal, 1))
+        self.scale = np.sqrt(np.where(diagonal > 0, diagonal, 1))
         self._intercept_scale = np.sqrt(zeroth[:, 0])
 
     def to_params(self, u: NDArray) -> NDArray:
@@ -146,22 +155,33 @@ class DiagonalChange:
         params = np.empty_like(u)
         coef, intercept = self._split(params)
         u_coef, u_intercept = self._split(u)
-        np.divide(u_coef, self._scale, out=coef)
+        np.divide(u_coef, self.scale, out=coef)
         if intercept.size:
             intercept[:] = u_intercept / self._intercept_scale
             intercept -= np.einsum("kj,kj->k", coef, self._mean)
-        return _centred(params.reshape(len(coef), -1)).ravel()
+        return self._centre(params.reshape(len(coef), -1)).ravel()
+
+    def from_params(self, params: NDArray) -> NDArray:
+        """Return the variables u with T u = params."""
+        u = np.empty_like(params)
+        u_coef, u_intercept = self._split(u)
+        coef, intercept = self._split(params)
+        np.multiply(coef, self.scale, out=u_coef)
+        if intercept.size:
+            shift = np.einsum("kj,kj->k", coef, self._mean)
+            u_intercept[:] = (intercept + shift) * self._intercept_scale
+        return u
 
     def pull_back(self, gradient: NDArray) -> NDArray:
         """Return Tᵀ gradient: the gradient in the variables u."""
-        n_logits = len(self._scale)
-        out = _centred(gradient.reshape(n_logits, -1).copy()).ravel()
+        n_logits = len(self.scale)
+        out = self._centre(gradient.reshape(n_logits, -1).copy()).ravel()
         coef, intercept = self._split(out)
         if intercept.size:
             for of_class, b, mean in zip(coef, intercept, self._mean, strict=True):
                 of_class -= b * mean
             intercept /= self._intercept_scale
-        coef /= self._scale
+        coef /= self.scale
         return out
 
 
@@ -181,7 +201,7 @@ class ClassChange:
         self._shape = (objective.n_logits, -1)
         n_intercepts = int(objective.fit_intercept)
         self._factors = objective.blocks.map(
-            lambda hessian: _Factor(hessian, objective.penalty, n_intercepts),
+            lambda hessian: _Factor(hessian, objective.penalty.l2, n_intercepts),
             hessians,
             work=hessians.size * objective.n_columns / 3,
         )
@@ -223,7 +243,7 @@ class CoupledChange:
         self._order = np.concatenate([order[:, :d].ravel(), order[:, d:].ravel()])
         self._factor = _Factor(
             hessian[np.ix_(self._order, self._order)],
-            objective.penalty,
+            np.tile(objective.penalty.l2, n_logits),
             n_logits * objective.fit_intercept,
         )
 

@@ -85,7 +85,7 @@ def row_space_pays(objective: CrossEntropyObjective) -> bool:
     X = objective.blocks.X
     return (
         objective.n_samples < objective.n_features
-        and objective.penalty > 0
+        and objective.penalty.is_ridge
         and not sparse.issparse(X)
         and 32 * len(X) ** 2 <= MAX_BYTES + X.nbytes // 10
     )

@@ -26,9 +26,9 @@ from skxent._curvature import (
     curvature_moments,
     mean_curvature,
 )
-from skxent._lbfgs import minimise
 from skxent._precondition import ClassChange, CoupledChange, DiagonalChange
 from skxent._row_space import RowSpace, row_space_pays
+from skxent._solver import minimise
 
 models = pytest.mark.parametrize(
     ("Estimator", "K"),
@@ -410,7 +410,7 @@ def difference_hessian(objective, params, h=1e-4):
 def penalty_matrix(objective):
     """Return the second derivatives of the penalty, (n_params, n_params)."""
     diagonal = np.zeros(objective.n_params)
-    objective.split(diagonal)[0][:] = objective.penalty
+    objective.split(diagonal)[0][:] = objective.penalty.l2
     return np.diag(diagonal)
 
 
@@ -767,7 +767,7 @@ def test_duality_gap_is_a_bound_far_from_the_optimum_as_well(
         objective.blocks.X,
         objective.targets,
         # weights relative to their maximum leave λ = 1 / (C Σ s) as it was
-        C=1 / (objective.penalty * s.sum()),
+        C=1 / (objective.penalty.l2[0] * s.sum()),
         binary=loss == "binary",
         fit_intercept=fit_intercept,
         s=s,

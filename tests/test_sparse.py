@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 
 from skxent import BinaryLogReg, CrossEntropyObjective, SoftmaxReg
-from skxent._lbfgs import minimise
+from skxent._solver import minimise
 
 RNG = np.random.default_rng(0)
 

@@ -1,0 +1,309 @@
+"""Kinks and bounds: L-BFGS-B on orthants of a working set of features, then Newton.
+
+On an orthant |w| is linear, so that the objective is smooth with simple bounds, which
+L-BFGS-B takes as long as each variable is a multiple of its coefficient: columns are
+centred and scaled, no more. Three nested steps find the orthant and the optimum in it:
+
+working set  Features whose coefficient is not 0, and those that violate their condition
+             of optimality most. It doubles until no feature outside violates any.
+box round    The sign of each coefficient is held, that of a zero is the one that lowers
+             F. L-BFGS-B ends at 0, or at a bound, where it has to.
+free fit     The coefficients that are neither 0 nor at a bound, without any of it, by
+             the rounds of `_lbfgs` with their full Hessian. Where the answer leaves its
+             orthant, the better of two points is taken: the way there up to the first
+             crossing, and the answer with what has crossed set to 0.
+"""
+
+import numpy as np
+
+from ._curvature import curvature_moments
+from ._lbfgs import (
+    CONVERGED,
+    ITERATION_LIMIT,
+    LEAST,
+    STALLED,
+    TINY,
+    WITNESSES,
+    SmoothFit,
+    run_lbfgs,
+)
+from ._precondition import DiagonalChange, plan
+
+# Features to begin with, and then beside those whose coefficient is not 0.
+FIRST_FEATURES = 100
+# Above this share of the features the columns are not worth copying.
+MOST_FEATURES = 0.5
+# A box round ends when its decrement has fallen by this, or after so many iterations:
+# each fresh start forgets what L-BFGS has learned.
+ENOUGH_GAIN = 1e-3
+ENOUGH_ITERATIONS = 50
+# Box rounds and free fits on one working set.
+MAX_ROUNDS = 20
+# The working set is solved to this share of the violations that it was chosen by.
+WORTHWHILE = 1e-2
+
+
+class ActiveSetFit:
+    """A fit with kinks or bounds, as `SmoothFit` is one without."""
+
+    def __init__(self, objective, start, tol, max_iter, report):
+        self.objective = objective
+        self.tol = tol
+        self.max_iter = max_iter
+        self.report = report
+        self.params = start.copy()
+        coef, _ = objective.split(self.params)
+        np.clip(coef, objective.penalty.lower, objective.penalty.upper, out=coef)
+        self.now = objective.evaluate(self.params)
+        self.loss_curve: list[float] = []
+        self.suboptimality = 1.0
+        self.curvatures: list[float] = []
+        self.outcome = ITERATION_LIMIT
+
+    def run(self):
+        objective = self.objective
+        stalls = 0
+        while True:
+            change = axis_aligned_change(objective, self.params)
+            left = violations(objective, self.params, self.now.gradient, change)
+            self.suboptimality = self.estimate(left, self.now.value)
+            if self.suboptimality <= self.tol:
+                self.outcome = CONVERGED
+                return
+            if len(self.loss_curve) >= self.max_iter:
+                return
+            if stalls == 2:
+                self.outcome = STALLED
+                return
+            before = self.now.value
+            self._solve_working_set(self._choose(left))
+            self.now = objective.evaluate(self.params)
+            stalls = stalls + 1 if self.now.value >= before else 0
+
+    def estimate(self, left, value):
+        """Estimate (F − F*) / F from what is left of the gradient.
+
+        Half its square is what a step with the Hessian's diagonal gains. The curvature
+        that the last steps have met tells how much more there may be.
+        """
+        curvature = max(min([1.0, *self.curvatures[-WITNESSES:]]), LEAST)
+        return min(1.0, float(left @ left) / curvature / max(value, TINY))
+
+    def note(self, value):
+        """Note F after an iteration, whichever part of the fit it belongs to."""
+        self.loss_curve.append(value)
+        if self.report is not None:
+            self.report(len(self.loss_curve), value, self.suboptimality)
+
+    def _choose(self, left):
+        """Return the columns of the working set."""
+        objective = self.objective
+        coef, _ = objective.split(self.params)
+        of_coef, _ = objective.split(left)
+        support = coef.any(axis=0)
+        violation = np.where(support, np.inf, np.abs(of_coef).max(axis=0))
+        n_support = int(support.sum())
+        size = n_support + max(FIRST_FEATURES, n_support)
+        if size >= MOST_FEATURES * objective.n_features:
+            return np.arange(objective.n_features)
+        largest = np.argpartition(-violation, size)[:size]
+        return np.sort(largest[violation[largest] > 0])
+
+    def _solve_working_set(self, columns):
+        objective = self.objective
+        n_features = objective.n_features
+        if 0 < len(columns) < n_features:
+            objective = objective.on_some_columns(columns)
+        else:
+            columns = slice(None)
+        coef, intercept = self.objective.split(self.params)
+        part = np.empty(objective.n_params)
+        part_coef, part_intercept = objective.split(part)
+        part_coef[:], part_intercept[:] = coef[:, columns], intercept
+        goal = max(self.tol / 2, WORTHWHILE * self.suboptimality)
+        part = _WorkingSet(self, objective, part, goal).solve()
+        part_coef, part_intercept = objective.split(part)
+        coef[:, columns], intercept[:] = part_coef, part_intercept
+        if objective is not self.objective:
+            # a share of the rows' entries is read
+            share = objective.n_features / n_features
+            self.objective.n_evals += int(np.ceil(share * objective.n_evals))
+
+
+class _WorkingSet:
+    """The problem on the columns of a working set."""
+
+    def __init__(self, fit, objective, params, goal):
+        self._fit = fit
+        self._objective = objective
+        self._params = params
+        self._now = objective.evaluate(params)
+        self._goal = goal
+
+    def solve(self):
+        """Return params that are optimal but for the goal, or for the rounding."""
+        fit, objective = self._fit, self._objective
+        for _ in range(MAX_ROUNDS):
+            before = self._now.value
+            change = axis_aligned_change(objective, self._params)
+            left = violations(objective, self._params, self._now.gradient, change)
+            fit.suboptimality = fit.estimate(left, before)
+            if fit.suboptimality <= self._goal or fit.max_iter <= len(fit.loss_curve):
+                break
+            self._box_round(change, left)
+            if objective.n_logits == 1:
+                self._free_fit()
+            if self._now.value >= before:
+                break
+        return self._params
+
+    def _box_round(self, change, left):
+        fit, objective = self._fit, self._objective
+        penalty = objective.penalty
+        coef, _ = objective.split(self._params)
+        of_coef, _ = objective.split(left)
+        sign = np.where(coef != 0, np.sign(coef), -np.sign(of_coef))
+        kinked = penalty.l1 > 0
+        lower = np.where(
+            kinked & (sign >= 0), np.maximum(penalty.lower, 0), penalty.lower
+        )
+        upper = np.where(
+            kinked & (sign <= 0), np.minimum(penalty.upper, 0), penalty.upper
+        )
+        smooth = objective.with_penalty(penalty.on_orthant(sign))
+
+        # In units of the gradient's length, of F too, the first step is Newton's.
+        start = change.from_params(self._params)
+        unit = float(np.linalg.norm(left))
+        base = self._now.value
+        of_u = np.full((2, len(start)), [[-np.inf], [np.inf]])
+        for bound, of_w in zip(of_u, (lower, upper), strict=True):
+            objective.split(bound)[0][:] = of_w * change.scale / unit
+
+        def params_of(scaled):
+            params = change.to_params(scaled * unit)
+            w, _ = objective.split(params)
+            np.clip(w, lower, upper, out=w)  # to the last digit
+            return params
+
+        def evaluate(scaled):
+            now = smooth.evaluate(params_of(scaled))
+            latest[:] = [now.value, change.pull_back(now.gradient)]
+            return (now.value - base) / unit**2, latest[1] / unit
+
+        latest: list = [base, change.pull_back(self._now.gradient)]
+        previous = None
+        first = float(left @ left)
+
+        def after_iteration(intermediate_result):
+            nonlocal previous
+            here = intermediate_result.x.copy()
+            value, gradient = latest
+            if previous is not None:
+                step = (here - previous[0]) * unit
+                met = step @ (gradient - previous[1]) / max(step @ step, TINY)
+                fit.curvatures.append(float(met))
+            previous = here, gradient
+            blocked = (here <= of_u[0]) & (gradient > 0)
+            blocked |= (here >= of_u[1]) & (gradient < 0)
+            now_left = np.where(blocked, 0, gradient)
+            fit.suboptimality = fit.estimate(now_left, value)
+            fit.note(value)
+            enough = float(now_left @ now_left) <= ENOUGH_GAIN * first
+            if enough or fit.suboptimality <= self._goal / 2:
+                raise StopIteration
+
+        n_iter = min(ENOUGH_ITERATIONS, fit.max_iter - len(fit.loss_curve))
+        scaled = run_lbfgs(evaluate, start / unit, after_iteration, n_iter, of_u)
+        self._accept(params_of(scaled))
+        objective.n_evals += smooth.n_evals
+
+    def _free_fit(self):
+        """Optimise the free coefficients of one logit, as far as their signs allow."""
+        fit, objective = self._fit, self._objective
+        penalty = objective.penalty
+        coef, intercept = objective.split(self._params)
+        (w,) = coef
+        inside = (penalty.lower < w) & (w < penalty.upper)
+        free = inside & ((w != 0) | (penalty.l1 == 0))
+        (columns,) = np.nonzero(free)
+        if not len(columns):
+            return
+        on_orthant = objective.with_penalty(penalty.on_orthant(np.sign(w)))
+        problem = on_orthant.on_some_columns(columns)
+        if plan(problem).kind == "diagonal":
+            return  # no better than what the box round does
+        if w[~free].any():
+            held = objective.blocks.X[:, ~free] @ w[~free]
+            center = objective.blocks.center
+            if center is not None:
+                held = held - center[~free] @ w[~free]
+            problem = problem.with_more_offset(held[:, None])
+        start = np.concatenate([w[free], intercept])
+        inner = SmoothFit(
+            problem, start, self._goal, fit.max_iter - len(fit.loss_curve), None
+        )
+        inner.run()
+        for value in inner.loss_curve:
+            fit.note(value)
+        answer, b = problem.split(inner.params)
+        target = self._params.copy()
+        objective.split(target)[0][0, free] = answer[0]
+        objective.split(target)[1][:] = b
+        objective.n_evals += problem.n_evals
+        self._accept(*self._inside(target, np.sign(w), free))
+
+    def _inside(self, target, sign, free):
+        """Return the points between here and the target that keep signs and bounds."""
+        objective, penalty = self._objective, self._objective.penalty
+        kinked = free & (penalty.l1 > 0)
+        lower = np.where(
+            kinked & (sign > 0), np.maximum(penalty.lower, 0), penalty.lower
+        )
+        upper = np.where(
+            kinked & (sign < 0), np.minimum(penalty.upper, 0), penalty.upper
+        )
+        here, there = (objective.split(p)[0][0] for p in (self._params, target))
+        if ((lower <= there) & (there <= upper)).all():
+            return [target]
+        projected = target.copy()
+        w = objective.split(projected)[0][0]
+        np.clip(w, lower, upper, out=w)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            room = np.where(there < lower, lower - here, upper - here) / (there - here)
+        crossing = (there < lower) | (there > upper)
+        share = float(room[crossing].min())
+        up_to_crossing = self._params + share * (target - self._params)
+        w = objective.split(up_to_crossing)[0][0]
+        # what arrives at 0 or at a bound is there exactly
+        arrived = crossing & (room <= share)
+        w[arrived] = np.where(there < lower, lower, upper)[arrived]
+        np.clip(w, lower, upper, out=w)
+        return [projected, up_to_crossing]
+
+    def _accept(self, *candidates):
+        """Move to the best of the candidates, if it is better than here."""
+        for params in candidates:
+            now = self._objective.evaluate(params)
+            if now.value < self._now.value:
+                self._params, self._now = params, now
+
+
+def axis_aligned_change(objective, params) -> DiagonalChange:
+    """Return centred and scaled columns, each coefficient by itself."""
+    moments = curvature_moments(objective, params)
+    return DiagonalChange(objective, *moments, axis_aligned=True)
+
+
+def violations(objective, params, gradient, change):
+    """Return what is left of ∂F/∂u after kinks and bounds: 0 at the optimum."""
+    penalty = objective.penalty
+    left = change.pull_back(gradient)
+    coef, _ = objective.split(params)
+    of_coef, _ = objective.split(left)
+    threshold = np.where(coef == 0, penalty.l1, 0) / change.scale
+    of_coef[:] = np.sign(of_coef) * np.maximum(np.abs(of_coef) - threshold, 0)
+    blocked = (coef <= penalty.lower) & (of_coef > 0)
+    blocked |= (coef >= penalty.upper) & (of_coef < 0)
+    of_coef[blocked] = 0
+    return left

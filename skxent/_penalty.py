@@ -1,0 +1,115 @@
+"""The penalty of the coefficients and the bounds that they keep: all that is not data.
+
+Coefficient w of feature j, for each class alike, costs::
+
+    pen_j(w) = l1_j |w| + l2_j w² / 2 + tilt_j w        where lower_j ≤ w ≤ upper_j
+
+and ∞ elsewhere. ``l1`` and ``l2`` are those of the elastic net, λ π_j l1_ratio and
+λ π_j (1 − l1_ratio), with λ = 1/(C S). The tilt replaces ``l1`` on an orthant, where
+|w| is linear.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """Elastic net and bounds of d features; arrays of shape (d,) or ().
+
+    ``tilt`` may also be of shape (L, d).
+    """
+
+    l1: NDArray
+    l2: NDArray
+    lower: NDArray
+    upper: NDArray
+    tilt: NDArray | float = 0.0
+
+    @classmethod
+    def elastic_net(cls, strength, l1_ratio, weights, bounds, n_features) -> "Penalty":
+        """Return the penalty of checked parameters, λ and π among them."""
+        per_feature = np.full(n_features, float(strength))
+        if weights is not None:
+            per_feature *= weights
+        lower, upper = (-np.inf, np.inf) if bounds is None else bounds
+        return cls(
+            l1_ratio * per_feature,
+            (1 - l1_ratio) * per_feature,
+            np.broadcast_to(np.asarray(lower, dtype=np.float64), (n_features,)),
+            np.broadcast_to(np.asarray(upper, dtype=np.float64), (n_features,)),
+        )
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether there is neither a kink at 0 nor a bound."""
+        bounded = np.isfinite(self.lower).any() or np.isfinite(self.upper).any()
+        return not (self.l1.any() or bounded)
+
+    @property
+    def is_ridge(self) -> bool:
+        """Whether it is l2 alone, the same positive number for all features."""
+        uniform = bool(self.l2.size) and self.l2.min() == self.l2.max() > 0
+        return self.is_smooth and uniform and not np.any(self.tilt)
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether there is no penalty at all, though there may be bounds."""
+        return not (self.l1.any() or self.l2.any() or np.any(self.tilt))
+
+    def take(self, columns) -> "Penalty":
+        """Return the penalty of some of the features."""
+        tilt = self.tilt[..., columns] if np.ndim(self.tilt) else self.tilt
+        parts = (part[columns] for part in (self.l1, self.l2, self.lower, self.upper))
+        return Penalty(*parts, tilt)
+
+    def of_rotated_features(self, n_features: int) -> "Penalty":
+        """Return the same ridge for other features."""
+        return Penalty.elastic_net(self.l2[0], 0.0, None, None, n_features)
+
+    def on_orthant(self, sign: NDArray) -> "Penalty":
+        """Return the smooth penalty that equals this one where coef has those signs."""
+        free = np.full_like(self.l1, np.inf)
+        no_kink = np.zeros_like(self.l1)
+        return replace(
+            self, l1=no_kink, tilt=self.tilt + self.l1 * sign, lower=-free, upper=free
+        )
+
+    def value(self, coef: NDArray) -> float:
+        """Return the penalty of coefficients, (L, d), that keep the bounds."""
+        value = 0.5 * float(np.einsum("kj,kj,j->", coef, coef, self.l2))
+        if self.l1.any():
+            value += float(np.abs(coef).sum(axis=0) @ self.l1)
+        if np.any(self.tilt):
+            value += float(np.sum(self.tilt * coef))
+        return value
+
+    def add_gradient(self, coef: NDArray, out: NDArray) -> None:
+        """Add the gradient, (L, d), to ``out``; of |w| at 0 it takes the 0."""
+        for w, of_class in zip(coef, out, strict=True):
+            of_class += self.l2 * w
+        if self.l1.any():
+            out += self.l1 * np.sign(coef)
+        if np.any(self.tilt):
+            out += self.tilt
+
+    def largest_step_to_dual(self, slope: NDArray) -> float:
+        """Return the largest τ ≤ 1 for which `conjugate` is finite at τ slope."""
+        room = np.where(slope > 0, self.upper, -self.lower)
+        steep = (room == np.inf) & (self.l2 == 0) & (np.abs(slope) > self.l1)
+        if not steep.any():
+            return 1.0
+        shares = np.broadcast_to(self.l1, slope.shape)[steep] / np.abs(slope[steep])
+        return float(shares.min())
+
+    def conjugate(self, slope: NDArray) -> float:
+        """Return Σ sup_w slope w − pen(w), for slopes of shape (L, d)."""
+        excess = np.sign(slope) * np.maximum(np.abs(slope) - self.l1, 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # without curvature the best w is at a bound, unless nothing is to gain
+            best = np.where(excess == 0, 0.0, excess / self.l2)
+        best = np.clip(best, self.lower, self.upper)
+        best = np.where(np.isfinite(best), best, 0.0)
+        return float(np.sum(slope * best)) - self.value(best)
