@@ -649,6 +649,28 @@ def test_distance_to_the_optimum_is_estimated_and_certified(Estimator, K, option
     assert tight.duality_gap_ <= 1e-3 * F_best
 
 
+@pytest.mark.parametrize(("Estimator", "K"), [(BinaryLogReg, 2), (SoftmaxReg, 3)])
+@pytest.mark.parametrize(
+    "option",
+    [{"l1_ratio": 1.0}, {"l1_ratio": 0.3}, {"bounds": (0, None)}],
+    ids=["l1", "elastic net", "non-negative"],
+)
+def test_distance_is_estimated_where_nothing_centres_the_columns(Estimator, K, option):
+    # Columns far from 0 without an intercept are nearly collinear. One coefficient that
+    # moves by itself gains nothing, and all of them together much.
+    rng = np.random.default_rng(1)
+    X, y = rng.normal(size=(N_ROWS, 20)) + 100, rng.integers(K, size=N_ROWS)
+    penalty = {name: value for name, value in option.items() if name != "bounds"}
+    models = [
+        Estimator(fit_intercept=False, tol=tol, max_iter=20_000, **option).fit(X, y)
+        for tol in (1e-3, 1e-6, 1e-8, 1e-10)
+    ]
+    values = [F_of(model, X, y, **penalty) for model in models]
+    for model, F in zip(models, values, strict=True):
+        assert F - min(values) <= 3 * model.suboptimality_ * F + 1e-10
+        assert F - min(values) <= model.duality_gap_ + 1e-14
+
+
 @both
 @pytest.mark.parametrize(
     "setting",
@@ -663,6 +685,16 @@ def test_nothing_is_certain_about_a_feature_without_penalty_and_bounds(
     Estimator, setting
 ):
     assert Estimator(**setting).fit(*make_data(2)).duality_gap_ == np.inf
+
+
+@options
+@containers
+def test_intercepts_of_softmax_sum_to_zero(option, container):
+    # nothing else fixes their sum
+    X, y = make_data(3)
+    model = SoftmaxReg(**option).fit(container(X + 3), y)
+    size = 1 + abs(model.intercept_).max()
+    assert_allclose(model.intercept_.sum(), 0, rtol=0, atol=1e-10 * size)
 
 
 @models
