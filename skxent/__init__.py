@@ -12,6 +12,7 @@ from .information import (
     label_distribution,
     mutual_information,
 )
+from .model_selection import l1_C_min
 from .scoring import cross_entropy_loss, log_loss_scorer
 
 __version__ = "0.1.0"
@@ -29,6 +30,7 @@ __all__ = [
     "joint_distribution",
     "joint_entropy",
     "kl_divergence",
+    "l1_C_min",
     "label_distribution",
     "log_loss_scorer",
     "mutual_information",

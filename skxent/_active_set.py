@@ -66,7 +66,7 @@ class ActiveSetFit:
         while True:
             change = axis_aligned_change(objective, self.params)
             left = violations(objective, self.params, self.now.gradient, change)
-            self.suboptimality = self.estimate(left, self.now.value)
+            self.suboptimality = self.estimate(objective, left, self.now.value, change)
             if self.suboptimality <= self.tol:
                 self.outcome = CONVERGED
                 return
@@ -80,14 +80,27 @@ class ActiveSetFit:
             self.now = objective.evaluate(self.params)
             stalls = stalls + 1 if self.now.value >= before else 0
 
-    def estimate(self, left, value):
+    def estimate(self, objective, left, value, change):
         """Estimate (F − F*) / F from what is left of the gradient.
 
         Half its square is what a step with the Hessian's diagonal gains. The curvature
-        that the last steps have met tells how much more there may be.
+        that the last steps have met tells how much more there may be; that of the
+        penalty is a bound of how much, and the truth lies between.
         """
         curvature = max(min([1.0, *self.curvatures[-WITNESSES:]]), LEAST)
-        return min(1.0, float(left @ left) / curvature / max(value, TINY))
+        estimate = float(left @ left) / curvature
+        l2 = objective.penalty.l2
+        if l2.all():
+            of_coef = objective.split(left)[0] * change.scale
+            bound = float(np.einsum("kj,kj,j->", of_coef, of_coef, 0.5 / l2))
+            estimate = np.sqrt(estimate * max(bound, estimate))
+            if len(of_coef) > 1:
+                # The loss does not see a common shift of all classes: what it gains
+                # is known.
+                shift = of_coef.mean(axis=0)[(of_coef != 0).all(axis=0)]
+                l2 = l2[(of_coef != 0).all(axis=0)]
+                estimate += len(of_coef) * float(np.sum(shift**2 / l2)) / 2
+        return min(1.0, estimate / max(value, TINY))
 
     def note(self, value):
         """Note F after an iteration, whichever part of the fit it belongs to."""
@@ -147,7 +160,7 @@ class _WorkingSet:
             before = self._now.value
             change = axis_aligned_change(objective, self._params)
             left = violations(objective, self._params, self._now.gradient, change)
-            fit.suboptimality = fit.estimate(left, before)
+            fit.suboptimality = fit.estimate(objective, left, before, change)
             if fit.suboptimality <= self._goal or fit.max_iter <= len(fit.loss_curve):
                 break
             self._box_round(change, left)
@@ -163,13 +176,7 @@ class _WorkingSet:
         coef, _ = objective.split(self._params)
         of_coef, _ = objective.split(left)
         sign = np.where(coef != 0, np.sign(coef), -np.sign(of_coef))
-        kinked = penalty.l1 > 0
-        lower = np.where(
-            kinked & (sign >= 0), np.maximum(penalty.lower, 0), penalty.lower
-        )
-        upper = np.where(
-            kinked & (sign <= 0), np.minimum(penalty.upper, 0), penalty.upper
-        )
+        lower, upper = penalty.bounds_of_orthant(sign)
         smooth = objective.with_penalty(penalty.on_orthant(sign))
 
         # In units of the gradient's length, of F too, the first step is Newton's.
@@ -183,7 +190,11 @@ class _WorkingSet:
         def params_of(scaled):
             params = change.to_params(scaled * unit)
             w, _ = objective.split(params)
-            np.clip(w, lower, upper, out=w)  # to the last digit
+            # to the last digit
+            for of_w, bound in zip((lower, upper), of_u, strict=True):
+                reached = objective.split(scaled == bound)[0]
+                w[reached] = of_w[reached]
+            np.clip(w, lower, upper, out=w)
             return params
 
         def evaluate(scaled):
@@ -207,7 +218,7 @@ class _WorkingSet:
             blocked = (here <= of_u[0]) & (gradient > 0)
             blocked |= (here >= of_u[1]) & (gradient < 0)
             now_left = np.where(blocked, 0, gradient)
-            fit.suboptimality = fit.estimate(now_left, value)
+            fit.suboptimality = fit.estimate(objective, now_left, value, change)
             fit.note(value)
             enough = float(now_left @ now_left) <= ENOUGH_GAIN * first
             if enough or fit.suboptimality <= self._goal / 2:
@@ -251,18 +262,12 @@ class _WorkingSet:
         objective.split(target)[0][0, free] = answer[0]
         objective.split(target)[1][:] = b
         objective.n_evals += problem.n_evals
-        self._accept(*self._inside(target, np.sign(w), free))
+        self._accept(*self._inside(target, np.sign(w)))
 
-    def _inside(self, target, sign, free):
+    def _inside(self, target, sign):
         """Return the points between here and the target that keep signs and bounds."""
         objective, penalty = self._objective, self._objective.penalty
-        kinked = free & (penalty.l1 > 0)
-        lower = np.where(
-            kinked & (sign > 0), np.maximum(penalty.lower, 0), penalty.lower
-        )
-        upper = np.where(
-            kinked & (sign < 0), np.minimum(penalty.upper, 0), penalty.upper
-        )
+        lower, upper = penalty.bounds_of_orthant(sign)
         here, there = (objective.split(p)[0][0] for p in (self._params, target))
         if ((lower <= there) & (there <= upper)).all():
             return [target]

@@ -9,15 +9,26 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import RowBlocks, far_center
 from ._losses import LOSSES
-from ._objective import CrossEntropyObjective
+from ._objective import CrossEntropyObjective, check_offset
 from ._solver import minimise
-from ._validation import check_X, check_X_y, combine_weights, encode_labels
+from ._validation import (
+    are_distributions,
+    check_bounds,
+    check_penalty_weights,
+    check_X,
+    check_X_y,
+    combine_weights,
+    encode_distributions,
+    encode_labels,
+    smooth_targets,
+)
 
 
 def _all_or_nothing(fit):
@@ -42,6 +53,10 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict] = {
         "C": [Interval(Real, 0, None, closed="right")],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+        "penalty_weights": ["array-like", dict, None],
+        "bounds": [tuple, list, dict, None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "fit_intercept": ["boolean"],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -54,6 +69,10 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         self,
         *,
         C=1.0,
+        l1_ratio=0.0,
+        penalty_weights=None,
+        bounds=None,
+        label_smoothing=0.0,
         fit_intercept=True,
         class_weight=None,
         tol=1e-8,
@@ -62,6 +81,10 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         verbose=0,
     ):
         self.C = C
+        self.l1_ratio = l1_ratio
+        self.penalty_weights = penalty_weights
+        self.bounds = bounds
+        self.label_smoothing = label_smoothing
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
         self.tol = tol
@@ -70,7 +93,7 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         self.verbose = verbose
 
     @_all_or_nothing
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, offset=None):
         """Find the coefficients that minimise the penalised cross-entropy.
 
         Parameters
@@ -79,11 +102,17 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
             Finite training data, at any scale. float32 and float64 stay as they are,
             other types become float64. CSR is read in place, other sparse formats are
             converted to it.
-        y : array-like of shape (n_samples,)
-            Class labels.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Class labels, or soft ones: the probabilities of the classes in rows that
+            sum to 1 (within 1e-6). The columns of a frame name the classes, else they
+            are 0 … K − 1. Counts work, too: divide them by their totals and pass the
+            totals as ``sample_weight``.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights of the samples; None means 1 for each. A weight of 2
             is the same as a sample given twice.
+        offset : array-like, default=None
+            What is known of the logits beforehand, and added to them: (n_samples,) for
+            `BinaryLogReg`, (n_samples, n_classes) for `SoftmaxReg`.
 
         Returns
         -------
@@ -98,14 +127,24 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
             then stays as it was.
         """
         self._validate_params()
+        names = getattr(y, "columns", None)
         X, y = check_X_y(self, X, y)
-        classes, codes = encode_labels(y, binary_only=self._loss_name == "binary")
-        s = combine_weights(sample_weight, self.class_weight, classes, codes)
+        binary_only = self._loss_name == "binary"
+        if y.ndim == 2:
+            classes, targets = encode_distributions(y, names, binary_only=binary_only)
+        else:
+            classes, targets = encode_labels(y, binary_only=binary_only)
+        s = combine_weights(sample_weight, self.class_weight, classes, targets)
+        features = getattr(self, "feature_names_in_", None), X.shape[1]
         objective = CrossEntropyObjective(
             X,
-            codes,
+            smooth_targets(targets, len(classes), self.label_smoothing),
             s,
             C=self.C,
+            l1_ratio=self.l1_ratio,
+            penalty_weights=check_penalty_weights(self.penalty_weights, *features),
+            bounds=check_bounds(self.bounds, *features),
+            offset=offset,
             fit_intercept=self.fit_intercept,
             loss=self._loss_name,
             center=far_center(X) if self.fit_intercept else None,
@@ -140,12 +179,14 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
             return objective.pack(_dense(self.coef_), self.intercept_)
         return objective.initial_point()
 
-    def decision_function(self, X):
+    def decision_function(self, X, offset=None):
         """Return the logits ``X coef_ᵀ + intercept_``, or the log-odds of two classes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        offset : array-like, default=None
+            Added to the logits, as in `fit`.
 
         Returns
         -------
@@ -154,41 +195,45 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
             are the difference of its two logits. With more, one logit for each class,
             in the order of ``classes_``.
         """
-        z = self._logits(X)
+        z = self._logits(X, offset)
         if len(self.classes_) > 2:
             return z
         return z[:, 0] if z.shape[1] == 1 else z[:, 1] - z[:, 0]
 
-    def predict(self, X):
+    def predict(self, X, offset=None):
         """Return the most probable label of each sample.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        offset : array-like, default=None
+            Added to the logits, as in `fit`.
 
         Returns
         -------
         ndarray of shape (n_samples,)
             Labels out of ``classes_``.
         """
-        z = self._logits(X)
+        z = self._logits(X, offset)
         return self.classes_[LOSSES[self._loss_name].predict(z)]
 
-    def predict_proba(self, X):
+    def predict_proba(self, X, offset=None):
         """Return the probability of each class, each accurate by itself.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        offset : array-like, default=None
+            Added to the logits, as in `fit`.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
-        return LOSSES[self._loss_name].proba(self._logits(X))
+        return LOSSES[self._loss_name].proba(self._logits(X, offset))
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X, offset=None):
         """Return the log-probability of each class, computed from the logits.
 
         It stays finite and accurate where the probability itself underflows to 0 or
@@ -197,13 +242,37 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        offset : array-like, default=None
+            Added to the logits, as in `fit`.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
             In nats, columns in the order of ``classes_``.
         """
-        return LOSSES[self._loss_name].log_proba(self._logits(X))
+        return LOSSES[self._loss_name].log_proba(self._logits(X, offset))
+
+    def score(self, X, y, sample_weight=None, offset=None):
+        """Return the accuracy: the weighted share of labels that `predict` gets right.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Labels; of soft ones the most probable class counts.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the samples; None means 1 for each.
+        offset : array-like, default=None
+            Added to the logits, as in `fit`.
+
+        Returns
+        -------
+        float
+            From 0 to 1.
+        """
+        if are_distributions(y):
+            y = self.classes_[np.asarray(y).argmax(axis=1)]
+        return accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight)
 
     def sparsify(self):
         """Convert ``coef_`` to a sparse CSR matrix; predictions stay the same.
@@ -227,7 +296,7 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         self.coef_ = _dense(self.coef_)
         return self
 
-    def _logits(self, X):
+    def _logits(self, X, offset):
         """Return the logits of checked data, (n, L), block by block.
 
         In float64 also for float32 data: columns far from 0 would cancel otherwise.
@@ -240,6 +309,9 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
             block = blocks.take(rows)
             z[rows] = safe_sparse_dot(block, self.coef_.T, dense_output=True)
         z += self.intercept_
+        offset = check_offset(offset, *z.shape)
+        if offset is not None:
+            z += offset
         return z
 
     def __sklearn_tags__(self):

@@ -3,16 +3,16 @@
 With ``c_jk`` the gradient of the mean loss in the coefficients, Fenchel's inequality
 gives, for the dual point that the residuals are::
 
-    F(w, b) − F*  ≤  Σ_jk pen_j(w_jk) + pen_j*(−c_jk) + w_jk c_jk     where Σ_i s_i r_i = 0
+    F(w, b) − F* ≤ Σ_jk pen_j(w_jk) + pen_j*(−c_jk) + w_jk c_jk   where Σ_i s_i r_i = 0
 
 which for a ridge is Σ_jk g_jk² / (2 λ), with g = c + λ w the gradient of F. The side
 condition is the optimality of the intercepts, which are therefore solved for first, by
 Newton's method: L unknowns, one or two passes over the data.
 
-Where the conjugate ``pen_j*`` is infinite, as it is for L1 beyond a slope, all residuals
-are scaled down until it is not, at the price of the dual value at the scaled point. It
-is a proof, but a loose one where λ is tiny and features are huge, or the penalty is L1.
-Without a penalty there is none.
+Where the conjugate ``pen_j*`` is infinite, as it is for L1 beyond a slope, all
+residuals are scaled down until it is not, at the price of the dual value at the scaled
+point. It is a proof, but a loose one where λ is tiny and features are huge, or the
+penalty is L1. Without a penalty there is none.
 """
 
 import numpy as np

@@ -156,7 +156,7 @@ class CrossEntropyObjective:
         self.n_samples, self.n_features = n, d
         self.n_logits = self.loss.n_logits(self.n_classes)
         self.n_params = self.n_logits * self.n_columns
-        self.offset = _checked_offset(offset, n, self.n_logits)
+        self.offset = check_offset(offset, n, self.n_logits)
         self.n_evals = 0
 
     @property
@@ -383,7 +383,7 @@ def _count_classes(targets, n):
     return n_classes
 
 
-def _checked_offset(offset, n, n_logits):
+def check_offset(offset: ArrayLike | None, n: int, n_logits: int) -> NDArray | None:
     """Return the offset as (n, L) float64, or None."""
     if offset is None:
         return None

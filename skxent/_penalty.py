@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Penalty:
-    """Elastic net and bounds of d features; arrays of shape (d,) or ().
+    """Elastic net and bounds of d features, arrays of shape (d,).
 
-    ``tilt`` may also be of shape (L, d).
+    ``tilt`` is a number or of shape (L, d).
     """
 
     l1: NDArray
@@ -61,9 +61,14 @@ class Penalty:
 
     def take(self, columns) -> "Penalty":
         """Return the penalty of some of the features."""
-        tilt = self.tilt[..., columns] if np.ndim(self.tilt) else self.tilt
-        parts = (part[columns] for part in (self.l1, self.l2, self.lower, self.upper))
-        return Penalty(*parts, tilt)
+        tilt = np.asarray(self.tilt)
+        return Penalty(
+            self.l1[columns],
+            self.l2[columns],
+            self.lower[columns],
+            self.upper[columns],
+            tilt[..., columns] if tilt.ndim else tilt,
+        )
 
     def of_rotated_features(self, n_features: int) -> "Penalty":
         """Return the same ridge for other features."""
@@ -76,6 +81,13 @@ class Penalty:
         return replace(
             self, l1=no_kink, tilt=self.tilt + self.l1 * sign, lower=-free, upper=free
         )
+
+    def bounds_of_orthant(self, sign: NDArray) -> tuple[NDArray, NDArray]:
+        """Return the bounds, (L, d), that keep coefficients in it: kinks are at 0."""
+        kinked = self.l1 > 0
+        lower = np.where(kinked & (sign >= 0), np.maximum(self.lower, 0), self.lower)
+        upper = np.where(kinked & (sign <= 0), np.minimum(self.upper, 0), self.upper)
+        return lower, upper
 
     def value(self, coef: NDArray) -> float:
         """Return the penalty of coefficients, (L, d), that keep the bounds."""

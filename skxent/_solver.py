@@ -1,7 +1,7 @@
-"""The solver: which way to the optimum, whether it was reached, and what to say if not.
+"""The solver: which way to the optimum, whether it was reached, what to say if not.
 
-A smooth problem goes to the rounds of `_lbfgs`, in its row space where that is smaller; one
-with kinks or bounds to the active set. Whatever comes back is certified.
+A smooth problem goes to the rounds of `_lbfgs`, in its row space where that is smaller;
+one with kinks or bounds to the active set. Whatever comes back is certified.
 """
 
 from collections.abc import Callable

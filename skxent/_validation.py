@@ -18,10 +18,23 @@ LARGEST = 1e140
 
 
 def check_X_y(estimator, X, y):
-    """Return X as a float array or CSR matrix and y as a 1-D array of labels."""
-    X, y = validate_data(estimator, X, y, accept_sparse="csr", dtype=DTYPES)
+    """Return X as a float array or CSR matrix, and y as labels or distributions."""
+    X, y = validate_data(
+        estimator,
+        X,
+        y,
+        accept_sparse="csr",
+        dtype=DTYPES,
+        multi_output=are_distributions(y),
+    )
     _check_magnitudes(X)
     return X, y
+
+
+def are_distributions(y) -> bool:
+    """Whether y has a column for each class instead of a label for each row."""
+    shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+    return len(shape) == 2 and shape[1] > 1
 
 
 def check_X(estimator, X):
@@ -71,10 +84,56 @@ def encode_labels(y: NDArray, *, binary_only: bool) -> tuple[NDArray, NDArray]:
     return classes, codes
 
 
+def encode_distributions(
+    y: NDArray, names, *, binary_only: bool
+) -> tuple[NDArray, NDArray]:
+    """Return the names of the columns, and codes for one-hot rows, else the rows."""
+    n_classes = y.shape[1]
+    if binary_only and n_classes != 2:
+        raise ValueError(
+            "Only binary classification is supported. The type of the target is "
+            f"distributions over {n_classes} classes; use SoftmaxReg."
+        )
+    if y.dtype.kind not in "biuf":
+        raise ValueError(
+            f"y has 2 dimensions and the dtype {y.dtype}; expected 1 label for each "
+            "row, or probabilities with a column for each class."
+        )
+    y = y.astype(np.float64)
+    totals = y.sum(axis=1)
+    worst = int(np.argmax(np.abs(totals - 1)))
+    if y.min() < 0 or abs(totals[worst] - 1) > 1e-6:
+        raise ValueError(
+            f"Row {worst} of y sums to {totals[worst]!r}, and the smallest entry is "
+            f"{y.min()!r}; expected non-negative rows that sum to 1. Divide counts by "
+            "their totals, and pass the totals as sample_weight."
+        )
+    classes = np.arange(n_classes) if names is None else np.asarray(names)
+    if (y.max(axis=1) == 1).all() and np.count_nonzero(y) == len(y):
+        return classes, y.argmax(axis=1)
+    return classes, y / totals[:, None]
+
+
+def smooth_targets(targets: NDArray, n_classes: int, label_smoothing: float) -> NDArray:
+    """Return (1 − ε) targets + ε / K as distributions, or the targets where ε = 0."""
+    if label_smoothing == 0:
+        return targets
+    if targets.ndim == 1:
+        targets = np.eye(n_classes)[targets]
+    return (1 - label_smoothing) * targets + label_smoothing / n_classes
+
+
 def combine_weights(sample_weight, class_weight, classes, codes) -> NDArray:
     """Return the weight of each row, class weights multiplied in, (n,) float64."""
     s = np.ones(len(codes)) if sample_weight is None else _check_weights(sample_weight)
     check_consistent_length(codes, s)
+    if codes.ndim == 2:
+        if class_weight is not None:
+            raise ValueError(
+                f"class_weight={class_weight!r} needs a label for each row, and y has "
+                "distributions: multiply the weights into sample_weight."
+            )
+        return s
     with np.errstate(over="ignore", invalid="ignore"):
         totals = np.bincount(codes, s)
         if class_weight is not None and np.isfinite(totals.sum()):
@@ -123,3 +182,83 @@ def _class_weights(class_weight, classes, codes, totals):
             "finite positive ones: drop the rows of a class that shall not count."
         )
     return by_class
+
+
+def check_penalty_weights(penalty_weights, names, n_features) -> NDArray | None:
+    """Return the factor of each feature's penalty, (n_features,), or None."""
+    if penalty_weights is None:
+        return None
+    if isinstance(penalty_weights, dict):
+        weights = np.ones(n_features)
+        for name, weight in penalty_weights.items():
+            weights[_position(name, names, "penalty_weights")] = weight
+    else:
+        weights = np.asarray(penalty_weights, dtype=np.float64)
+    if weights.shape != (n_features,):
+        raise ValueError(
+            f"penalty_weights has shape {weights.shape}; expected ({n_features},), one "
+            "for each feature."
+        )
+    if not (np.isfinite(weights).all() and weights.min() >= 0):
+        bad = weights[~(np.isfinite(weights) & (weights >= 0))][0]
+        raise ValueError(
+            f"penalty_weights has the entry {bad}; expected finite non-negative "
+            "numbers: 0 leaves a feature free."
+        )
+    return weights
+
+
+def check_bounds(bounds, names, n_features) -> tuple[NDArray, NDArray] | None:
+    """Return the lower and the upper bound of each feature, or None."""
+    if bounds is None:
+        return None
+    lower, upper = np.full(n_features, -np.inf), np.full(n_features, np.inf)
+    if isinstance(bounds, dict):
+        for name, pair in bounds.items():
+            j = _position(name, names, "bounds")
+            low, high = _pair(pair, f"bounds[{name!r}]")
+            lower[j] = -np.inf if low is None else low
+            upper[j] = np.inf if high is None else high
+    else:
+        for out, bound in zip((lower, upper), _pair(bounds, "bounds"), strict=True):
+            if bound is None:
+                continue
+            bound = np.asarray(bound, dtype=np.float64)
+            if bound.shape not in ((), (n_features,)):
+                raise ValueError(
+                    f"bounds has a bound of shape {bound.shape}; expected a number or "
+                    f"({n_features},), one for each feature."
+                )
+            out[:] = bound
+    infeasible = ~(lower <= upper) | (lower == np.inf) | (upper == -np.inf)
+    if infeasible.any():
+        j = int(np.argmax(infeasible))
+        raise ValueError(
+            f"bounds for feature {j} are ({lower[j]}, {upper[j]}); expected a lower "
+            "bound that is at most the upper one: None where there is none."
+        )
+    return lower, upper
+
+
+def _pair(pair, name):
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise ValueError(
+            f"{name}={pair!r}; expected a pair (lower, upper), each a number or None."
+        )
+    return pair
+
+
+def _position(name, names, parameter):
+    """Return the number of the feature of that name."""
+    if names is None:
+        raise ValueError(
+            f"{parameter} names the feature {name!r}, but X has no feature names; "
+            "expected an array of shape (n_features,), or X as a frame."
+        )
+    (found,) = np.nonzero(np.asarray(names) == name)
+    if not len(found):
+        raise ValueError(
+            f"{parameter} names the feature {name!r}; expected one of those of X: "
+            f"{', '.join(map(repr, names[:10]))}{', ...' if len(names) > 10 else ''}."
+        )
+    return found[0]

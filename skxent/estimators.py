@@ -7,9 +7,11 @@ class BinaryLogReg(LinearCrossEntropyClassifier):
     """Logistic regression of two classes.
 
     The model is ``P(y = classes_[1] | x) = expit(coef_ · x + intercept_)``. The fit
-    minimises the weighted mean cross-entropy plus an L2 penalty::
+    minimises the weighted mean cross-entropy plus a penalty, an L2 one unless told
+    otherwise::
 
-        F(w, b) = 1/S Σ_i s_i loss(y_i, w·x_i + b)  +  1/(C S) ‖w‖² / 2,    S = Σ s_i
+        F(w, b) = 1/S Σ_i s_i loss(y_i, w·x_i + b) + 1/(C S) Σ_j pen_j(w_j)
+        pen_j(w) = π_j [l1_ratio |w| + (1 − l1_ratio) w² / 2],           S = Σ s_i
 
     which has the same optimum as ``sklearn.linear_model.LogisticRegression(C=C)``.
     There is no need to scale the data for the solver's sake: it works in variables in
@@ -21,6 +23,19 @@ class BinaryLogReg(LinearCrossEntropyClassifier):
     C : float, default=1.0
         Inverse strength of the penalty, positive; ``np.inf`` for no penalty. Smaller
         values shrink the coefficients more.
+    l1_ratio : float, default=0.0
+        Share of the L1 norm in the penalty: 0 is ridge, 1 the lasso, which sets
+        coefficients to exactly 0; between them is the elastic net.
+    penalty_weights : array-like of shape (n_features,) or dict, default=None
+        Factors π of the penalty for each feature, or for those named in a dict; 0
+        leaves a feature free. None means 1 for all.
+    bounds : tuple (lower, upper) or dict, default=None
+        What coefficients have to keep, in the units of X: a number, an
+        array of shape (n_features,) or None at either end, or a dict from the name of a
+        feature to such a pair of numbers. ``(0, None)`` is non-negative.
+    label_smoothing : float, default=0.0
+        The share ε, below 1, of each target that is spread over all classes alike:
+        (1 − ε) target + ε / K.
     fit_intercept : bool, default=True
         Whether to fit an intercept. It is never penalised.
     class_weight : dict, "balanced" or None, default=None
@@ -40,7 +55,7 @@ class BinaryLogReg(LinearCrossEntropyClassifier):
     Attributes
     ----------
     classes_ : ndarray of shape (2,)
-        The two labels, sorted.
+        The two labels, sorted; of soft labels the columns.
     coef_ : ndarray of shape (1, n_features)
         Coefficients of the log-odds of ``classes_[1]``.
     intercept_ : ndarray of shape (1,)
@@ -55,7 +70,7 @@ class BinaryLogReg(LinearCrossEntropyClassifier):
         Estimate of (F − F*) / F, the relative distance to the optimum F*.
     duality_gap_ : float
         Certified bound of F − F*, in nats: a proof, but often a loose one. ``inf``
-        where there is none, as without a penalty.
+        where there is none, as without a penalty or with a feature left free.
     loss_curve_ : ndarray of shape (n_iter,)
         F, in nats, after each iteration.
     n_features_in_ : int
@@ -107,20 +122,34 @@ class SoftmaxReg(LinearCrossEntropyClassifier):
 
     The model is ``P(y = classes_[k] | x) = softmax(coef_ @ x + intercept_)_k``, with a
     row of coefficients for each class, also for two classes. The fit minimises the
-    weighted mean cross-entropy plus an L2 penalty::
+    weighted mean cross-entropy plus a penalty, an L2 one unless told otherwise::
 
-        F(w, b) = 1/S Σ_i s_i loss(y_i, w x_i + b)  +  1/(C S) ‖w‖² / 2,    S = Σ s_i
+        F(w, b) = 1/S Σ_i s_i loss(y_i, w x_i + b) + 1/(C S) Σ_jk pen_j(w_jk)
+        pen_j(w) = π_j [l1_ratio |w| + (1 − l1_ratio) w² / 2],           S = Σ s_i
 
     which has, for three or more classes, the same optimum as
-    ``sklearn.linear_model.LogisticRegression(C=C)``. The intercepts, which the loss
-    determines up to a common constant, sum to 0, and so do the coefficients of each
-    feature.
+    ``sklearn.linear_model.LogisticRegression(C=C)``. The loss does
+    not see a common shift of all classes: under an L2 penalty without bounds the
+    intercepts sum to 0, and so do the coefficients of each feature.
 
     Parameters
     ----------
     C : float, default=1.0
         Inverse strength of the penalty, positive; ``np.inf`` for no penalty. With two
         classes, ``C`` here gives the probabilities of `BinaryLogReg` at ``2 * C``.
+    l1_ratio : float, default=0.0
+        Share of the L1 norm in the penalty: 0 is ridge, 1 the lasso, which sets
+        coefficients to exactly 0; between them is the elastic net.
+    penalty_weights : array-like of shape (n_features,) or dict, default=None
+        Factors π of the penalty for each feature, or for those named in a dict; 0
+        leaves a feature free. None means 1 for all.
+    bounds : tuple (lower, upper) or dict, default=None
+        What coefficients have to keep, in the units of X, for every class: a number, an
+        array of shape (n_features,) or None at either end, or a dict from the name of a
+        feature to such a pair of numbers. ``(0, None)`` is non-negative.
+    label_smoothing : float, default=0.0
+        The share ε, below 1, of each target that is spread over all classes alike:
+        (1 − ε) target + ε / K.
     fit_intercept : bool, default=True
         Whether to fit an intercept for each class. They are never penalised.
     class_weight : dict, "balanced" or None, default=None
@@ -140,7 +169,7 @@ class SoftmaxReg(LinearCrossEntropyClassifier):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+        The labels, sorted; of soft labels the columns.
     coef_ : ndarray of shape (n_classes, n_features)
         Coefficients of the logits, a row for each class.
     intercept_ : ndarray of shape (n_classes,)
@@ -155,7 +184,7 @@ class SoftmaxReg(LinearCrossEntropyClassifier):
         Estimate of (F − F*) / F, the relative distance to the optimum F*.
     duality_gap_ : float
         Certified bound of F − F*, in nats: a proof, but often a loose one. ``inf``
-        where there is none, as without a penalty.
+        where there is none, as without a penalty or with a feature left free.
     loss_curve_ : ndarray of shape (n_iter,)
         F, in nats, after each iteration.
     n_features_in_ : int

@@ -20,7 +20,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.metadata_routing import MetadataRequest
+from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
+
+from ._validation import are_distributions
 
 __all__ = ["LogLossScorer", "cross_entropy_loss", "log_loss_scorer"]
 
@@ -140,8 +142,9 @@ class LogLossScorer:
     unseen : {"raise", "clip"}, default="raise"
         What becomes of a label that is not in ``classes_`` because the estimator was
         trained without it. See `with_options`.
-    sample_weight_request : bool, str or None, default=None
-        Whether metadata routing hands over weights. See `set_score_request`.
+    sample_weight_request, offset_request : bool, str or None, default=None
+        Whether metadata routing hands over weights and offsets. See
+        `set_score_request`.
 
     See Also
     --------
@@ -176,6 +179,7 @@ class LogLossScorer:
 
     unseen: Literal["raise", "clip"] = "raise"
     sample_weight_request: bool | str | None = field(default=None, repr=False)
+    offset_request: bool | str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse an unknown option."""
@@ -192,6 +196,7 @@ class LogLossScorer:
         y: ArrayLike,
         *,
         sample_weight: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
     ) -> float:
         """Score a fitted classifier on X and y.
 
@@ -202,10 +207,14 @@ class LogLossScorer:
             ``predict_log_proba`` or ``predict_proba``.
         X : array-like or sparse matrix of shape (n, d)
             The data, handed to the estimator as they are.
-        y : array-like of shape (n,)
-            The labels that happened.
+        y : array-like of shape (n,) or (n, K)
+            The labels that happened, or their probabilities in rows that sum to 1. The
+            columns of a frame have the names of classes, those of an array the order
+            of ``classes_``.
         sample_weight : array-like of shape (n,), default=None
             Non-negative weights. None weights all rows alike.
+        offset : array-like of shape (n,) or (n, K), default=None
+            Handed to the estimator's ``predict_log_proba`` or ``predict_proba``.
 
         Returns
         -------
@@ -224,8 +233,17 @@ class LogLossScorer:
             one label per row, if the weights are not finite and non-negative with a
             positive sum, or if the estimator's predictions are no probabilities.
         """
-        labels = _label_list(y, "y")
-        classes = _label_list(_classes_of(estimator), "classes_")
+        classes = _classes_of(estimator)
+        # one list of classes for each of several outputs is refused below
+        soft = are_distributions(y) and np.ndim(classes[0]) == 0
+        labels = [] if soft else _label_list(y, "y")
+        classes = _label_list(classes, "classes_")
+        if soft:
+            targets = _check_targets(y, classes)
+            shares = _row_shares(sample_weight, len(targets))
+            log_proba, source = _predicted_log_proba(estimator, X, offset)
+            checked = _check_log_proba(log_proba, targets.shape, source)
+            return 0.0 - _mean_soft_loss(checked, targets, shares)
         shares = _row_shares(sample_weight, len(labels))
         codes, unseen = _class_codes(labels, classes, shares)
         if unseen and self.unseen == "raise":
@@ -235,7 +253,7 @@ class LogLossScorer:
                 "every class is trained on (StratifiedKFold), or give such rows a "
                 "fixed penalty with log_loss_scorer.with_options(unseen='clip')."
             )
-        log_proba, source = _predicted_log_proba(estimator, X)
+        log_proba, source = _predicted_log_proba(estimator, X, offset)
         checked = _check_log_proba(log_proba, (len(labels), len(classes)), source)
         # Not a bare minus sign, which would print a perfect score as -0.0.
         return 0.0 - _mean_loss(checked, codes, shares)
@@ -274,8 +292,13 @@ class LogLossScorer:
         """
         return replace(self, unseen=unseen)
 
-    def set_score_request(self, *, sample_weight: bool | str | None) -> LogLossScorer:
-        """Return a new scorer that tells metadata routing about `sample_weight`.
+    def set_score_request(
+        self,
+        *,
+        sample_weight: bool | str | None = UNCHANGED,
+        offset: bool | str | None = UNCHANGED,
+    ) -> LogLossScorer:
+        """Return a new scorer that tells metadata routing what to hand over.
 
         The request is read only while metadata routing is on:
         ``sklearn.set_config(enable_metadata_routing=True)``. Unlike the scorers of
@@ -284,9 +307,10 @@ class LogLossScorer:
 
         Parameters
         ----------
-        sample_weight : bool, str or None
-            True: the weights are handed over. False: they are not. None: passing
-            weights is an error. A string: the name under which they are passed.
+        sample_weight, offset : bool, str or None
+            True: the weights, or offsets, are handed over. False: they are not. None:
+            passing them is an error. A string: the name under which they are passed.
+            Left out, the request stays as it is.
 
         Returns
         -------
@@ -296,7 +320,7 @@ class LogLossScorer:
         Raises
         ------
         ValueError
-            If `sample_weight` is none of these.
+            If a request is none of these.
 
         Examples
         --------
@@ -314,7 +338,12 @@ class LogLossScorer:
         >>> cv["test_score"].round(4)  # 3/4 log 3/4 + 1/4 log 1/4
         array([-0.5623, -0.5623, -0.5623])
         """
-        scorer = replace(self, sample_weight_request=sample_weight)
+        changes: dict[str, Any] = {
+            f"{name}_request": request
+            for name, request in (("sample_weight", sample_weight), ("offset", offset))
+            if request != UNCHANGED
+        }
+        scorer = replace(self, **changes)
         # An invalid request is refused here, not in the middle of a search.
         scorer.get_metadata_routing()
         return scorer
@@ -325,13 +354,14 @@ class LogLossScorer:
         Returns
         -------
         routing : sklearn.utils.metadata_routing.MetadataRequest
-            The request for `sample_weight` of the method ``score``, which is the name
-            under which scikit-learn routes to scorers.
+            The requests of the method ``score``, which is the name under which
+            scikit-learn routes to scorers.
         """
         routing = MetadataRequest(owner=type(self).__name__)
         routing.score.add_request(
             param="sample_weight", alias=self.sample_weight_request
         )
+        routing.score.add_request(param="offset", alias=self.offset_request)
         return routing
 
     # Without metadata routing, the searches of scikit-learn 1.9 call this on every
@@ -355,6 +385,27 @@ def _label_list(labels: Any, name: str) -> list[Any]:
         )
     as_list: list[Any] = array.tolist()
     return as_list
+
+
+def _check_targets(y: Any, classes: list[Any]) -> NDArray[np.floating[Any]]:
+    """Soft labels as (n, K), columns in the order of the classes."""
+    targets = np.asarray(y, dtype=np.float64)
+    columns = list(getattr(y, "columns", classes))
+    if targets.shape[1] != len(classes) or set(columns) != set(classes):
+        raise ValueError(
+            f"y has the columns {_listed(columns)} for {targets.shape[1]} classes, "
+            f"expected one for each of classes_ {_listed(classes)}."
+        )
+    targets = targets[:, [columns.index(label) for label in classes]]
+    sums = targets.sum(axis=1)
+    bad = np.flatnonzero(~((targets.min(axis=1) >= 0) & (np.abs(sums - 1) <= 1e-6)))
+    if bad.size:
+        raise ValueError(
+            f"y sums to {sums[bad[0]]} in row {bad[0]}, expected non-negative rows "
+            "that sum to 1. Divide counts by their totals, and pass the totals as "
+            "sample_weight."
+        )
+    return targets
 
 
 def _row_shares(
@@ -445,16 +496,19 @@ def _classes_of(estimator: Any) -> Any:
     return classes
 
 
-def _predicted_log_proba(estimator: Any, X: Any) -> tuple[Any, str]:
+def _predicted_log_proba(
+    estimator: Any, X: Any, offset: ArrayLike | None = None
+) -> tuple[Any, str]:
     """Log-probabilities and the method they come from, for error messages."""
+    given = {} if offset is None else {"offset": offset}
     # Many estimators take the logarithm of their zeros. Here log 0 = -inf is the
     # answer, not an accident.
     with np.errstate(divide="ignore"):
         if hasattr(estimator, "predict_log_proba"):
             source = f"{_name(estimator)}.predict_log_proba"
-            return estimator.predict_log_proba(X), source
+            return estimator.predict_log_proba(X, **given), source
         if hasattr(estimator, "predict_proba"):
-            proba = np.asarray(estimator.predict_proba(X), dtype=np.float64)
+            proba = np.asarray(estimator.predict_proba(X, **given), dtype=np.float64)
             return np.log(proba), f"the logarithm of {_name(estimator)}.predict_proba"
     raise TypeError(
         f"{_name(estimator)} has neither predict_log_proba nor predict_proba, expected "
@@ -503,3 +557,14 @@ def _mean_loss(
     # 0 * inf is NaN, but a row that does not count costs nothing.
     counts = shares > 0
     return 0.0 - float(np.sum(shares[counts] * picked[counts]))
+
+
+def _mean_soft_loss(
+    log_proba: NDArray[np.floating[Any]],
+    targets: NDArray[np.floating[Any]],
+    shares: NDArray[np.floating[Any]],
+) -> float:
+    # what a target rules out costs nothing, however impossible the prediction held it
+    counts = (targets > 0) & (shares > 0)[:, np.newaxis]
+    weights = shares[:, np.newaxis] * targets
+    return 0.0 - float(np.sum(weights[counts] * np.minimum(log_proba[counts], 0.0)))

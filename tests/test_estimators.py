@@ -637,6 +637,10 @@ def test_duplicates_predict_the_same(Estimator, duplicate, noisy):
 def test_clone_has_the_parameters_and_no_fit(Estimator, noisy):
     params = {
         "C": 0.3,
+        "l1_ratio": 0.2,
+        "penalty_weights": None,
+        "bounds": (0, None),
+        "label_smoothing": 0.1,
         "fit_intercept": False,
         "class_weight": {0: 2.0},
         "tol": 1e-5,

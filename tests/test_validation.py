@@ -143,9 +143,9 @@ def test_continuous_targets_are_no_classes(Estimator, data):
 
 
 @both
-@pytest.mark.parametrize("y", [np.eye(2)[np.arange(N_ROWS) % 2], np.ones((N_ROWS, 3))])
-def test_labels_are_one_column(Estimator, y, data):
-    with pytest.raises(ValueError, match="y should be a 1d array"):
+@pytest.mark.parametrize("y", [np.ones((N_ROWS, 2)), -np.eye(2)[np.arange(N_ROWS) % 2]])
+def test_several_columns_are_distributions(Estimator, y, data):
+    with pytest.raises(ValueError, match=r"rows that sum to 1.*pass the totals"):
         Estimator().fit(data[0], y)
 
 
