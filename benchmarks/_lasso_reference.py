@@ -15,8 +15,9 @@ from _reference import ACCURACY, _factor
 from scipy import sparse
 from scipy.linalg import cho_solve
 
-MAX_ROUNDS = 100
-MAX_STEPS = 100
+MAX_ROUNDS = 500
+# Steps before the features are looked at anew: few, as each needs a Hessian.
+MAX_STEPS = 3
 SMALLEST_BATCH = 50
 RIDGE = 1e-11
 
@@ -36,10 +37,10 @@ def find_lasso_optimum(X, y, multiple):
         joining = np.argsort(-slope)[:batch]
         joining = joining[slope[joining] > penalty]
         chosen = np.union1d(np.flatnonzero(w), joining)
-        w[chosen] = _minimise(columns[:, chosen], y, w[chosen], penalty)
+        w[chosen], done = _minimise(columns[:, chosen], y, w[chosen], penalty)
         result = audit_lasso(X, y, w, C)
         best = min(best, result, key=lambda audit: audit.gap)
-        if best.gap <= ACCURACY / 10 * best.value or len(joining) == 0:
+        if best.gap <= ACCURACY / 10 * best.value or (done and len(joining) == 0):
             break
     if not best.gap <= ACCURACY * best.value:
         raise ArithmeticError(
@@ -55,7 +56,7 @@ def find_lasso_optimum(X, y, multiple):
 
 
 def _minimise(A, y, w, penalty):
-    """Return the minimiser over the features at hand."""
+    """Return w nearer to the minimiser over these features, and if it is there."""
     value, r = _evaluate(A, y, w, penalty)
     for _ in range(MAX_STEPS):
         g = A.T @ r / len(y)
@@ -75,12 +76,12 @@ def _minimise(A, y, w, penalty):
                 break
             length = first if length / 2 < first < length else length / 2
             if length < 1e-12:
-                return w
+                return w, True
         w, value, r = trial, trial_value, trial_r
         # The step that was just made has squared what is left.
         if decrement <= 1e-13 * value:
-            break
-    return w
+            return w, True
+    return w, False
 
 
 def _newton_step(A, r, w, sign, slope):
