@@ -1,22 +1,24 @@
-"""Kinks and bounds: L-BFGS-B on orthants of a working set of features, then Newton.
+"""Kinks and bounds: L-BFGS-B on orthants of a working set, on F or on models of it.
 
 On an orthant |w| is linear, so that the objective is smooth with simple bounds, which
 L-BFGS-B takes as long as each variable is a multiple of its coefficient: columns are
-centred and scaled, no more. Three nested steps find the orthant and the optimum in it:
+centred and scaled, no more. That finds signs and zeros, but slowly where columns are
+correlated. So, where a Hessian is cheap, F is replaced by its quadratic model, whose
+evaluations cost next to nothing, as in Newton's method with a line search on F.
 
 working set  Features whose coefficient is not 0, and those that violate their condition
              of optimality most. It doubles until no feature outside violates any.
 box round    The sign of each coefficient is held, that of a zero is the one that lowers
              F. L-BFGS-B ends at 0, or at a bound, where it has to.
-free fit     The coefficients that are neither 0 nor at a bound, without any of it, by
-             the rounds of `_lbfgs` with their full Hessian. Where the answer leaves its
-             orthant, the better of two points is taken: the way there up to the first
-             crossing, and the answer with what has crossed set to 0.
+free solve   On a model: the coefficients that are neither 0 nor at a bound, by
+             Cholesky. Where the answer leaves its orthant, the better of two points is
+             taken: the way there up to the first crossing, and the answer with what has
+             crossed set to 0.
 """
 
 import numpy as np
 
-from ._curvature import curvature_moments
+from ._curvature import class_hessians, coupled_hessian, curvature_moments
 from ._lbfgs import (
     CONVERGED,
     ITERATION_LIMIT,
@@ -24,10 +26,10 @@ from ._lbfgs import (
     STALLED,
     TINY,
     WITNESSES,
-    SmoothFit,
     run_lbfgs,
 )
 from ._precondition import DiagonalChange, plan
+from ._quadratic import QuadraticModel
 
 # Features to begin with, and then beside those whose coefficient is not 0.
 FIRST_FEATURES = 100
@@ -37,10 +39,13 @@ MOST_FEATURES = 0.5
 # each fresh start forgets what L-BFGS has learned.
 ENOUGH_GAIN = 1e-3
 ENOUGH_ITERATIONS = 50
-# Box rounds and free fits on one working set.
+# Rounds on one working set.
 MAX_ROUNDS = 20
-# The working set is solved to this share of the violations that it was chosen by.
+# The working set, and a model, are solved to this share of what was left before.
 WORTHWHILE = 1e-2
+# Iterations on a model in one step, and halvings of the step.
+MODEL_ITERATIONS = 1000
+MAX_HALVINGS = 30
 
 
 class ActiveSetFit:
@@ -152,6 +157,10 @@ class _WorkingSet:
         self._params = params
         self._now = objective.evaluate(params)
         self._goal = goal
+        if not isinstance(objective, QuadraticModel):
+            self._plan = plan(objective)
+            exact = "classes" if objective.n_logits == 1 else "coupled"
+            self._has_cheap_hessian = self._plan.kind == exact
 
     def solve(self):
         """Return params that are optimal but for the goal, or for the rounding."""
@@ -163,9 +172,13 @@ class _WorkingSet:
             fit.suboptimality = fit.estimate(objective, left, before, change)
             if fit.suboptimality <= self._goal or fit.max_iter <= len(fit.loss_curve):
                 break
-            self._box_round(change, left)
-            if objective.n_logits == 1:
-                self._free_fit()
+            if isinstance(objective, QuadraticModel):
+                self._box_round(change, left)
+                self._free_solve()
+            elif self._has_cheap_hessian:
+                self._newton_step()
+            else:
+                self._box_round(change, left)
             if self._now.value >= before:
                 break
         return self._params
@@ -229,57 +242,64 @@ class _WorkingSet:
         self._accept(params_of(scaled))
         objective.n_evals += smooth.n_evals
 
-    def _free_fit(self):
-        """Optimise the free coefficients of one logit, as far as their signs allow."""
+    def _newton_step(self):
+        """Minimise the quadratic model, and go there as far as F falls."""
         fit, objective = self._fit, self._objective
-        penalty = objective.penalty
-        coef, intercept = objective.split(self._params)
-        (w,) = coef
-        inside = (penalty.lower < w) & (w < penalty.upper)
-        free = inside & ((w != 0) | (penalty.l1 == 0))
-        (columns,) = np.nonzero(free)
-        if not len(columns):
-            return
-        on_orthant = objective.with_penalty(penalty.on_orthant(np.sign(w)))
-        problem = on_orthant.on_some_columns(columns)
-        if plan(problem).kind == "diagonal":
-            return  # no better than what the box round does
-        if w[~free].any():
-            held = objective.blocks.X[:, ~free] @ w[~free]
-            center = objective.blocks.center
-            if center is not None:
-                held = held - center[~free] @ w[~free]
-            problem = problem.with_more_offset(held[:, None])
-        start = np.concatenate([w[free], intercept])
-        inner = SmoothFit(
-            problem, start, self._goal, fit.max_iter - len(fit.loss_curve), None
-        )
+        if objective.n_logits == 1:
+            (hessian,) = class_hessians(
+                objective, self._params, n_sampled=self._plan.n_sampled
+            )
+        else:
+            hessian = coupled_hessian(objective, self._params)
+        model = QuadraticModel(objective, hessian, self._params, self._now)
+        goal = max(self._goal / 4, WORTHWHILE * fit.suboptimality)
+        inner = ActiveSetFit(model, self._params, goal, MODEL_ITERATIONS, None)
         inner.run()
-        for value in inner.loss_curve:
-            fit.note(value)
-        answer, b = problem.split(inner.params)
-        target = self._params.copy()
-        objective.split(target)[0][0, free] = answer[0]
-        objective.split(target)[1][:] = b
-        objective.n_evals += problem.n_evals
-        self._accept(*self._inside(target, np.sign(w)))
+        fit.curvatures = inner.curvatures
+        step = inner.params - self._params
+        gain = self._now.value - inner.now.value
+        share = 1.0
+        for _ in range(MAX_HALVINGS):
+            # all of the step as it is: what is 0 or at a bound stays so to the digit
+            params = inner.params if share == 1 else self._params + share * step
+            now = objective.evaluate(params)
+            if now.value <= self._now.value - 1e-4 * share * gain:
+                self._params, self._now = params, now
+                break
+            share /= 2
+        fit.note(self._now.value)
+
+    def _free_solve(self):
+        """Optimise the free coefficients of a model, as far as their signs allow."""
+        objective, penalty = self._objective, self._objective.penalty
+        w, _ = objective.split(self._params)
+        free = (
+            (penalty.lower < w) & (w < penalty.upper) & ((w != 0) | (penalty.l1 == 0))
+        )
+        if not free.any():
+            return
+        sign = np.sign(w)
+        target = objective.with_penalty(penalty.on_orthant(sign)).solve(
+            self._params, free
+        )
+        self._accept(*self._inside(target, sign))
 
     def _inside(self, target, sign):
         """Return the points between here and the target that keep signs and bounds."""
         objective, penalty = self._objective, self._objective.penalty
         lower, upper = penalty.bounds_of_orthant(sign)
-        here, there = (objective.split(p)[0][0] for p in (self._params, target))
+        here, there = (objective.split(p)[0] for p in (self._params, target))
         if ((lower <= there) & (there <= upper)).all():
             return [target]
         projected = target.copy()
-        w = objective.split(projected)[0][0]
+        w, _ = objective.split(projected)
         np.clip(w, lower, upper, out=w)
         with np.errstate(divide="ignore", invalid="ignore"):
             room = np.where(there < lower, lower - here, upper - here) / (there - here)
         crossing = (there < lower) | (there > upper)
         share = float(room[crossing].min())
         up_to_crossing = self._params + share * (target - self._params)
-        w = objective.split(up_to_crossing)[0][0]
+        w, _ = objective.split(up_to_crossing)
         # what arrives at 0 or at a bound is there exactly
         arrived = crossing & (room <= share)
         w[arrived] = np.where(there < lower, lower, upper)[arrived]
@@ -296,7 +316,10 @@ class _WorkingSet:
 
 def axis_aligned_change(objective, params) -> DiagonalChange:
     """Return centred and scaled columns, each coefficient by itself."""
-    moments = curvature_moments(objective, params)
+    if isinstance(objective, QuadraticModel):
+        moments = objective.moments()
+    else:
+        moments = curvature_moments(objective, params)
     return DiagonalChange(objective, *moments, axis_aligned=True)
 
 

@@ -293,12 +293,6 @@ class CrossEntropyObjective:
         """Return the same objective with another penalty."""
         return self._described_by(self.blocks, penalty)
 
-    def with_more_offset(self, offset: NDArray) -> "CrossEntropyObjective":
-        """Return the same objective with so much, (n, L), added to the logits."""
-        other = self._described_by(self.blocks, self.penalty)
-        other.offset = offset if self.offset is None else self.offset + offset
-        return other
-
     def _described_by(self, blocks, penalty):
         other = copy(self)
         other.blocks, other.penalty = blocks, penalty

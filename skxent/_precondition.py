@@ -278,7 +278,7 @@ class _Factor:
         centred = hessian[:d, :d]
         far = centred.diagonal().copy()
         if n_intercepts:
-            self._intercept_scale, self._intercept_upper = _root(
+            self._intercept_scale, self._intercept_upper = root_of(
                 hessian[d:, d:], ridge=0.0
             )
             cross = self._solve_intercepts_transposed(hessian[d:, :d])
@@ -287,7 +287,7 @@ class _Factor:
         # Where a column hardly varies, what is left is rounding: hence the floor.
         diagonal = np.maximum(centred.diagonal(), 10 * np.finfo(float).eps * far)
         np.fill_diagonal(centred, diagonal + penalty)
-        self._scale, self._upper = _root(centred, ridge=RIDGE)
+        self._scale, self._upper = root_of(centred, ridge=RIDGE)
 
     def solve(self, u):
         """Return T u of a vector or of columns."""
@@ -315,7 +315,7 @@ class _Factor:
         return _solve(self._intercept_upper, scaled, transposed=True)
 
 
-def _root(matrix, ridge):
+def root_of(matrix: NDArray, ridge: float) -> tuple[NDArray, NDArray]:
     """Return D and U with D Uᵀ U D equal to the matrix, up to a ridge."""
     diagonal = matrix.diagonal()
     # A variable without curvature has no gradient: any scale will do.

@@ -301,6 +301,12 @@ def _result(nats: Any, base: float | None) -> _Value:
     return nats if np.ndim(nats) else float(nats)
 
 
+def unit_name(base: float | None) -> str:
+    """Return what a result in this base is counted in, for people to read."""
+    names = {None: "nats", math.e: "nats", 2: "bits", 10: "bans"}
+    return names.get(base) or f"log{base:g} units"
+
+
 def _encoded(labels: Any, name: str) -> tuple[NDArray, NDArray]:
     """Return the sorted distinct labels and the code of each."""
     labels = check_array(labels, dtype=None, ensure_2d=False, input_name=name)
