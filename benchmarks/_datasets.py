@@ -5,7 +5,8 @@ Files        ``NAME.npz`` in the directory given by ``--data``: ``y`` holds clas
              ``indptr`` and ``shape``. Values are used raw, without any scaling.
 Variants     ``mnist_t10k_unit`` is ``mnist_t10k`` with 0..255 divided by 255;
              ``NAME_tfidf`` is the sparse set ``NAME``, if that holds counts, as
-             sublinear tf-idf.
+             sublinear tf-idf; ``NAME_scaled`` is the dense set ``NAME`` with each
+             column divided by its largest absolute value.
 Bundled      ``iris``, ``wine`` and ``breast_cancer``, as scikit-learn ships them.
 Generated    ``embeddings-N-D-K``: what a linear probe sees, see `make_embeddings`;
              sparse are ``onehot-N-LEVELS-LEVELS-...``, see `make_onehot`, and
@@ -25,6 +26,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 BUNDLED = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer}
 UNIT_VARIANTS = {"mnist_t10k_unit": "mnist_t10k"}
 TFIDF = "_tfidf"
+SCALED = "_scaled"
 # A click log in the small, and the sizes of the 20 newsgroups.
 GENERATED_SPARSE = ["onehot-300000-5000-2000-700-200-80-20", "text-11000-130000-20"]
 TEST_ROWS = 5000
@@ -79,6 +81,9 @@ def load(name, directory, dtype):
         X /= X.dtype.type(255)
     if name == path.stem + TFIDF:
         X = sublinear_tfidf(X)
+    if name == path.stem + SCALED:
+        largest = np.abs(X).max(axis=0)
+        X /= np.where(largest > 0, largest, 1)
     return Dataset(X, y)
 
 
@@ -214,4 +219,6 @@ def _are_counts(values):
 def _path(name, directory):
     path = Path(directory) / f"{UNIT_VARIANTS.get(name, name)}.npz"
     # A file may be named like a variant.
-    return path if path.exists() else path.with_stem(path.stem.removesuffix(TFIDF))
+    if path.exists():
+        return path
+    return path.with_stem(path.stem.removesuffix(TFIDF).removesuffix(SCALED))

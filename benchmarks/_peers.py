@@ -12,6 +12,10 @@ tolerance, whose meaning differs from one to the other; ours runs as it comes.
     saga              the same; sparse sets only
     liblinear         the same; sparse sets with two classes only
     glum              GeneralizedLinearRegressor, dense sets with two classes only
+
+`make_lasso` makes those with an L1 penalty, for two classes and without intercept:
+skxent, saga, liblinear, and SparseLogisticRegression of skglm and LogisticRegression of
+celer, where these are installed.
 """
 
 import sys
@@ -25,6 +29,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 OURS = "skxent"
 PEERS = ("lbfgs", "newton-cholesky", "newton-cg", "glum", "saga", "liblinear")
+LASSO_PEERS = ("liblinear", "saga", "skglm", "celer")
+# All others belong to scikit-learn.
+PACKAGED = ("glum", "skglm", "celer")
 OUR_OPTIONS = {OURS: {}, "skxent-loose": {"tol": 1e-4}, "skxent-tight": {"tol": 1e-9}}
 TOLERANCES = [10.0**-k for k in range(1, 15)]
 # Only the time limit and the tolerance shall end a fit.
@@ -77,6 +84,27 @@ def make_solver(solver, n_rows, n_classes, C, tol=None):
         # saga draws rows; a tolerance that was found once shall hold in each repeat.
         random_state=0,
     )
+
+
+def make_lasso(solver, n_rows, C, tol=None):
+    """Return the unfitted estimator of the lasso; ours has its default for no tol."""
+    if solver == OURS:
+        import skxent
+
+        options = {} if tol is None else {"tol": tol}
+        return skxent.BinaryLogReg(C=C, l1_ratio=1.0, fit_intercept=False, **options)
+    common = {"tol": tol, "max_iter": MAX_ITER, "fit_intercept": False}
+    if solver == "skglm":
+        from skglm import SparseLogisticRegression
+
+        return SparseLogisticRegression(alpha=1 / (C * n_rows), **common)
+    if solver == "celer":
+        from celer import LogisticRegression as CelerLogisticRegression
+
+        return CelerLogisticRegression(C=C, **common)
+    # Both draw: rows the one, the order of the coordinates the other.
+    common["random_state"] = 0
+    return LogisticRegression(C=C, l1_ratio=1.0, solver=solver, **common)
 
 
 def make_target(solver, y, dtype):

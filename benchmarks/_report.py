@@ -7,13 +7,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
-from _peers import OURS
+from _peers import OURS, PACKAGED
 from _worker import TIMEOUT
 from threadpoolctl import threadpool_info
 
 import skxent
 
-PACKAGES = ("numpy", "scipy", "scikit-learn", "threadpoolctl", "glum")
+PACKAGES = ("numpy", "scipy", "scikit-learn", "threadpoolctl", *PACKAGED)
 SHAPE = "n x d x K"
 TARGET_COLUMNS = ["set", SHAPE, "ours", "passes", "evals", "subopt", "memory"]
 DEFAULT_COLUMNS = [
@@ -98,7 +98,7 @@ def _print_targets(results, args):
     peers = [peer for peer in args.peers if peer in tried]
     rows = [_target_row(result, peers, args.limit) for result in results]
     print_table([*TARGET_COLUMNS, *peers, "ratio"], rows)
-    print(f"\n{_conclusion(results)}")
+    print(f"\n{conclusion(results)}")
 
 
 def _target_row(result, peers, limit):
@@ -112,13 +112,13 @@ def _target_row(result, peers, limit):
             memory_cell(ours["peak_bytes"]),
         ]
     outcomes = [result["solvers"].get(peer) for peer in peers]
-    ratio = _ratio(result)
+    ratio = speed_ratio(result)
     return [
         result["set"],
         shape_cell(result["reference"]["shape"]),
-        _outcome_cell(ours, limit),
+        outcome_cell(ours, limit),
         *details,
-        *(_outcome_cell(outcome, limit) for outcome in outcomes),
+        *(outcome_cell(outcome, limit) for outcome in outcomes),
         "—" if ratio is None else f"{ratio:.2f}",
     ]
 
@@ -138,7 +138,7 @@ def _default_row(result):
     ]
 
 
-def _outcome_cell(outcome, limit):
+def outcome_cell(outcome, limit):
     if outcome is None:
         return "—"
     if outcome["reached"]:
@@ -151,7 +151,7 @@ def _outcome_cell(outcome, limit):
     return f"subopt {error_cell(missed['error'])} ({time_cell(missed['seconds'])})"
 
 
-def _ratio(result):
+def speed_ratio(result):
     """Return the time of the best peer over ours, None unless both reach the target."""
     ours = result["solvers"][OURS]
     times = [
@@ -162,8 +162,8 @@ def _ratio(result):
     return min(times) / ours["seconds"] if times and ours["reached"] else None
 
 
-def _conclusion(results):
-    ratios = [ratio for ratio in map(_ratio, results) if ratio is not None]
+def conclusion(results):
+    ratios = [ratio for ratio in map(speed_ratio, results) if ratio is not None]
     missed = [r["set"] for r in results if not r["solvers"][OURS]["reached"]]
     text = "No set on which both ours and a peer reach the target."
     if ratios:

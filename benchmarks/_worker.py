@@ -41,20 +41,20 @@ def run_job(**job):
     return {"failure": (process.stderr.strip().splitlines() or ["unknown error"])[-1]}
 
 
-def fit(data, directory, dtype, C, solver, limit, tol=None):
+def fit(data, directory, dtype, C, solver, limit, tol=None, lasso=False):
     """Time one fit of the named solver on the named data."""
     from _datasets import load
-    from _objective import audit
-    from _peers import make_solver, make_target
+    from _objective import audit, audit_lasso
+    from _peers import make_target
 
     _limit_memory()
     dataset = load(data, directory, dtype)
     X, y, n_classes = dataset.X, dataset.y, dataset.n_classes
-    model = make_solver(solver, len(y), n_classes, C, tol)
+    model = _make(solver, len(y), n_classes, C, tol, lasso)
     target = make_target(solver, y, dtype)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        _warm_up(solver, min(n_classes, 3), dtype, sparse.issparse(X))
+        _warm_up(solver, min(n_classes, 3), dtype, sparse.issparse(X), lasso)
         pass_seconds = _time_of_a_pass(X)
         caught.clear()
         before = _reset_peak_memory()
@@ -66,7 +66,10 @@ def fit(data, directory, dtype, C, solver, limit, tol=None):
         signal.setitimer(signal.ITIMER_REAL, 0)
         peak = _peak_memory()
 
-    result = audit(X, y, model.coef_, model.intercept_, C)
+    if lasso:
+        result = audit_lasso(X, y, model.coef_, C)
+    else:
+        result = audit(X, y, model.coef_, model.intercept_, C)
     answer = {
         "seconds": seconds,
         "pass_seconds": pass_seconds,
@@ -74,6 +77,7 @@ def fit(data, directory, dtype, C, solver, limit, tol=None):
         "objective": result.value,
         "gap": result.gap,
         "intercept_gradient": result.intercept_gradient,
+        "n_nonzero": int(np.count_nonzero(model.coef_)),
         "warnings": [f"{w.category.__name__}: {w.message}" for w in caught],
     }
     # Whichever of these the solver tells.
@@ -97,15 +101,34 @@ def reference(data, directory, dtype, C):
     return answer | {"seconds": perf_counter() - start}
 
 
-def _warm_up(solver, n_classes, dtype, is_sparse):
-    from _peers import make_solver, make_target
+def lasso_reference(data, directory, multiple):
+    """Find the optimum of the lasso at this multiple of the C where it begins."""
+    from _datasets import load
+    from _lasso_reference import find_lasso_optimum
+
+    dataset = load(data, directory, np.float64)
+    start = perf_counter()
+    answer = find_lasso_optimum(dataset.X, dataset.y, multiple)
+    return answer | {"seconds": perf_counter() - start}
+
+
+def _make(solver, n_rows, n_classes, C, tol, lasso):
+    from _peers import make_lasso, make_solver
+
+    if lasso:
+        return make_lasso(solver, n_rows, C, tol)
+    return make_solver(solver, n_rows, n_classes, C, tol)
+
+
+def _warm_up(solver, n_classes, dtype, is_sparse, lasso):
+    from _peers import make_target
 
     rng = np.random.default_rng(0)
     X = rng.standard_normal((200, 5)).astype(dtype)
     if is_sparse:
         X = sparse.csr_array(X)
     y = np.arange(200) % n_classes
-    model = make_solver(solver, len(y), n_classes, 1.0, tol=1e-2)
+    model = _make(solver, len(y), n_classes, 1.0, 1e-2, lasso)
     model.fit(X, make_target(solver, y, dtype))
 
 
@@ -147,5 +170,5 @@ def _limit_memory():
 
 if __name__ == "__main__":
     job = json.loads(sys.argv[1])
-    task = {"fit": fit, "reference": reference}[job.pop("task")]
-    print(json.dumps(task(**job)))
+    tasks = {"fit": fit, "reference": reference, "lasso_reference": lasso_reference}
+    print(json.dumps(tasks[job.pop("task")](**job)))

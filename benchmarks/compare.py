@@ -38,7 +38,7 @@ from _datasets import (
     is_sparse,
     list_sets,
 )
-from _peers import OURS, PEERS, TOLERANCES, is_applicable
+from _peers import OURS, PACKAGED, PEERS, TOLERANCES, is_applicable
 from _report import environment, print_report, read_json, write_json
 from _worker import TIMEOUT, run_job
 
@@ -72,11 +72,11 @@ def compare_on(name, peers, args):
     """Return all that was measured on one set, None if it has no reference."""
     job = {"data": name, "directory": args.data, "dtype": args.dtype, "C": args.C}
     key = f"{name} {args.dtype} C={args.C:g} {fingerprint(name, args.data)}"
-    reference = _cached(
+    reference = cached(
         args.cache, f"optimum {key}", lambda: run_job(task="reference", **job)
     )
     if "failure" in reference:
-        _say(f"{name}: no reference: {reference['failure']}")
+        say(f"{name}: no reference: {reference['failure']}")
         return None
 
     sparse = is_sparse(name, args.data)
@@ -87,22 +87,22 @@ def compare_on(name, peers, args):
             continue
         outcomes[peer] = {"tol": None, "runs": []}
         if peer in PEERS:
-            search = _find_tolerance(peer, fit_job, key, reference["optimum"], args)
+            search = find_tolerance(peer, fit_job, key, reference["optimum"], args)
             outcomes[peer] |= search
-    _time_in_turn(name, outcomes, fit_job, reference["optimum"], args)
+    time_in_turn(name, outcomes, fit_job, reference["optimum"], args)
     for outcome in outcomes.values():
-        _summarise(outcome, args.target)
+        summarise(outcome, args.target)
     about = {"set": name, "sparse": sparse}
     return about | {"reference": reference, "solvers": outcomes}
 
 
-def _find_tolerance(peer, fit_job, key, optimum, args):
+def find_tolerance(peer, fit_job, key, optimum, args):
     """Return the loosest tolerance that reaches the target, or why there is none.
 
     Found ones are cached. That there is none within the limit is cached, too, but tried
     again under a more generous limit. Accidents are not cached.
     """
-    release = version("glum" if peer == "glum" else "scikit-learn")
+    release = version(peer if peer in PACKAGED else "scikit-learn")
     key = f"tolerance {peer} {release} target={args.target:g} {key}"
     cache = read_json(args.cache)
     known = cache.get(key)
@@ -111,7 +111,7 @@ def _find_tolerance(peer, fit_job, key, optimum, args):
     spent, answers = 0.0, []
     search = {"tol": None, "limit": args.limit, "failure": NO_TOLERANCE}
     for tol in TOLERANCES:
-        _say(f"{fit_job['data']}: {peer} at tol={tol:.0e}")
+        say(f"{fit_job['data']}: {peer} at tol={tol:.0e}")
         answer = _fit(peer, fit_job, tol, optimum)
         if "failure" in answer:
             search["failure"] = answer["failure"]
@@ -133,13 +133,13 @@ def _find_tolerance(peer, fit_job, key, optimum, args):
     return search
 
 
-def _time_in_turn(name, outcomes, fit_job, optimum, args):
+def time_in_turn(name, outcomes, fit_job, optimum, args):
     """Append the repeated fits to the outcomes; a solver that fails once is out."""
     for repeat in range(args.repeats):
         for solver, outcome in outcomes.items():
             if "failure" in outcome:
                 continue
-            _say(f"{name}: {solver}, fit {repeat + 1} of {args.repeats}")
+            say(f"{name}: {solver}, fit {repeat + 1} of {args.repeats}")
             answer = _fit(solver, fit_job, outcome["tol"], optimum)
             if "failure" in answer:
                 outcome["failure"] = answer["failure"]
@@ -159,7 +159,7 @@ def _fit(solver, fit_job, tol, optimum):
     return answer
 
 
-def _summarise(outcome, target):
+def summarise(outcome, target):
     runs = outcome["runs"]
     outcome["reached"] = False
     if runs and "failure" not in outcome:
@@ -179,10 +179,10 @@ def _chosen_sets(args):
     return args.sets or known
 
 
-def _cached(path, key, compute):
+def cached(path, key, compute):
     cache = read_json(path)
     if key not in cache:
-        _say(key)
+        say(key)
         value = compute()
         if "failure" in value:
             return value
@@ -191,19 +191,19 @@ def _cached(path, key, compute):
     return cache[key]
 
 
-def _say(text):
+def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def _names(text):
+def names_in(text):
     return text.split(",")
 
 
 def _parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="directory of the .npz files")
-    parser.add_argument("--sets", type=_names, default=[], help="default: all")
-    parser.add_argument("--peers", type=_names, default=list(PEERS))
+    parser.add_argument("--sets", type=names_in, default=[], help="default: all")
+    parser.add_argument("--peers", type=names_in, default=list(PEERS))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--limit", type=float, default=120, help="seconds for a fit")
     parser.add_argument("--target", type=float, default=1e-6)

@@ -19,7 +19,10 @@ TELLING_LINES = {
     "binary_walkthrough.py": r"Smallest p-value that four samples allow: 0\.167",
     "softmax_walkthrough.py": r"Training cross-entropy at C = 10000 +0\.00\d",
     "cross_entropy_explained.py": r"171 labels in 163 bits by shares, in 2\d by the",
+    "annotators.py": r"weighed votes +0\.4\d\d ",
+    "score_card.py": r"bounds and L1, 1\d features +0\.1\d\d",
 }
+DRAWING = {"cross_entropy_explained.py", "annotators.py", "score_card.py"}
 
 
 def run(name, folder):
@@ -44,10 +47,9 @@ def test_example_runs_without_a_warning(name, tmp_path):
     assert result.stderr == ""
     assert result.returncode == 0
     assert re.search(TELLING_LINES[name], result.stdout), result.stdout
-    # Nothing is left behind but the picture of the one example that draws.
+    # Nothing is left behind but the picture of an example that draws.
     left = [path.name for path in tmp_path.iterdir()]
-    drawn = name == "cross_entropy_explained.py"
-    assert left == ["skxent_cross_entropy_explained.png"] * drawn
+    assert left == [f"skxent_{Path(name).stem}.png"] * (name in DRAWING)
 
 
 def test_quickstart_needs_the_run_time_dependencies_only():
