@@ -69,13 +69,8 @@ def plan(objective: CrossEntropyObjective) -> Plan:
     """
     n, n_logits = objective.n_samples, objective.n_logits
     e = objective.n_columns
-    # the numbers stored for a row, and how many of its products a Hessian takes
     is_sparse = sparse.issparse(objective.blocks.X)
-    d = max(1, objective.blocks.X.nnz / n) if is_sparse else objective.n_features
-    square = SQUARE * e**2
-    if is_sparse and not squares_are_dense(objective):
-        square = SPARSE_SQUARE * d**2
-    evaluation = n * (READ * d + PRODUCT * d * n_logits + LOSS * n_logits)
+    d, square, evaluation = _prices(objective)
 
     def sampled(n_matrices):
         """Return the rows for each of some (e, e) matrices, and their price."""
@@ -101,9 +96,37 @@ def plan(objective: CrossEntropyObjective) -> Plan:
         rows, build = sampled(1)
         consider("shared", 24 * e**2, rows, build, PRODUCT * n_logits * e**2)
         size = n_logits * e
-        build = n * (GATHER * size + SQUARE * size**2) + FACTOR * size**3
-        consider("coupled", 40 * size**2, n, build / evaluation, SOLVE * size**2)
+        build = price_of_exact_hessian(objective)
+        consider("coupled", 40 * size**2, n, build, SOLVE * size**2)
     return min(prices, key=prices.__getitem__)
+
+
+def price_of_exact_hessian(
+    objective: CrossEntropyObjective, overhead: float = 0.0
+) -> float:
+    """Return what the whole Hessian and its factor cost, in evaluations.
+
+    Each of them takes nanoseconds beside its own, for what is done between them.
+    """
+    n, size = objective.n_samples, objective.n_params
+    if 40 * size**2 > MAX_BYTES:
+        return np.inf
+    d, square, evaluation = _prices(objective)
+    row = GATHER * d + square
+    if objective.n_logits > 1:
+        row = GATHER * size + SQUARE * size**2
+    return (n * row + FACTOR * size**3) / (evaluation + overhead)
+
+
+def _prices(objective):
+    """Return the numbers stored for a row, the price of their squares, of F and ∇F."""
+    n, n_logits = objective.n_samples, objective.n_logits
+    d, square = objective.n_features, SQUARE * objective.n_columns**2
+    if sparse.issparse(objective.blocks.X):
+        d = max(1, objective.blocks.X.nnz / n)
+        if not squares_are_dense(objective):
+            square = SPARSE_SQUARE * d**2
+    return d, square, n * (READ * d + PRODUCT * d * n_logits + LOSS * n_logits)
 
 
 def change_of_variables(objective, params, kind: str, n_sampled: int):
@@ -237,10 +260,7 @@ class CoupledChange:
         mean = np.einsum("kiki->i", blocks) / n_logits**2
         blocks[:, np.arange(e), :, np.arange(e)] += mean[:, None, None]
         self._shape = (n_logits, e)
-        # from rows (w_k, b_k) to all w, then all b
-        order = np.arange(n_logits * e).reshape(n_logits, e)
-        d = objective.n_features
-        self._order = np.concatenate([order[:, :d].ravel(), order[:, d:].ravel()])
+        self._order = coefficients_first(objective)
         self._factor = _Factor(
             hessian[np.ix_(self._order, self._order)],
             np.tile(objective.penalty.l2, n_logits),
@@ -262,57 +282,88 @@ class CoupledChange:
 class _Factor:
     """A root T of an inverse Hessian, which it uses up, of coefficients and intercepts.
 
-    The intercepts are eliminated first, ``b = −H_bb⁻¹ H_bw w`` + their own variables.
-    What is left for the coefficients is the Hessian of centred columns, which keeps its
-    digits, and its ridge its meaning, however far the columns are from 0.
+    It is made of the Hessian of centred columns, with the penalty and a ridge.
     """
 
     def __init__(self, hessian, penalty, n_intercepts):
-        if not np.isfinite(hessian.diagonal()).all():
-            raise ValueError(
-                "The curvature of the objective overflows; expected features whose "
-                "squares are finite: choose other units."
-            )
-        d = len(hessian) - n_intercepts
-        self._d = d
-        centred = hessian[:d, :d]
-        far = centred.diagonal().copy()
-        if n_intercepts:
-            self._intercept_scale, self._intercept_upper = root_of(
-                hessian[d:, d:], ridge=0.0
-            )
-            cross = self._solve_intercepts_transposed(hessian[d:, :d])
-            centred -= cross.T @ cross
-            self._slopes = self._solve_intercepts(cross)
-        # Where a column hardly varies, what is left is rounding: hence the floor.
-        diagonal = np.maximum(centred.diagonal(), 10 * np.finfo(float).eps * far)
-        np.fill_diagonal(centred, diagonal + penalty)
-        self._scale, self._upper = root_of(centred, ridge=RIDGE)
+        matrix, self._intercepts = centred_hessian(hessian, n_intercepts)
+        matrix[np.diag_indices_from(matrix)] += penalty
+        self._root = root_of(matrix, ridge=RIDGE)
+        self._d = len(matrix)
 
     def solve(self, u):
         """Return T u of a vector or of columns."""
-        w = (_solve(self._upper, u[: self._d]).T / self._scale).T
+        w = solve_root(*self._root, u[: self._d])
         if self._d == len(u):
             return w
-        b = self._solve_intercepts(u[self._d :]) - self._slopes @ w
-        return np.concatenate([w, b])
+        return np.concatenate([w, self._intercepts.follow(w, u[self._d :])])
 
     def solve_transposed(self, gradient):
         """Return Tᵀ gradient of a vector or of columns."""
         of_w, of_b = gradient[: self._d], gradient[self._d :]
-        if len(of_b):
-            of_w = of_w - self._slopes.T @ of_b
-        u = _solve(self._upper, (of_w.T / self._scale).T, transposed=True)
         if not len(of_b):
-            return u
-        return np.concatenate([u, self._solve_intercepts_transposed(of_b)])
+            return solve_root_transposed(*self._root, of_w)
+        own, by_slopes = self._intercepts.pull_back(of_b)
+        u = solve_root_transposed(*self._root, of_w + by_slopes)
+        return np.concatenate([u, own])
 
-    def _solve_intercepts(self, u):
-        return (_solve(self._intercept_upper, u).T / self._intercept_scale).T
 
-    def _solve_intercepts_transposed(self, gradient):
-        scaled = (gradient.T / self._intercept_scale).T
-        return _solve(self._intercept_upper, scaled, transposed=True)
+def coefficients_first(objective) -> NDArray:
+    """Return the order that takes params, rows (w_k, b_k), to all w, then all b."""
+    rows = np.arange(objective.n_params).reshape(objective.n_logits, -1)
+    d = objective.n_features
+    return np.concatenate([rows[:, :d].ravel(), rows[:, d:].ravel()])
+
+
+def centred_hessian(
+    hessian: NDArray, n_intercepts: int
+) -> tuple[NDArray, "FollowingIntercepts"]:
+    """Return the Hessian of the coefficients where the intercepts follow them.
+
+    It is that of centred columns, which keeps its digits, and a ridge its meaning,
+    however far the columns are from 0. The given one, coefficients first, is used up.
+    """
+    if not np.isfinite(hessian.diagonal()).all():
+        raise ValueError(
+            "The curvature of the objective overflows; expected features whose "
+            "squares are finite: choose other units."
+        )
+    d = len(hessian) - n_intercepts
+    intercepts = FollowingIntercepts(hessian, d)
+    matrix = hessian[:d, :d]
+    if n_intercepts:
+        far = matrix.diagonal().copy()
+        matrix -= intercepts.cross.T @ intercepts.cross
+        # Where a column hardly varies, what is left is rounding: hence the floor.
+        floor = 10 * np.finfo(float).eps * far
+        np.fill_diagonal(matrix, np.maximum(matrix.diagonal(), floor))
+    return matrix, intercepts
+
+
+class FollowingIntercepts:
+    """Intercepts that are the best for coefficients, but for variables of their own.
+
+    They are ``b = R⁻¹ (own − cross w)``, where ``RᵀR = H_bb`` and ``cross = R⁻ᵀ H_bw``.
+    The curvature of their own variables is 1.
+    """
+
+    def __init__(self, hessian, d):
+        self._root = root_of(hessian[d:, d:].copy(), ridge=0.0)
+        self.cross = solve_root_transposed(*self._root, hessian[d:, :d])
+
+    def follow(self, of_coef, own):
+        """Return the intercepts."""
+        return solve_root(*self._root, own - self.cross @ of_coef)
+
+    def own(self, of_coef, intercepts):
+        """Return their own variables: the inverse of `follow`."""
+        scale, upper = self._root
+        return upper @ (scale * intercepts) + self.cross @ of_coef
+
+    def pull_back(self, of_intercepts):
+        """Return the derivatives by their own variables, and what coefficients gain."""
+        own = solve_root_transposed(*self._root, of_intercepts)
+        return own, -(self.cross.T @ own)
 
 
 def root_of(matrix: NDArray, ridge: float) -> tuple[NDArray, NDArray]:
@@ -328,6 +379,16 @@ def root_of(matrix: NDArray, ridge: float) -> tuple[NDArray, NDArray]:
             return scale, np.asfortranarray(cholesky(matrix, check_finite=False))
         except LinAlgError:
             ridge = max(RIDGE, 100 * ridge)
+
+
+def solve_root(scale: NDArray, upper: NDArray, right: NDArray) -> NDArray:
+    """Return D⁻¹ U⁻¹ times a vector or columns: a root of the inverse matrix."""
+    return (_solve(upper, right).T / scale).T
+
+
+def solve_root_transposed(scale: NDArray, upper: NDArray, right: NDArray) -> NDArray:
+    """Return U⁻ᵀ D⁻¹ times a vector or columns."""
+    return _solve(upper, (right.T / scale).T, transposed=True)
 
 
 def _solve(upper, right, transposed=False):
