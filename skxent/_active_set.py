@@ -1,24 +1,18 @@
-"""Kinks and bounds: L-BFGS-B on orthants of a working set, on F or on models of it.
-
-On an orthant |w| is linear, so that the objective is smooth with simple bounds, which
-L-BFGS-B takes as long as each variable is a multiple of its coefficient: columns are
-centred and scaled, no more. That finds signs and zeros, but slowly where columns are
-correlated. So, where a Hessian is cheap, F is replaced by its quadratic model, whose
-evaluations cost next to nothing, as in Newton's method with a line search on F.
+"""Kinks and bounds: a working set of features, and two ways to its optimum.
 
 working set  Features whose coefficient is not 0, and those that violate their condition
-             of optimality most. It doubles until no feature outside violates any.
-box round    The sign of each coefficient is held, that of a zero is the one that lowers
-             F. L-BFGS-B ends at 0, or at a bound, where it has to.
-free solve   On a model: the coefficients that are neither 0 nor at a bound, by
-             Cholesky. Where the answer leaves its orthant, the better of two points is
-             taken: the way there up to the first crossing, and the answer with what has
-             crossed set to 0.
+             of optimality most. It grows until no feature outside violates any.
+Newton       Where the Hessian of a working set is cheap enough: see `_newton`.
+box rounds   Elsewhere. On an orthant |w| is linear, so that the objective is smooth
+             with simple bounds, which L-BFGS-B takes as long as each variable is a
+             multiple of its coefficient: columns are centred and scaled, no more. The
+             sign of each coefficient is held, that of a zero is the one that lowers F;
+             L-BFGS-B ends at 0, or at a bound, where it has to.
 """
 
 import numpy as np
 
-from ._curvature import class_hessians, coupled_hessian, curvature_moments
+from ._curvature import curvature_moments
 from ._lbfgs import (
     CONVERGED,
     ITERATION_LIMIT,
@@ -28,26 +22,25 @@ from ._lbfgs import (
     WITNESSES,
     run_lbfgs,
 )
-from ._precondition import DiagonalChange, plan
-from ._quadratic import QuadraticModel
+from ._newton import NewtonSteps
+from ._precondition import EVALUATIONS, DiagonalChange, price_of_exact_hessian
 
 # Features to begin with, and then beside those whose coefficient is not 0.
-FIRST_FEATURES = 100
+FIRST_FEATURES = 50
 # Above this share of the features the columns are not worth copying.
 MOST_FEATURES = 0.5
+# Hessians that Newton's method takes.
+BUILDS = 5
 # A box round ends when its decrement has fallen by this, or after so many iterations:
 # each fresh start forgets what L-BFGS has learned.
 ENOUGH_GAIN = 1e-3
 ENOUGH_ITERATIONS = 50
 # Rounds on one working set.
 MAX_ROUNDS = 20
-# The working set, and a model, are solved to this share of what was left before.
+# A working set is solved to this share of what was left before.
 WORTHWHILE = 1e-2
 # Changes of a gradient below this part of it tell nothing of the curvature.
 ROUNDING = 1e-8
-# Iterations on a model in one step, and halvings of the step.
-MODEL_ITERATIONS = 1000
-MAX_HALVINGS = 30
 
 
 class ActiveSetFit:
@@ -58,31 +51,25 @@ class ActiveSetFit:
         self.tol = tol
         self.max_iter = max_iter
         self.report = report
-        self.params = start.copy()
-        coef, _ = objective.split(self.params)
-        np.clip(coef, objective.penalty.lower, objective.penalty.upper, out=coef)
+        self.params = _feasible(objective, start)
         self.now = objective.evaluate(self.params)
         self.loss_curve: list[float] = []
         self.suboptimality = 1.0
         self.curvatures: list[float] = []
         self.outcome = ITERATION_LIMIT
-        # what the last model still promised on its columns, relative to F
-        self.promised: float | None = None
-        self._columns = np.arange(0)
+        # what is left to gain on which columns, relative to F, once Newton has told
+        self._promised = 0.0
+        self._solved = np.arange(0)
 
     def run(self):
         objective = self.objective
         stalls = 0
         while True:
-            change = axis_aligned_change(objective, self.params)
+            # Newton's promises need no scales, the choice of features only rough ones
+            if not len(self._solved):
+                change = axis_aligned_change(objective, self.params)
             left = violations(objective, self.params, self.now.gradient, change)
-            outside = left.copy()
-            if self.promised is not None:
-                objective.split(outside)[0][:, self._columns] = 0
-                objective.split(outside)[1][:] = 0
-            self.suboptimality = self.estimate(
-                objective, outside, self.now.value, change
-            ) + (self.promised or 0.0)
+            self.suboptimality = self._estimate_of_all(left, change)
             if self.suboptimality <= self.tol:
                 self.outcome = CONVERGED
                 return
@@ -92,10 +79,28 @@ class ActiveSetFit:
                 self.outcome = STALLED
                 return
             before = self.now.value
-            self._columns = self._choose(left)
-            self._solve_working_set(self._columns)
+            self._solve_working_set(left)
             self.now = objective.evaluate(self.params)
             stalls = stalls + 1 if self.now.value >= before else 0
+
+    def _estimate_of_all(self, left, change):
+        """Estimate (F − F*) / F by what Newton promises, and features beyond."""
+        objective = self.objective
+        if not len(self._solved):
+            return self.estimate(objective, left, self.now.value, change)
+        outside = left.copy()
+        of_coef, of_intercept = objective.split(outside)
+        of_coef[:, self._solved] = 0
+        of_intercept[:] = 0
+        estimate = self.estimate(objective, outside, self.now.value, change)
+        # Scaled down until no slope exceeds its L1, the residuals prove this bound.
+        penalty = objective.penalty
+        excess = np.abs(of_coef * change.scale)
+        with np.errstate(invalid="ignore"):
+            share = np.nan_to_num(excess / (excess + penalty.l1)).max(initial=0.0)
+        coef, _ = objective.split(self.params)
+        bound = share * penalty.value(coef) / max(self.now.value, TINY)
+        return min(1.0, self._promised + max(estimate, bound))
 
     def estimate(self, objective, left, value, change):
         """Estimate (F − F*) / F from what is left of the gradient.
@@ -139,76 +144,76 @@ class ActiveSetFit:
         largest = np.argpartition(-violation, size)[:size]
         return np.sort(largest[violation[largest] > 0])
 
-    def _solve_working_set(self, columns):
+    def _solve_working_set(self, left):
         objective = self.objective
         n_features = objective.n_features
-        if 0 < len(columns) < n_features:
+        columns = self._choose(left)
+        is_part = 0 < len(columns) < n_features
+        if is_part:
             objective = objective.on_some_columns(columns)
         else:
-            columns = slice(None)
+            columns = np.arange(n_features)
+
+        def of_part(of_all):
+            part = np.empty(objective.n_params)
+            for to, of in zip(
+                objective.split(part), self.objective.split(of_all), strict=True
+            ):
+                to[:] = of[:, columns] if of.ndim == 2 else of
+            return part
+
+        now = self.now._replace(gradient=of_part(self.now.gradient))
+        is_cheap = BUILDS * price_of_exact_hessian(objective) < EVALUATIONS["diagonal"]
+        rounds = (NewtonSteps if is_cheap else BoxRounds)(
+            self, objective, of_part(self.params), now
+        )
+        rounds.run()
+        self._solved = columns if is_cheap else np.arange(0)
+        self._promised = self.suboptimality
         coef, intercept = self.objective.split(self.params)
-        part = np.empty(objective.n_params)
-        part_coef, part_intercept = objective.split(part)
-        part_coef[:], part_intercept[:] = coef[:, columns], intercept
-        goal = max(self.tol / 2, WORTHWHILE * self.suboptimality)
-        part = _WorkingSet(self, objective, part, goal).solve()
-        part_coef, part_intercept = objective.split(part)
+        part_coef, part_intercept = objective.split(rounds.params)
         coef[:, columns], intercept[:] = part_coef, part_intercept
-        if objective is not self.objective:
+        if is_part:
             # a share of the rows' entries is read
             share = objective.n_features / n_features
             self.objective.n_evals += int(np.ceil(share * objective.n_evals))
 
 
-class _WorkingSet:
-    """The problem on the columns of a working set."""
+class BoxRounds:
+    """L-BFGS-B on the objective of some columns, an orthant in each round."""
 
-    def __init__(self, fit, objective, params, goal):
+    def __init__(self, fit, objective, params, now):
         self._fit = fit
         self._objective = objective
-        self._params = params
-        self._now = objective.evaluate(params)
-        self._goal = goal
-        if not isinstance(objective, QuadraticModel):
-            self._plan = plan(objective)
-            exact = "classes" if objective.n_logits == 1 else "coupled"
-            self._has_cheap_hessian = self._plan.kind == exact
+        self.params = params
+        self._now = now
 
-    def solve(self):
-        """Return params that are optimal but for the goal, or for the rounding."""
+    def run(self):
+        """Go on until much less is left than was."""
         fit, objective = self._fit, self._objective
-        is_model = isinstance(objective, QuadraticModel)
-        newton = not is_model and self._has_cheap_hessian
+        goal = max(fit.tol / 2, WORTHWHILE * fit.suboptimality)
         for _ in range(MAX_ROUNDS):
             before = self._now.value
-            if newton:
-                self._newton_step()
-                fit.suboptimality = min(1.0, fit.promised)
-            else:
-                change = axis_aligned_change(objective, self._params)
-                left = violations(objective, self._params, self._now.gradient, change)
-                fit.suboptimality = fit.estimate(objective, left, before, change)
-                if fit.suboptimality > self._goal:
-                    self._box_round(change, left)
-                if is_model:
-                    self._free_solve()
-            if fit.suboptimality <= self._goal or self._now.value >= before:
-                break
-            if len(fit.loss_curve) >= fit.max_iter:
-                break
-        return self._params
+            change = axis_aligned_change(objective, self.params)
+            left = violations(objective, self.params, self._now.gradient, change)
+            fit.suboptimality = fit.estimate(objective, left, before, change)
+            if fit.suboptimality <= goal or len(fit.loss_curve) >= fit.max_iter:
+                return
+            self._round(change, left, goal)
+            if self._now.value >= before:
+                return
 
-    def _box_round(self, change, left):
+    def _round(self, change, left, goal):
         fit, objective = self._fit, self._objective
         penalty = objective.penalty
-        coef, _ = objective.split(self._params)
+        coef, _ = objective.split(self.params)
         of_coef, _ = objective.split(left)
         sign = np.where(coef != 0, np.sign(coef), -np.sign(of_coef))
         lower, upper = penalty.bounds_of_orthant(sign)
         smooth = objective.with_penalty(penalty.on_orthant(sign))
 
         # In units of the gradient's length, of F too, the first step is Newton's.
-        start = change.from_params(self._params)
+        start = change.from_params(self.params)
         unit = float(np.linalg.norm(left))
         base = self._now.value
         of_u = np.full((2, len(start)), [[-np.inf], [np.inf]])
@@ -251,98 +256,37 @@ class _WorkingSet:
             fit.suboptimality = fit.estimate(objective, now_left, value, change)
             fit.note(value)
             enough = float(now_left @ now_left) <= ENOUGH_GAIN * first
-            if enough or fit.suboptimality <= self._goal / 2:
+            if enough or fit.suboptimality <= goal / 2:
                 raise StopIteration
 
         n_iter = min(ENOUGH_ITERATIONS, fit.max_iter - len(fit.loss_curve))
         scaled = run_lbfgs(evaluate, start / unit, after_iteration, n_iter, of_u)
-        self._accept(params_of(scaled))
+        params = params_of(scaled)
+        now = objective.evaluate(params)
+        if now.value < self._now.value:
+            self.params, self._now = params, now
         objective.n_evals += smooth.n_evals
 
-    def _newton_step(self):
-        """Minimise the quadratic model, and go there as far as F falls."""
-        fit, objective = self._fit, self._objective
-        if objective.n_logits == 1:
-            (hessian,) = class_hessians(
-                objective, self._params, n_sampled=self._plan.n_sampled
-            )
-        else:
-            hessian = coupled_hessian(objective, self._params)
-        model = QuadraticModel(objective, hessian, self._params, self._now)
-        value = max(self._now.value, TINY)
-        goal, point = fit.suboptimality, self._params
-        while True:
-            goal = max(self._goal / 4, WORTHWHILE * goal)
-            inner = ActiveSetFit(model, point, goal, MODEL_ITERATIONS, None)
-            inner.run()
-            gain, point = self._now.value - inner.now.value, inner.params
-            # a model that promises little may only have been solved too loosely
-            if gain > 10 * goal * value or goal <= self._goal / 4:
-                break
-        fit.promised = max(0.0, gain / value) + inner.suboptimality
-        step = inner.params - self._params
-        share = 1.0
-        for _ in range(MAX_HALVINGS):
-            # all of the step as it is: what is 0 or at a bound stays so to the digit
-            params = inner.params if share == 1 else self._params + share * step
-            now = objective.evaluate(params)
-            if now.value <= self._now.value - 1e-4 * share * gain:
-                self._params, self._now = params, now
-                break
-            share /= 2
-        fit.note(self._now.value)
 
-    def _free_solve(self):
-        """Optimise the free coefficients of a model, as far as their signs allow."""
-        objective, penalty = self._objective, self._objective.penalty
-        w, _ = objective.split(self._params)
-        free = (
-            (penalty.lower < w) & (w < penalty.upper) & ((w != 0) | (penalty.l1 == 0))
-        )
-        if not free.any():
-            return
-        sign = np.sign(w)
-        target = objective.with_penalty(penalty.on_orthant(sign)).solve(
-            self._params, free
-        )
-        self._accept(*self._inside(target, sign))
-
-    def _inside(self, target, sign):
-        """Return the points between here and the target that keep signs and bounds."""
-        objective, penalty = self._objective, self._objective.penalty
-        lower, upper = penalty.bounds_of_orthant(sign)
-        here, there = (objective.split(p)[0] for p in (self._params, target))
-        if ((lower <= there) & (there <= upper)).all():
-            return [target]
-        projected = target.copy()
-        w, _ = objective.split(projected)
-        np.clip(w, lower, upper, out=w)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            room = np.where(there < lower, lower - here, upper - here) / (there - here)
-        crossing = (there < lower) | (there > upper)
-        share = float(room[crossing].min())
-        up_to_crossing = self._params + share * (target - self._params)
-        w, _ = objective.split(up_to_crossing)
-        # what arrives at 0 or at a bound is there exactly
-        arrived = crossing & (room <= share)
-        w[arrived] = np.where(there < lower, lower, upper)[arrived]
-        np.clip(w, lower, upper, out=w)
-        return [projected, up_to_crossing]
-
-    def _accept(self, *candidates):
-        """Move to the best of the candidates, if it is better than here."""
-        for params in candidates:
-            now = self._objective.evaluate(params)
-            if now.value < self._now.value:
-                self._params, self._now = params, now
+def _feasible(objective, start):
+    """Return the start within bounds, without changing the mean logits."""
+    params = start.copy()
+    coef, intercept = objective.split(params)
+    penalty = objective.penalty
+    np.clip(coef, penalty.lower, penalty.upper, out=coef)
+    if len(coef) > 1:
+        coef[:] = penalty.balanced(coef)
+    if intercept.size and not np.array_equal(params, start):
+        moved = coef - objective.split(start)[0]
+        center = objective.blocks.center
+        mean = np.asarray(objective.blocks.X.mean(axis=0, dtype=np.float64)).ravel()
+        intercept -= moved @ (mean if center is None else mean - center)
+    return params
 
 
 def axis_aligned_change(objective, params) -> DiagonalChange:
     """Return centred and scaled columns, each coefficient by itself."""
-    if isinstance(objective, QuadraticModel):
-        moments = objective.moments()
-    else:
-        moments = curvature_moments(objective, params)
+    moments = curvature_moments(objective, params)
     return DiagonalChange(objective, *moments, axis_aligned=True)
 
 

@@ -89,6 +89,33 @@ class Penalty:
         upper = np.where(kinked & (sign <= 0), np.minimum(self.upper, 0), self.upper)
         return lower, upper
 
+    def balanced(self, coef: NDArray) -> NDArray:
+        """Return coef, (L, d), with the cheapest shift of all classes of each feature.
+
+        The loss of a softmax does not see it. The derivative in the shift c,
+        ``l1 (#{w < c} − #{w > c}) + l2 Σ_k (c − w_k)``, increases: its zero is at one
+        of the w, or between two of them.
+        """
+        n_classes = len(coef)
+        w = np.sort(coef, axis=0)
+        total = w.sum(axis=0)
+        below = np.arange(n_classes)[:, None]
+        beyond = self.l1 * (2 * (below + 1) - n_classes)
+        beyond = beyond + self.l2 * (n_classes * w - total)
+        # the first of the w beyond which the derivative is not negative
+        m = np.argmax(beyond >= 0, axis=0)
+        here = np.take_along_axis(w, m[None], axis=0)[0]
+        before = np.take_along_axis(w, np.maximum(m - 1, 0)[None], axis=0)[0]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            between = (total - self.l1 * (2 * m - n_classes) / self.l2) / n_classes
+        shift = np.where(self.l2 > 0, np.clip(between, before, here), here)
+        shift = np.clip(shift, w[-1] - self.upper, w[0] - self.lower)
+        # what is balanced but for rounding stays as it is, zeros to the digit
+        balanced = np.abs(shift) <= 1e-12 * np.maximum(w[-1], -w[0])
+        free_of_charge = (self.l1 == 0) & (self.l2 == 0)
+        shift[balanced | free_of_charge] = 0
+        return np.clip(coef - shift, self.lower, self.upper)
+
     def value(self, coef: NDArray) -> float:
         """Return the penalty of coefficients, (L, d), that keep the bounds."""
         value = 0.5 * float(np.einsum("kj,kj,j->", coef, coef, self.l2))

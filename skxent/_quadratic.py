@@ -1,110 +1,203 @@
-"""The quadratic model of the objective at a point, with the penalty as it is.
+"""The quadratic model of the objective at a point, minimised with its kinks and bounds.
 
-It looks like an objective to the active set, and costs next to nothing to evaluate::
+For a step δ of the params, with g and H the gradient and the Hessian of the mean loss::
 
-    m(x) = F₀ + gᵀ(x − x₀) + (x − x₀)ᵀ H (x − x₀) / 2 + Σ pen(w)
+    m(δ) = gᵀδ + δᵀH δ / 2 + Σ pen(w + δ_w) − Σ pen(w)
 
-with g and H the gradient and the Hessian of the mean loss alone.
+The intercepts know no penalty: they are eliminated. On an orthant, within the bounds,
+what is left is a quadratic function on a box. Each step solves for the coefficients
+that are free to move, by Cholesky; what would leave its orthant or pass a bound stops
+there. As the steps are exact, so is the promise that none is left to gain: however
+correlated the columns are.
 """
-
-from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
 
-from ._objective import Evaluation
-from ._precondition import RIDGE, root_of
+from ._precondition import (
+    RIDGE,
+    centred_hessian,
+    coefficients_first,
+    root_of,
+    solve_root,
+    solve_root_transposed,
+)
+
+# Steps to the minimum of a model; each sets the coefficients free that want to move.
+MAX_STEPS = 200
+# The model is not solved beyond this part of what it has gained.
+NEGLIGIBLE = 1e-3
+# Shares of a step that are tried beyond the first coefficient's crossing.
+SHARES = (1.0, 0.5, 0.25, 0.125)
+# A share of a step is taken if it gains this part of what it promises.
+SUFFICIENT = 0.1
 
 
 class QuadraticModel:
-    """The model of ``objective`` at ``params``, from its Hessian and evaluation there.
+    """The model from a Hessian of the mean loss, which it uses up.
 
     Parameters
     ----------
     objective : CrossEntropyObjective
+        Its penalty, and the layout of its params.
     hessian : ndarray of shape (n_params, n_params)
-        Of the mean loss, without the penalty.
-    params : ndarray of shape (n_params,)
-    now : Evaluation
-        The objective at ``params``.
+
+    Attributes
+    ----------
+    factor : float
+        The model uses the Hessian times this: what steps have met of it.
     """
 
-    def __init__(self, objective, hessian, params, now):
-        self.n_logits, self.n_features = objective.n_logits, objective.n_features
-        self.n_params = objective.n_params
-        self.fit_intercept = objective.fit_intercept
-        self.penalty = objective.penalty
-        self.n_evals = 0
-        self._hessian = hessian
-        of_penalty = np.zeros_like(params)
-        coef, _ = self.split(params)
-        self.penalty.add_gradient(coef, self.split(of_penalty)[0])
-        bent = hessian @ params
-        gradient = now.gradient - of_penalty
-        self._slope = gradient - bent
-        loss = now.value - self.penalty.value(coef)
-        self._base = loss - gradient @ params + 0.5 * params @ bent
+    def __init__(self, objective, hessian: NDArray):
+        self.factor = 1.0
+        self._split = objective.split
+        self._penalty = objective.penalty
+        self._shape = (objective.n_logits, objective.n_features)
+        n_coefs = objective.n_logits * objective.n_features
+        if objective.n_logits > 1:
+            order = coefficients_first(objective)
+            hessian = hessian[np.ix_(order, order)]
+        self._matrix, self._intercepts = centred_hessian(
+            hessian, objective.n_params - n_coefs
+        )
 
-    def split(self, params: NDArray) -> tuple[NDArray, NDArray]:
-        """Return views of coefficients, (L, d), and intercepts, (L,) or empty."""
-        rows = params.reshape(self.n_logits, -1)
-        if not self.fit_intercept:
-            return rows, rows[0, :0]
-        return rows[:, :-1], rows[:, -1]
+    def curvature(self, step: NDArray) -> float:
+        """Return δᵀH δ, with the Hessian as it was given."""
+        of_coef, of_intercept = self._split(step)
+        total = float(np.vdot(of_coef, self._bent(of_coef))) / self.factor
+        if of_intercept.size:
+            own = self._intercepts.own(of_coef.ravel(), of_intercept)
+            total += float(own @ own)
+        return total
 
-    def evaluate(self, params: NDArray) -> Evaluation:
-        """Return the model and its gradient."""
-        bent = self._hessian @ params
-        coef, _ = self.split(params)
-        value = self._base + self._slope @ params + 0.5 * params @ bent
-        gradient = self._slope + bent
-        self.penalty.add_gradient(coef, self.split(gradient)[0])
-        return Evaluation(float(value) + self.penalty.value(coef), gradient, np.inf)
+    def minimise(
+        self, params: NDArray, gradient: NDArray, enough: float
+    ) -> tuple[NDArray, float]:
+        """Return where the model is smallest, and how far below ``params`` that is.
 
-    def moments(self) -> tuple[NDArray, NDArray, NDArray]:
-        """Return what `curvature_moments` does, read off the Hessian."""
-        diagonal, intercepts = self.split(self._hessian.diagonal())
-        if not intercepts.size:
-            return np.ones((self.n_logits, 1)), np.zeros_like(diagonal), diagonal
-        e = self.n_features + 1
-        blocks = self._hessian.reshape(self.n_logits, e, self.n_logits, e)
-        first = np.stack([blocks[k, :-1, k, -1] for k in range(self.n_logits)])
-        return intercepts[:, None], first, diagonal
-
-    def with_penalty(self, penalty) -> "QuadraticModel":
-        """Return the same model with another penalty."""
-        other = copy(self)
-        other.penalty = penalty
-        return other
-
-    def on_some_columns(self, columns: NDArray) -> "QuadraticModel":
-        """Return the same model where all other columns have coefficients 0."""
-        kept = np.zeros(self.n_params, dtype=bool)
-        coef, intercept = self.split(kept)
-        coef[:, columns] = True
-        intercept[:] = True
-        other = self.with_penalty(self.penalty.take(columns))
-        other._hessian = self._hessian[np.ix_(kept, kept)]
-        other._slope = self._slope[kept]
-        other.n_features = len(columns)
-        other.n_params = int(kept.sum())
-        return other
-
-    def solve(self, params: NDArray, free: NDArray) -> NDArray:
-        """Return params with the best free coefficients, (L, d), and intercepts.
-
-        The penalty has to be smooth; the other coefficients stay as they are.
+        Parameters
+        ----------
+        params : ndarray of shape (n_params,)
+            Where the model touches the objective.
+        gradient : ndarray of shape (n_params,)
+            That of the mean loss there.
+        enough : float
+            What may be left to gain.
         """
-        moving = np.ones(self.n_params, dtype=bool)
-        self.split(moving)[0][:] = free
-        gradient = self.evaluate(params).gradient
-        hessian = self._hessian[np.ix_(moving, moving)]
-        of_penalty = np.zeros(self.n_params)
-        self.split(of_penalty)[0][:] = self.penalty.l2
-        hessian[np.diag_indices_from(hessian)] += of_penalty[moving]
-        scale, upper = root_of(hessian, ridge=RIDGE)
-        step = solve_triangular(upper, gradient[moving] / scale, trans="T")
+        penalty = self._penalty
+        here, intercept = self._split(params)
+        coef, gain = here.copy(), 0.0
+        slope, of_intercept = self._split(gradient)
+        if of_intercept.size:
+            own, by_slopes = self._intercepts.pull_back(of_intercept)
+            gain += 0.5 * float(own @ own) / self.factor
+            slope = slope + by_slopes.reshape(self._shape)
+        is_new = True
+        for _ in range(MAX_STEPS):
+            if is_new:
+                face = self._face(coef, slope)
+            sign, lower, upper, free = face
+            on_face = slope + penalty.l2 * coef + penalty.l1 * sign
+            step, left = self._newton_step(on_face, free)
+            if is_new:
+                if left <= max(enough, NEGLIGIBLE * gain):
+                    break
+                step = self._released(coef, on_face, face)
+            before, start = penalty.value(coef), coef
+            coef, is_new = self._along(coef, step, on_face, lower, upper)
+            # what has arrived at 0 or at a bound stays there on this face
+            free &= (lower < coef) & (coef < upper)
+            if is_new and len(coef) > 1:
+                coef = penalty.balanced(coef)
+            move = coef - start
+            bent = self._bent(move)
+            gain += before - penalty.value(coef)
+            gain -= float(np.vdot(slope, move)) + 0.5 * float(np.vdot(move, bent))
+            slope = slope + bent
+        gain += left
         answer = params.copy()
-        answer[moving] -= solve_triangular(upper, step) / scale
-        return answer
+        answer_coef, answer_intercept = self._split(answer)
+        answer_coef[:] = coef
+        if of_intercept.size:
+            moved = (coef - here).ravel()
+            answer_intercept[:] = intercept + self._intercepts.follow(
+                moved, -own / self.factor
+            )
+        return answer, gain
+
+    def _bent(self, of_coef):
+        return self.factor * (self._matrix @ of_coef.ravel()).reshape(self._shape)
+
+    def _face(self, coef, slope):
+        """Return the signs, the box they leave, and the coefficients free to move."""
+        sign = np.where(coef != 0, np.sign(coef), -np.sign(slope))
+        lower, upper = self._penalty.bounds_of_orthant(sign)
+        downhill = -(slope + self._penalty.l2 * coef + self._penalty.l1 * sign)
+        free = ~((coef <= lower) & (downhill <= 0) | (coef >= upper) & (downhill >= 0))
+        return sign, lower, upper, free
+
+    def _newton_step(self, on_face, free):
+        """Return the step to the minimum over the free coefficients, and its gain."""
+        step = np.zeros(self._shape)
+        moving = np.flatnonzero(free)
+        if not len(moving):
+            return step, 0.0
+        matrix = self.factor * self._matrix[np.ix_(moving, moving)]
+        l2 = np.broadcast_to(self._penalty.l2, self._shape)
+        matrix[np.diag_indices_from(matrix)] += l2[free]
+        root = root_of(matrix, ridge=RIDGE)
+        u = solve_root_transposed(*root, -on_face[free])
+        step[free] = solve_root(*root, u)
+        return step, 0.5 * float(u @ u)
+
+    def _released(self, coef, on_face, face):
+        """Return the step of coefficients that leave 0 or a bound on the right side.
+
+        Together, some would go to the wrong side: they stay. Where that leaves less to
+        gain than the best of them has by itself, it is the only one to leave.
+        """
+        _, lower, upper, free = face
+        curvature = self.factor * self._matrix.diagonal().reshape(self._shape)
+        curvature = curvature + self._penalty.l2
+        alone = np.divide(
+            on_face**2, 2 * curvature, out=np.zeros(self._shape), where=free
+        )
+        best = np.unravel_index(np.argmax(alone), alone.shape)
+        step, left = self._downhill(coef, on_face, face)
+        if left < alone[best]:
+            free[:] = (lower < coef) & (coef < upper)
+            free[best] = True
+            step, _ = self._downhill(coef, on_face, face)
+        return step
+
+    def _downhill(self, coef, on_face, face):
+        """Return the Newton step without those that would go to the wrong side."""
+        _, lower, upper, free = face
+        while True:
+            step, left = self._newton_step(on_face, free)
+            wrong = (coef <= lower) & (step < 0) | (coef >= upper) & (step > 0)
+            if not wrong.any():
+                return step, left
+            free &= ~wrong
+
+    def _along(self, coef, step, on_face, lower, upper):
+        """Return the end of a good part of the step, and whether that is all of it."""
+        there = coef + step
+        crossing = (there < lower) | (there > upper)
+        if not crossing.any():
+            return there, True
+        with np.errstate(divide="ignore", invalid="ignore"):
+            room = np.where(there < lower, lower - coef, upper - coef) / step
+        first = float(room[crossing].min())
+        promised = -0.5 * float(np.vdot(on_face, step))
+        for share in (*(share for share in SHARES if share > first), first):
+            trial = np.clip(coef + share * step, lower, upper)
+            # what arrives at 0 or at a bound is there exactly
+            arrived = crossing & (room <= share)
+            trial[arrived] = np.where(there < lower, lower, upper)[arrived]
+            move = trial - coef
+            bent = self._bent(move) + self._penalty.l2 * move
+            gain = -float(np.vdot(on_face, move)) - 0.5 * float(np.vdot(move, bent))
+            if gain >= SUFFICIENT * share * promised:
+                break
+        return trial, False

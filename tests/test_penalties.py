@@ -193,7 +193,7 @@ def test_F_falls_in_no_direction_that_the_bounds_allow(
     logits = X[:, ::6] @ rng.normal(size=(10, K)) / 2 + rng.gumbel(size=(n_rows, K))
     X, y = X * SCALES, logits.argmax(axis=1)
     penalty = {"C": 0.1, "l1_ratio": l1_ratio, "penalty_weights": penalty_weights}
-    model = Estimator(bounds=bounds, tol=1e-9, max_iter=20_000, **penalty).fit(X, y)
+    model = Estimator(bounds=bounds, tol=1e-11, max_iter=20_000, **penalty).fit(X, y)
     assert_feasible(model, bounds)
     fall, intercept_fall = descent(model, X, np.eye(K)[y], bounds=bounds, **penalty)
     assert fall <= 1e-4

@@ -1,0 +1,125 @@
+"""Newton's method with kinks and bounds, for columns whose Hessian is cheap enough.
+
+Each step goes to the minimum of the quadratic model, as far as F falls. The gradient of
+the model is that of F; its Hessian is used for as long as steps with it converge more
+quickly than a new one would pay.
+"""
+
+import numpy as np
+
+from ._curvature import class_hessians, coupled_hessian
+from ._lbfgs import LEAST, TINY
+from ._precondition import FACTOR, price_of_exact_hessian
+from ._quadratic import QuadraticModel
+
+MAX_HALVINGS = 30
+# A step that gains less of what it promises than this is shortened.
+SUFFICIENT = 1e-4
+# Steps with a fresh Hessian that are expected to suffice.
+FRESH = 2
+# Beside an evaluation, a step takes so many nanoseconds in Python, and Cholesky
+# factorisations for the minimum of the model.
+OVERHEAD = 1e6
+SOLVES = 3
+# The columns are solved to this part of what they promised at first: there may be more
+# to gain from others.
+WORTHWHILE = 1e-1
+
+
+class NewtonSteps:
+    """Newton's method on the objective of some columns, as a part of a fit.
+
+    Parameters
+    ----------
+    fit : ActiveSetFit
+        Told about each step.
+    objective : CrossEntropyObjective
+    params : ndarray of shape (n_params,)
+        Where to start.
+    now : Evaluation
+        The objective there.
+    """
+
+    def __init__(self, fit, objective, params, now):
+        self._fit = fit
+        self._objective = objective
+        solve = SOLVES * FACTOR * objective.n_params**3
+        self._price = price_of_exact_hessian(objective, OVERHEAD + solve)
+        self.params = params
+        self._now = now
+
+    def run(self):
+        """Go on until the columns promise little more."""
+        fit, goal = self._fit, None
+        while True:
+            model = QuadraticModel(self._objective, self._hessian())
+            promises: list[float] = []
+            while True:
+                value = max(self._now.value, TINY)
+                answer, gain = model.minimise(
+                    self.params, self._loss_gradient(), enough=fit.tol * value / 8
+                )
+                promises.append(gain / value)
+                fit.suboptimality = _left(promises)
+                if goal is None:
+                    goal = max(fit.tol / 2, WORTHWHILE * fit.suboptimality)
+                if fit.suboptimality <= goal or len(fit.loss_curve) >= fit.max_iter:
+                    return
+                if self._refresh_pays(promises, goal):
+                    break
+                if not self._step(model, answer, gain):
+                    if len(promises) == 1:
+                        return
+                    break
+                fit.note(self._now.value)
+
+    def _step(self, model, answer, gain):
+        """Go towards the answer, note the curvature met; return whether F fell."""
+        before, gradient = self._now, self._loss_gradient()
+        step = answer - self.params
+        share = 1.0
+        for _ in range(MAX_HALVINGS):
+            # all of the step as it is: what is 0 or at a bound stays so to the digit
+            params = answer if share == 1 else self.params + share * step
+            now = self._objective.evaluate(params)
+            if now.value <= before.value - SUFFICIENT * share * gain:
+                break
+            share /= 2
+        else:
+            return False
+        self.params, self._now = params, now
+        turned = float(step @ (self._loss_gradient() - gradient)) / share
+        expected = model.curvature(step)
+        if expected > 0:
+            model.factor = min(max(turned / expected, LEAST), 1.0)
+        return True
+
+    def _refresh_pays(self, promises, goal):
+        """Whether a fresh Hessian promises to be quicker than going on."""
+        if len(promises) == 1:
+            return False
+        gain = np.log(promises[-2] / promises[-1])
+        to_go = np.log(promises[-1] / goal)
+        return gain <= 0 or to_go / gain > self._price + FRESH
+
+    def _hessian(self):
+        if self._objective.n_logits == 1:
+            return class_hessians(self._objective, self.params)[0]
+        return coupled_hessian(self._objective, self.params)
+
+    def _loss_gradient(self):
+        """Return the gradient of the mean loss alone."""
+        of_penalty = np.zeros_like(self.params)
+        coef, _ = self._objective.split(self.params)
+        self._objective.penalty.add_gradient(coef, self._objective.split(of_penalty)[0])
+        return self._now.gradient - of_penalty
+
+
+def _left(promises):
+    """Estimate (F − F*) / F from what steps with the same Hessian promised in turn.
+
+    If each step is q times as long as the one before, they lead 1 / (1 − q) times as
+    far as the last one.
+    """
+    q = np.sqrt(promises[-1] / promises[-2]) if len(promises) > 1 else 0.0
+    return min(1.0, promises[-1] / max(1 - q, LEAST) ** 2)
