@@ -18,6 +18,7 @@ from ._blocks import RowBlocks, far_center
 from ._losses import LOSSES
 from ._objective import CrossEntropyObjective, check_offset
 from ._solver import minimise
+from ._trace import Trace
 from ._validation import (
     align_distributions,
     are_distributions,
@@ -127,6 +128,7 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
             classes, or a class has no weight. An estimator that was fitted before
             then stays as it was.
         """
+        trace = Trace(self.verbose)
         self._validate_params()
         names = getattr(y, "columns", None)
         X, y = check_X_y(self, X, y)
@@ -155,7 +157,7 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
             self._starting_point(objective, classes),
             tol=self.tol,
             max_iter=self.max_iter,
-            report=_print_iteration if self.verbose else None,
+            trace=trace,
         )
         self.classes_ = classes
         self.coef_, self.intercept_ = objective.unpack(solution.params)
@@ -165,10 +167,11 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         self.n_iter_ = np.array([solution.n_iter], dtype=np.int32)
         self.n_evals_ = solution.n_evals
         self.loss_curve_ = solution.loss_curve
+        self.loss_curve_seconds_ = solution.seconds
         self.suboptimality_ = solution.suboptimality
         self.duality_gap_ = solution.duality_gap
         self.converged_ = solution.converged
-        if not solution.converged:
+        if solution.deserves_warning:
             warn(solution.message(self.tol), ConvergenceWarning, stacklevel=3)
         return self
 
@@ -328,7 +331,3 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
 
 def _dense(coef):
     return coef.toarray() if sparse.issparse(coef) else coef
-
-
-def _print_iteration(iteration, value, suboptimality):
-    print(f"iteration {iteration}: F = {value:.10g}, suboptimality {suboptimality:.1e}")

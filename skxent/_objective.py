@@ -223,6 +223,15 @@ class CrossEntropyObjective:
             self.penalty.add_gradient(coef, of_coef)
         return Evaluation(value, gradient, float(largest))
 
+    def describe_pass(self) -> str:
+        """Say how `evaluate` reads the rows."""
+        n_blocks, n_threads = self.blocks.dealt_out(3 * self.n_logits, self.n_logits)
+        return (
+            f"{self.n_samples} rows of {self.n_features} columns in {n_blocks} "
+            f"block{'s'[: n_blocks > 1]} for {n_threads} thread{'s'[: n_threads > 1]}, "
+            f"{self.blocks.dtype.name}"
+        )
+
     def linear_model(self, params: NDArray) -> Callable[[NDArray, slice], NDArray]:
         """Return the function that computes the logits, (m, L), of a block of rows.
 

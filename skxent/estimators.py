@@ -50,7 +50,7 @@ class BinaryLogReg(LinearCrossEntropyClassifier):
         Whether `fit` starts from the last solution, if classes and the number of
         features are still the same.
     verbose : int, default=0
-        If positive, print a line after each iteration.
+        1 prints a line after each iteration, 2 also what the solver decides.
 
     Attributes
     ----------
@@ -73,6 +73,8 @@ class BinaryLogReg(LinearCrossEntropyClassifier):
         where there is none, as without a penalty or with a feature left free.
     loss_curve_ : ndarray of shape (n_iter,)
         F, in nats, after each iteration.
+    loss_curve_seconds_ : ndarray of shape (n_iter,)
+        Seconds since the start of `fit` after each entry of ``loss_curve_``.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -164,7 +166,7 @@ class SoftmaxReg(LinearCrossEntropyClassifier):
         Whether `fit` starts from the last solution, if classes and the number of
         features are still the same.
     verbose : int, default=0
-        If positive, print a line after each iteration.
+        1 prints a line after each iteration, 2 also what the solver decides.
 
     Attributes
     ----------
@@ -187,6 +189,8 @@ class SoftmaxReg(LinearCrossEntropyClassifier):
         where there is none, as without a penalty or with a feature left free.
     loss_curve_ : ndarray of shape (n_iter,)
         F, in nats, after each iteration.
+    loss_curve_seconds_ : ndarray of shape (n_iter,)
+        Seconds since the start of `fit` after each entry of ``loss_curve_``.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
