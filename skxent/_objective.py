@@ -299,6 +299,19 @@ class CrossEntropyObjective:
         blocks.dtype = self.blocks.dtype
         return self._described_by(blocks, self.penalty.take(columns))
 
+    def on_other_rows(
+        self, X: Any, y: NDArray, sample_weight: NDArray, offset: ArrayLike | None
+    ) -> "CrossEntropyObjective":
+        """Return the mean loss without a penalty, of the same params on other rows."""
+        other = self._described_by(
+            RowBlocks(X, self.blocks.center),
+            Penalty.elastic_net(0.0, 0.0, None, None, self.n_features),
+        )
+        other.targets, other.n_samples = y, X.shape[0]
+        other.weights, other.mean_factor, _ = _relative_weights(sample_weight, len(y))
+        other.offset = check_offset(offset, len(y), self.n_logits)
+        return other
+
     def with_penalty(self, penalty: Penalty) -> "CrossEntropyObjective":
         """Return the same objective with another penalty."""
         return self._described_by(self.blocks, penalty)
