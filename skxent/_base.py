@@ -1,6 +1,6 @@
 """The estimator that both classifiers are: the story of ``fit``, and predictions."""
 
-from functools import wraps
+from functools import partial, wraps
 from numbers import Integral, Real
 from typing import ClassVar
 from warnings import warn
@@ -15,6 +15,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import RowBlocks, far_center
+from ._callbacks import CallbackSupportMixin, FitCallbacks, with_callbacks
 from ._early_stopping import EarlyStopping, Rows, hold_out
 from ._losses import LOSSES
 from ._objective import CrossEntropyObjective, check_offset
@@ -49,7 +50,9 @@ def _all_or_nothing(fit):
     return guarded
 
 
-class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
+class LinearCrossEntropyClassifier(
+    CallbackSupportMixin, ClassifierMixin, BaseEstimator
+):
     """A linear model trained by cross-entropy; subclasses choose the loss."""
 
     _loss_name: str
@@ -108,6 +111,7 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         self.verbose = verbose
 
     @_all_or_nothing
+    @with_callbacks
     def fit(self, X, y, sample_weight=None, offset=None):
         """Find the coefficients that minimise the penalised cross-entropy.
 
@@ -176,11 +180,13 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
             validation = EarlyStopping(
                 objective, held_out, trace, self.tol, self.n_iter_no_change
             )
+        read = partial(_coefficients, objective)
+        callbacks = FitCallbacks(self, trace, rows, classes, read, start)
         solution = minimise(
             objective, start, tol=self.tol, max_iter=self.max_iter, trace=trace
         )
         self.classes_ = classes
-        self.coef_, self.intercept_ = _coefficients(objective, solution.params)
+        self.coef_, self.intercept_ = read(solution.params)
         self.n_iter_ = np.array([solution.n_iter], dtype=np.int32)
         self.n_evals_ = solution.n_evals
         self.loss_curve_ = solution.loss_curve
@@ -192,8 +198,9 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         if validation is not None:
             self.validation_scores_ = np.array(validation.scores)
             self.best_validation_score_ = validation.best_score(solution.params)
+        callbacks.finish(solution.params)
         if solution.deserves_warning:
-            warn(solution.message(self.tol), ConvergenceWarning, stacklevel=3)
+            warn(solution.message(self.tol), ConvergenceWarning, stacklevel=4)
         return self
 
     def _starting_point(self, objective, classes):

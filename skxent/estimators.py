@@ -75,8 +75,8 @@ class BinaryLogReg(LinearCrossEntropyClassifier):
     n_evals_ : int
         Number of evaluations of F and its gradient on all rows.
     converged_ : bool
-        Whether ``suboptimality_`` is at most ``tol``. A fit that early stopping has
-        ended before is not converged, and does not warn.
+        Whether ``suboptimality_`` is at most ``tol``. A fit that early stopping or a
+        callback has ended before is not converged, and does not warn.
     suboptimality_ : float
         Estimate of (F − F*) / F, the relative distance to the optimum F*.
     duality_gap_ : float
@@ -111,6 +111,11 @@ class BinaryLogReg(LinearCrossEntropyClassifier):
     or label smoothing; balanced class weights are those of all rows. The coefficients
     are those of the best iteration to the digit, ``suboptimality_`` and
     ``duality_gap_`` say how far these are from the optimum of F.
+
+    From scikit-learn 1.9 on, ``set_callbacks`` takes its callbacks. Each iteration is a
+    subtask of the fit, at whose end they may have a fitted estimator with its
+    coefficients, or ask the fit to stop. What scores it has to take an ``offset`` where
+    `fit` is given one, as `skxent.log_loss_scorer` does.
 
     References
     ----------
@@ -213,8 +218,8 @@ class SoftmaxReg(LinearCrossEntropyClassifier):
     n_evals_ : int
         Number of evaluations of F and its gradient on all rows.
     converged_ : bool
-        Whether ``suboptimality_`` is at most ``tol``. A fit that early stopping has
-        ended before is not converged, and does not warn.
+        Whether ``suboptimality_`` is at most ``tol``. A fit that early stopping or a
+        callback has ended before is not converged, and does not warn.
     suboptimality_ : float
         Estimate of (F − F*) / F, the relative distance to the optimum F*.
     duality_gap_ : float
@@ -249,6 +254,11 @@ class SoftmaxReg(LinearCrossEntropyClassifier):
     or label smoothing; balanced class weights are those of all rows. The coefficients
     are those of the best iteration to the digit, ``suboptimality_`` and
     ``duality_gap_`` say how far these are from the optimum of F.
+
+    From scikit-learn 1.9 on, ``set_callbacks`` takes its callbacks. Each iteration is a
+    subtask of the fit, at whose end they may have a fitted estimator with its
+    coefficients, or ask the fit to stop. What scores it has to take an ``offset`` where
+    `fit` is given one, as `skxent.log_loss_scorer` does.
 
     References
     ----------

@@ -103,7 +103,7 @@ def test_the_best_iteration_is_kept_and_scored_by_its_log_loss(Estimator, K, pro
 def test_the_rows_held_out_do_not_take_part_in_the_fit(Estimator, K, problem):
     size, params = PROBLEMS[problem]
     X, y = make_noise(K, **size)
-    train, validate = split(y)
+    train, _ = split(y)
     # never ends early, so the path is that of a fit on the other rows
     model = fit_of(Estimator, X, y, **params, n_iter_no_change=1000)
     with warnings.catch_warnings():
@@ -126,7 +126,9 @@ def test_it_stops_after_so_many_iterations_without_a_better_score(
     scores = fit_of(Estimator, X, y, **forever).validation_scores_
     assert scores.argmax() < len(scores) - 6, "the data do not over-fit"
     best, waited = scores[0], 0
-    for n_iter, score in enumerate(scores[1:], start=2):
+    n_iter = 1
+    for score in scores[1:]:
+        n_iter += 1
         waited = 0 if score > best + tol * abs(best) else waited + 1
         best = max(best, score)
         if waited == n_iter_no_change:
