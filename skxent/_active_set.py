@@ -18,6 +18,7 @@ from ._lbfgs import (
     ITERATION_LIMIT,
     LEAST,
     STALLED,
+    STOPPED,
     TINY,
     WITNESSES,
     run_lbfgs,
@@ -46,14 +47,13 @@ ROUNDING = 1e-8
 class ActiveSetFit:
     """A fit with kinks or bounds, as `SmoothFit` is one without."""
 
-    def __init__(self, objective, start, tol, max_iter, report):
+    def __init__(self, objective, start, tol, max_iter, trace):
         self.objective = objective
         self.tol = tol
         self.max_iter = max_iter
-        self.report = report
+        self.trace = trace
         self.params = _feasible(objective, start)
         self.now = objective.evaluate(self.params)
-        self.loss_curve: list[float] = []
         self.suboptimality = 1.0
         self.curvatures: list[float] = []
         self.outcome = ITERATION_LIMIT
@@ -73,7 +73,10 @@ class ActiveSetFit:
             if self.suboptimality <= self.tol:
                 self.outcome = CONVERGED
                 return
-            if len(self.loss_curve) >= self.max_iter:
+            if self.trace.stopped:
+                self.outcome = STOPPED
+                return
+            if not self.trace.iterations_left(self.max_iter):
                 return
             if stalls == 2:
                 self.outcome = STALLED
@@ -124,12 +127,6 @@ class ActiveSetFit:
                 estimate += len(of_coef) * float(np.sum(shift**2 / l2)) / 2
         return min(1.0, estimate / max(value, TINY))
 
-    def note(self, value):
-        """Note F after an iteration, whichever part of the fit it belongs to."""
-        self.loss_curve.append(value)
-        if self.report is not None:
-            self.report(len(self.loss_curve), value, self.suboptimality)
-
     def _choose(self, left):
         """Return the columns of the working set."""
         objective = self.objective
@@ -145,77 +142,120 @@ class ActiveSetFit:
         return np.sort(largest[violation[largest] > 0])
 
     def _solve_working_set(self, left):
-        objective = self.objective
-        n_features = objective.n_features
         columns = self._choose(left)
-        is_part = 0 < len(columns) < n_features
-        if is_part:
-            objective = objective.on_some_columns(columns)
-        else:
-            columns = np.arange(n_features)
-
-        def of_part(of_all):
-            part = np.empty(objective.n_params)
-            for to, of in zip(
-                objective.split(part), self.objective.split(of_all), strict=True
-            ):
-                to[:] = of[:, columns] if of.ndim == 2 else of
-            return part
-
-        now = self.now._replace(gradient=of_part(self.now.gradient))
-        is_cheap = BUILDS * price_of_exact_hessian(objective) < EVALUATIONS["diagonal"]
-        rounds = (NewtonSteps if is_cheap else BoxRounds)(
-            self, objective, of_part(self.params), now
-        )
-        rounds.run()
+        if not 0 < len(columns) < self.objective.n_features:
+            columns = np.arange(self.objective.n_features)
+        part = Part(self, columns)
+        price = price_of_exact_hessian(part.objective)
+        is_cheap = BUILDS * price < EVALUATIONS["diagonal"]
+        self.trace.tell(part.describe, "Newton steps" if is_cheap else "box rounds")
+        (NewtonSteps if is_cheap else BoxRounds)(self, part).run()
         self._solved = columns if is_cheap else np.arange(0)
         self._promised = self.suboptimality
-        coef, intercept = self.objective.split(self.params)
-        part_coef, part_intercept = objective.split(rounds.params)
-        coef[:, columns], intercept[:] = part_coef, part_intercept
-        if is_part:
-            # a share of the rows' entries is read
-            share = objective.n_features / n_features
-            self.objective.n_evals += int(np.ceil(share * objective.n_evals))
+        self.params = part.whole(part.params)
+        self.objective.n_evals = part.n_evals
+
+
+class Part:
+    """The problem on some of the columns, where all others have coefficients 0.
+
+    Attributes
+    ----------
+    objective : CrossEntropyObjective
+    params : ndarray of shape (n_params,)
+        The best so far.
+    now : Evaluation
+        The objective there.
+    """
+
+    def __init__(self, fit, columns):
+        self._fit = fit
+        self._columns = columns
+        self._is_all = len(columns) == fit.objective.n_features
+        self.objective = fit.objective
+        if not self._is_all:
+            self.objective = fit.objective.on_some_columns(columns)
+        self._n_evals_before = fit.objective.n_evals
+        self.params = self._of_columns(fit.params)
+        self.now = fit.now._replace(gradient=self._of_columns(fit.now.gradient))
+
+    @property
+    def n_evals(self) -> int:
+        """The evaluations so far; on some columns a share of the entries is read."""
+        if self._is_all:
+            return self.objective.n_evals
+        share = self.objective.n_features / self._fit.objective.n_features
+        return self._n_evals_before + int(np.ceil(share * self.objective.n_evals))
+
+    def note(self, value, find_params):
+        """Note an iteration that led to F and to params of these columns."""
+        fit = self._fit
+        fit.trace.note(
+            value,
+            fit.suboptimality,
+            self.n_evals,
+            lambda: self.whole(find_params()),
+        )
+
+    def whole(self, params):
+        """Return the params of all columns."""
+        whole = self._fit.params.copy()
+        coef, intercept = self._fit.objective.split(whole)
+        coef[:, self._columns], intercept[:] = self.objective.split(params)
+        return whole
+
+    def describe(self, method):
+        """Say how many columns there are, and how they are solved for."""
+        n_columns, n_features = (
+            self.objective.n_features,
+            self._fit.objective.n_features,
+        )
+        return f"working set of {n_columns} of {n_features} columns, by {method}"
+
+    def _of_columns(self, whole):
+        """Return the entries of params, or a gradient, that belong to the columns."""
+        coef, intercept = self._fit.objective.split(whole)
+        part = np.empty(self.objective.n_params)
+        part_coef, part_intercept = self.objective.split(part)
+        part_coef[:], part_intercept[:] = coef[:, self._columns], intercept
+        return part
 
 
 class BoxRounds:
-    """L-BFGS-B on the objective of some columns, an orthant in each round."""
+    """L-BFGS-B on a part of the columns, an orthant in each round."""
 
-    def __init__(self, fit, objective, params, now):
+    def __init__(self, fit, part):
         self._fit = fit
-        self._objective = objective
-        self.params = params
-        self._now = now
+        self._part = part
 
     def run(self):
         """Go on until much less is left than was."""
-        fit, objective = self._fit, self._objective
+        fit, part, objective = self._fit, self._part, self._part.objective
         goal = max(fit.tol / 2, WORTHWHILE * fit.suboptimality)
         for _ in range(MAX_ROUNDS):
-            before = self._now.value
-            change = axis_aligned_change(objective, self.params)
-            left = violations(objective, self.params, self._now.gradient, change)
+            before = part.now.value
+            change = axis_aligned_change(objective, part.params)
+            left = violations(objective, part.params, part.now.gradient, change)
             fit.suboptimality = fit.estimate(objective, left, before, change)
-            if fit.suboptimality <= goal or len(fit.loss_curve) >= fit.max_iter:
+            if fit.suboptimality <= goal or not fit.trace.iterations_left(fit.max_iter):
                 return
             self._round(change, left, goal)
-            if self._now.value >= before:
+            if part.now.value >= before:
                 return
 
     def _round(self, change, left, goal):
-        fit, objective = self._fit, self._objective
+        fit, part, objective = self._fit, self._part, self._part.objective
         penalty = objective.penalty
-        coef, _ = objective.split(self.params)
+        coef, _ = objective.split(part.params)
         of_coef, _ = objective.split(left)
         sign = np.where(coef != 0, np.sign(coef), -np.sign(of_coef))
         lower, upper = penalty.bounds_of_orthant(sign)
         smooth = objective.with_penalty(penalty.on_orthant(sign))
 
         # In units of the gradient's length, of F too, the first step is Newton's.
-        start = change.from_params(self.params)
+        start = change.from_params(part.params)
         unit = float(np.linalg.norm(left))
-        base = self._now.value
+        base = part.now.value
         of_u = np.full((2, len(start)), [[-np.inf], [np.inf]])
         for bound, of_w in zip(of_u, (lower, upper), strict=True):
             objective.split(bound)[0][:] = of_w * change.scale / unit
@@ -231,11 +271,13 @@ class BoxRounds:
             return params
 
         def evaluate(scaled):
+            fit.trace.begin()
             now = smooth.evaluate(params_of(scaled))
+            objective.n_evals += 1
             latest[:] = [now.value, change.pull_back(now.gradient)]
             return (now.value - base) / unit**2, latest[1] / unit
 
-        latest: list = [base, change.pull_back(self._now.gradient)]
+        latest: list = [base, change.pull_back(part.now.gradient)]
         previous = None
         first = float(left @ left)
 
@@ -254,18 +296,17 @@ class BoxRounds:
             blocked |= (here >= of_u[1]) & (gradient < 0)
             now_left = np.where(blocked, 0, gradient)
             fit.suboptimality = fit.estimate(objective, now_left, value, change)
-            fit.note(value)
+            part.note(value, lambda: params_of(here))
             enough = float(now_left @ now_left) <= ENOUGH_GAIN * first
-            if enough or fit.suboptimality <= goal / 2:
+            if enough or fit.suboptimality <= goal / 2 or fit.trace.stopped:
                 raise StopIteration
 
-        n_iter = min(ENOUGH_ITERATIONS, fit.max_iter - len(fit.loss_curve))
+        n_iter = min(ENOUGH_ITERATIONS, fit.trace.iterations_left(fit.max_iter))
         scaled = run_lbfgs(evaluate, start / unit, after_iteration, n_iter, of_u)
         params = params_of(scaled)
         now = objective.evaluate(params)
-        if now.value < self._now.value:
-            self.params, self._now = params, now
-        objective.n_evals += smooth.n_evals
+        if now.value < part.now.value:
+            part.params, part.now = params, now
 
 
 def _feasible(objective, start):

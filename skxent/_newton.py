@@ -27,26 +27,21 @@ WORTHWHILE = 1e-1
 
 
 class NewtonSteps:
-    """Newton's method on the objective of some columns, as a part of a fit.
+    """Newton's method on a part of the columns, which it moves.
 
     Parameters
     ----------
     fit : ActiveSetFit
-        Told about each step.
-    objective : CrossEntropyObjective
-    params : ndarray of shape (n_params,)
-        Where to start.
-    now : Evaluation
-        The objective there.
+        Told how much is left.
+    part : Part
     """
 
-    def __init__(self, fit, objective, params, now):
+    def __init__(self, fit, part):
         self._fit = fit
-        self._objective = objective
-        solve = SOLVES * FACTOR * objective.n_params**3
-        self._price = price_of_exact_hessian(objective, OVERHEAD + solve)
-        self.params = params
-        self._now = now
+        self._part = part
+        self._objective = part.objective
+        solve = SOLVES * FACTOR * part.objective.n_params**3
+        self._price = price_of_exact_hessian(part.objective, OVERHEAD + solve)
 
     def run(self):
         """Go on until the columns promise little more."""
@@ -55,15 +50,17 @@ class NewtonSteps:
             model = QuadraticModel(self._objective, self._hessian())
             promises: list[float] = []
             while True:
-                value = max(self._now.value, TINY)
+                value = max(self._part.now.value, TINY)
                 answer, gain = model.minimise(
-                    self.params, self._loss_gradient(), enough=fit.tol * value / 8
+                    self._part.params, self._loss_gradient(), enough=fit.tol * value / 8
                 )
-                promises.append(gain / value)
+                promises.append(max(gain, 0.0) / value)
                 fit.suboptimality = _left(promises)
                 if goal is None:
                     goal = max(fit.tol / 2, WORTHWHILE * fit.suboptimality)
-                if fit.suboptimality <= goal or len(fit.loss_curve) >= fit.max_iter:
+                if fit.suboptimality <= goal:
+                    return
+                if not fit.trace.iterations_left(fit.max_iter):
                     return
                 if self._refresh_pays(promises, goal):
                     break
@@ -71,28 +68,33 @@ class NewtonSteps:
                     if len(promises) == 1:
                         return
                     break
-                fit.note(self._now.value)
+                self._note()
 
     def _step(self, model, answer, gain):
         """Go towards the answer, note the curvature met; return whether F fell."""
-        before, gradient = self._now, self._loss_gradient()
-        step = answer - self.params
+        self._fit.trace.begin()
+        part, before, gradient = self._part, self._part.now, self._loss_gradient()
+        step = answer - part.params
         share = 1.0
         for _ in range(MAX_HALVINGS):
             # all of the step as it is: what is 0 or at a bound stays so to the digit
-            params = answer if share == 1 else self.params + share * step
+            params = answer if share == 1 else part.params + share * step
             now = self._objective.evaluate(params)
             if now.value <= before.value - SUFFICIENT * share * gain:
                 break
             share /= 2
         else:
             return False
-        self.params, self._now = params, now
+        part.params, part.now = params, now
         turned = float(step @ (self._loss_gradient() - gradient)) / share
         expected = model.curvature(step)
         if expected > 0:
             model.factor = min(max(turned / expected, LEAST), 1.0)
         return True
+
+    def _note(self):
+        params = self._part.params
+        self._part.note(self._part.now.value, lambda: params)
 
     def _refresh_pays(self, promises, goal):
         """Whether a fresh Hessian promises to be quicker than going on."""
@@ -104,15 +106,15 @@ class NewtonSteps:
 
     def _hessian(self):
         if self._objective.n_logits == 1:
-            return class_hessians(self._objective, self.params)[0]
-        return coupled_hessian(self._objective, self.params)
+            return class_hessians(self._objective, self._part.params)[0]
+        return coupled_hessian(self._objective, self._part.params)
 
     def _loss_gradient(self):
         """Return the gradient of the mean loss alone."""
-        of_penalty = np.zeros_like(self.params)
-        coef, _ = self._objective.split(self.params)
+        of_penalty = np.zeros_like(self._part.params)
+        coef, _ = self._objective.split(self._part.params)
         self._objective.penalty.add_gradient(coef, self._objective.split(of_penalty)[0])
-        return self._now.gradient - of_penalty
+        return self._part.now.gradient - of_penalty
 
 
 def _left(promises):
