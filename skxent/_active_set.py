@@ -70,7 +70,8 @@ class ActiveSetFit:
         # what the last model still promised on its columns, relative to F
         self.promised: float | None = None
         self._columns = np.arange(0)
-        self._problem = objective
+        # the problem that is solved now, and which columns it has
+        self._working_set = objective, slice(None)
 
     def run(self):
         objective = self.objective
@@ -126,7 +127,7 @@ class ActiveSetFit:
 
     def note(self, value, n_evals, find_part):
         """Note an iteration on the working set, whose params ``find_part`` returns."""
-        problem, columns = self._problem, self._columns
+        problem, columns = self._working_set
         if problem is self.objective:
             self.trace.note(value, self.suboptimality, n_evals, find_part)
             return
@@ -143,7 +144,8 @@ class ActiveSetFit:
     def _share_of(self, n_evals):
         """Return what evaluations on the working set are worth on all columns."""
         # a share of the rows' entries is read
-        share = self._problem.n_features / self.objective.n_features
+        problem, _ = self._working_set
+        share = problem.n_features / self.objective.n_features
         return int(np.ceil(share * n_evals))
 
     def _choose(self, left):
@@ -171,7 +173,7 @@ class ActiveSetFit:
         part = np.empty(objective.n_params)
         part_coef, part_intercept = objective.split(part)
         part_coef[:], part_intercept[:] = coef[:, columns], intercept
-        self._problem = objective
+        self._working_set = objective, columns
         goal = max(self.tol / 2, WORTHWHILE * self.suboptimality)
         working_set = _WorkingSet(self, objective, part, goal)
         self.trace.tell(working_set.describe)
@@ -199,11 +201,11 @@ class _WorkingSet:
     def describe(self):
         """Say how many columns there are, and how they are solved for."""
         how = "Newton steps on models" if self._has_cheap_hessian else "box rounds"
-        n_columns, n_features = (
-            self._objective.n_features,
-            self._fit.objective.n_features,
+        part, all_columns = self._objective, self._fit.objective
+        return (
+            f"working set of {part.n_features} of {all_columns.n_features} columns, "
+            f"by {how}"
         )
-        return f"working set of {n_columns} of {n_features} columns, by {how}"
 
     def solve(self):
         """Return params that are optimal but for the goal, or for the rounding."""

@@ -125,7 +125,7 @@ def test_verbose_2_tells_of_the_row_space_and_of_working_sets(capsys):
     assert rows.startswith("40 rows of 39 columns in 1 block for 1 thread")
     X, y = make_data(BinaryLogReg, n=60, d=250)
     _, *sets = decisions(capsys, BinaryLogReg(l1_ratio=1.0, C=3.0), X, y)
-    assert sets[0] == "working set of 100 of 250 columns, by Newton steps on models"
+    assert re.fullmatch(r"working set of \d+ of 250 columns, by Newton .*", sets[0])
     X = sparse.random(60, 5000, 0.2, "csr", rng=np.random.default_rng(0))
     _, *sets = decisions(capsys, SoftmaxReg(l1_ratio=0.9, C=9.0), X, np.arange(60) % 9)
     assert re.fullmatch(r"working set of \d+ of 5000 columns, by box rounds", sets[-1])
