@@ -290,6 +290,12 @@ def test_class_weights_name_classes_that_exist(Estimator, data):
         ("max_iter", 10.0),
         ("max_iter", np.inf),
         ("warm_start", "yes"),
+        ("early_stopping", "yes"),
+        ("validation_fraction", 0),
+        ("validation_fraction", 1.0),
+        ("n_iter_no_change", 0),
+        ("n_iter_no_change", 2.5),
+        ("random_state", "now"),
         ("verbose", -1),
     ],
 )
