@@ -24,12 +24,14 @@ from ._lbfgs import (
     ITERATION_LIMIT,
     LEAST,
     STALLED,
+    STOPPED,
     TINY,
     WITNESSES,
     run_lbfgs,
 )
 from ._precondition import DiagonalChange, plan
 from ._quadratic import QuadraticModel
+from ._trace import Trace
 
 # Features to begin with, and then beside those whose coefficient is not 0.
 FIRST_FEATURES = 100
@@ -53,22 +55,22 @@ MAX_HALVINGS = 30
 class ActiveSetFit:
     """A fit with kinks or bounds, as `SmoothFit` is one without."""
 
-    def __init__(self, objective, start, tol, max_iter, report):
+    def __init__(self, objective, start, tol, max_iter, trace):
         self.objective = objective
         self.tol = tol
         self.max_iter = max_iter
-        self.report = report
+        self.trace = trace
         self.params = start.copy()
         coef, _ = objective.split(self.params)
         np.clip(coef, objective.penalty.lower, objective.penalty.upper, out=coef)
         self.now = objective.evaluate(self.params)
-        self.loss_curve: list[float] = []
         self.suboptimality = 1.0
         self.curvatures: list[float] = []
         self.outcome = ITERATION_LIMIT
         # what the last model still promised on its columns, relative to F
         self.promised: float | None = None
         self._columns = np.arange(0)
+        self._problem = objective
 
     def run(self):
         objective = self.objective
@@ -86,7 +88,10 @@ class ActiveSetFit:
             if self.suboptimality <= self.tol:
                 self.outcome = CONVERGED
                 return
-            if len(self.loss_curve) >= self.max_iter:
+            if self.trace.stopped:
+                self.outcome = STOPPED
+                return
+            if not self.trace.iterations_left(self.max_iter):
                 return
             if stalls == 2:
                 self.outcome = STALLED
@@ -119,11 +124,27 @@ class ActiveSetFit:
                 estimate += len(of_coef) * float(np.sum(shift**2 / l2)) / 2
         return min(1.0, estimate / max(value, TINY))
 
-    def note(self, value):
-        """Note F after an iteration, whichever part of the fit it belongs to."""
-        self.loss_curve.append(value)
-        if self.report is not None:
-            self.report(len(self.loss_curve), value, self.suboptimality)
+    def note(self, value, n_evals, find_part):
+        """Note an iteration on the working set, whose params ``find_part`` returns."""
+        problem, columns = self._problem, self._columns
+        if problem is self.objective:
+            self.trace.note(value, self.suboptimality, n_evals, find_part)
+            return
+
+        def find_params():
+            params = self.params.copy()
+            coef, intercept = self.objective.split(params)
+            coef[:, columns], intercept[:] = problem.split(find_part())
+            return params
+
+        n_evals = self.objective.n_evals + self._share_of(n_evals)
+        self.trace.note(value, self.suboptimality, n_evals, find_params)
+
+    def _share_of(self, n_evals):
+        """Return what evaluations on the working set are worth on all columns."""
+        # a share of the rows' entries is read
+        share = self._problem.n_features / self.objective.n_features
+        return int(np.ceil(share * n_evals))
 
     def _choose(self, left):
         """Return the columns of the working set."""
@@ -150,14 +171,15 @@ class ActiveSetFit:
         part = np.empty(objective.n_params)
         part_coef, part_intercept = objective.split(part)
         part_coef[:], part_intercept[:] = coef[:, columns], intercept
+        self._problem = objective
         goal = max(self.tol / 2, WORTHWHILE * self.suboptimality)
-        part = _WorkingSet(self, objective, part, goal).solve()
+        working_set = _WorkingSet(self, objective, part, goal)
+        self.trace.tell(working_set.describe)
+        part = working_set.solve()
         part_coef, part_intercept = objective.split(part)
         coef[:, columns], intercept[:] = part_coef, part_intercept
         if objective is not self.objective:
-            # a share of the rows' entries is read
-            share = objective.n_features / n_features
-            self.objective.n_evals += int(np.ceil(share * objective.n_evals))
+            self.objective.n_evals += self._share_of(objective.n_evals)
 
 
 class _WorkingSet:
@@ -173,6 +195,15 @@ class _WorkingSet:
             self._plan = plan(objective)
             exact = "classes" if objective.n_logits == 1 else "coupled"
             self._has_cheap_hessian = self._plan.kind == exact
+
+    def describe(self):
+        """Say how many columns there are, and how they are solved for."""
+        how = "Newton steps on models" if self._has_cheap_hessian else "box rounds"
+        n_columns, n_features = (
+            self._objective.n_features,
+            self._fit.objective.n_features,
+        )
+        return f"working set of {n_columns} of {n_features} columns, by {how}"
 
     def solve(self):
         """Return params that are optimal but for the goal, or for the rounding."""
@@ -194,7 +225,7 @@ class _WorkingSet:
                     self._free_solve()
             if fit.suboptimality <= self._goal or self._now.value >= before:
                 break
-            if len(fit.loss_curve) >= fit.max_iter:
+            if not fit.trace.iterations_left(fit.max_iter):
                 break
         return self._params
 
@@ -226,6 +257,7 @@ class _WorkingSet:
             return params
 
         def evaluate(scaled):
+            fit.trace.begin()
             now = smooth.evaluate(params_of(scaled))
             latest[:] = [now.value, change.pull_back(now.gradient)]
             return (now.value - base) / unit**2, latest[1] / unit
@@ -249,12 +281,14 @@ class _WorkingSet:
             blocked |= (here >= of_u[1]) & (gradient < 0)
             now_left = np.where(blocked, 0, gradient)
             fit.suboptimality = fit.estimate(objective, now_left, value, change)
-            fit.note(value)
+            n_evals = objective.n_evals + smooth.n_evals
+            fit.note(value, n_evals, lambda: params_of(here))
             enough = float(now_left @ now_left) <= ENOUGH_GAIN * first
-            if enough or fit.suboptimality <= self._goal / 2:
+            enough = enough or fit.suboptimality <= self._goal / 2
+            if enough or fit.trace.stopped:
                 raise StopIteration
 
-        n_iter = min(ENOUGH_ITERATIONS, fit.max_iter - len(fit.loss_curve))
+        n_iter = min(ENOUGH_ITERATIONS, fit.trace.iterations_left(fit.max_iter))
         scaled = run_lbfgs(evaluate, start / unit, after_iteration, n_iter, of_u)
         self._accept(params_of(scaled))
         objective.n_evals += smooth.n_evals
@@ -262,6 +296,7 @@ class _WorkingSet:
     def _newton_step(self):
         """Minimise the quadratic model, and go there as far as F falls."""
         fit, objective = self._fit, self._objective
+        fit.trace.begin()
         if objective.n_logits == 1:
             (hessian,) = class_hessians(
                 objective, self._params, n_sampled=self._plan.n_sampled
@@ -273,7 +308,7 @@ class _WorkingSet:
         goal, point = fit.suboptimality, self._params
         while True:
             goal = max(self._goal / 4, WORTHWHILE * goal)
-            inner = ActiveSetFit(model, point, goal, MODEL_ITERATIONS, None)
+            inner = ActiveSetFit(model, point, goal, MODEL_ITERATIONS, Trace())
             inner.run()
             gain, point = self._now.value - inner.now.value, inner.params
             # a model that promises little may only have been solved too loosely
@@ -290,7 +325,8 @@ class _WorkingSet:
                 self._params, self._now = params, now
                 break
             share /= 2
-        fit.note(self._now.value)
+        params = self._params
+        fit.note(self._now.value, objective.n_evals, lambda: params)
 
     def _free_solve(self):
         """Optimise the free coefficients of a model, as far as their signs allow."""

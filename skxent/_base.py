@@ -15,9 +15,11 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import RowBlocks, far_center
+from ._early_stopping import EarlyStopping, Rows, hold_out
 from ._losses import LOSSES
 from ._objective import CrossEntropyObjective, check_offset
 from ._solver import minimise
+from ._trace import Trace
 from ._validation import (
     align_distributions,
     are_distributions,
@@ -63,6 +65,10 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         "tol": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "warm_start": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
 
@@ -79,6 +85,10 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         tol=1e-8,
         max_iter=1000,
         warm_start=False,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        random_state=None,
         verbose=0,
     ):
         self.C = C
@@ -91,6 +101,10 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         self.tol = tol
         self.max_iter = max_iter
         self.warm_start = warm_start
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.random_state = random_state
         self.verbose = verbose
 
     @_all_or_nothing
@@ -124,9 +138,10 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         ------
         ValueError
             If an input is not finite, lengths differ, there are too few or too many
-            classes, or a class has no weight. An estimator that was fitted before
-            then stays as it was.
+            classes, a class has no weight, or too few rows to hold some out. An
+            estimator that was fitted before then stays as it was.
         """
+        trace = Trace(self.verbose)
         self._validate_params()
         names = getattr(y, "columns", None)
         X, y = check_X_y(self, X, y)
@@ -136,39 +151,48 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         else:
             classes, targets = encode_labels(y, binary_only=binary_only)
         s = combine_weights(sample_weight, self.class_weight, classes, targets)
+        rows, held_out = Rows(X, y, targets, s, sample_weight, offset), None
+        if self.early_stopping:
+            rows, held_out = hold_out(
+                rows, classes, self.validation_fraction, self.random_state
+            )
         features = getattr(self, "feature_names_in_", None), X.shape[1]
         objective = CrossEntropyObjective(
-            X,
-            smooth_targets(targets, len(classes), self.label_smoothing),
-            s,
+            rows.X,
+            smooth_targets(rows.targets, len(classes), self.label_smoothing),
+            rows.weights,
             C=self.C,
             l1_ratio=self.l1_ratio,
             penalty_weights=check_penalty_weights(self.penalty_weights, *features),
             bounds=check_bounds(self.bounds, *features),
-            offset=offset,
+            offset=rows.offset,
             fit_intercept=self.fit_intercept,
             loss=self._loss_name,
-            center=far_center(X) if self.fit_intercept else None,
+            center=far_center(rows.X) if self.fit_intercept else None,
         )
+        start = self._starting_point(objective, classes)
+        validation = None
+        if held_out is not None:
+            validation = EarlyStopping(
+                objective, held_out, trace, self.tol, self.n_iter_no_change
+            )
         solution = minimise(
-            objective,
-            self._starting_point(objective, classes),
-            tol=self.tol,
-            max_iter=self.max_iter,
-            report=_print_iteration if self.verbose else None,
+            objective, start, tol=self.tol, max_iter=self.max_iter, trace=trace
         )
         self.classes_ = classes
-        self.coef_, self.intercept_ = objective.unpack(solution.params)
-        if len(self.intercept_) > 1:
-            # a common shift of all classes changes nothing
-            self.intercept_ -= self.intercept_.mean()
+        self.coef_, self.intercept_ = _coefficients(objective, solution.params)
         self.n_iter_ = np.array([solution.n_iter], dtype=np.int32)
         self.n_evals_ = solution.n_evals
         self.loss_curve_ = solution.loss_curve
+        self.loss_curve_seconds_ = solution.seconds
         self.suboptimality_ = solution.suboptimality
         self.duality_gap_ = solution.duality_gap
         self.converged_ = solution.converged
-        if not solution.converged:
+        self.validation_scores_ = self.best_validation_score_ = None
+        if validation is not None:
+            self.validation_scores_ = np.array(validation.scores)
+            self.best_validation_score_ = validation.best_score(solution.params)
+        if solution.deserves_warning:
             warn(solution.message(self.tol), ConvergenceWarning, stacklevel=3)
         return self
 
@@ -326,9 +350,14 @@ class LinearCrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
+def _coefficients(objective, params):
+    """Return coef, (L, d), and intercept, (L,), as an estimator shows them."""
+    coef, intercept = objective.unpack(params)
+    if len(intercept) > 1:
+        # a common shift of all classes changes nothing
+        intercept -= intercept.mean()
+    return coef, intercept
+
+
 def _dense(coef):
     return coef.toarray() if sparse.issparse(coef) else coef
-
-
-def _print_iteration(iteration, value, suboptimality):
-    print(f"iteration {iteration}: F = {value:.10g}, suboptimality {suboptimality:.1e}")

@@ -58,6 +58,7 @@ class RowBlocks:
         self.center = None if center is None else np.asarray(center, self.dtype)
         self._executor: ThreadPoolExecutor | None = None
         self._n_threads = 1
+        self._is_left = False
 
     def sum(
         self,
@@ -91,6 +92,8 @@ class RowBlocks:
         def add_up(share):
             sums = [np.zeros(shape) for shape in shapes]
             for rows in share:
+                if self._is_left:
+                    break
                 add_block(self.take(rows), rows, *sums)
             return sums
 
@@ -106,6 +109,12 @@ class RowBlocks:
     def map(self, function: Callable, items: Sequence, work: float) -> list[Any]:
         """Return ``function(item)`` of every item, ``work`` products in all."""
         return list(self._run(function, items, self._threads_for(work)))
+
+    def dealt_out(self, width: int, work: int) -> tuple[int, int]:
+        """Return how many blocks, and threads for them, `sum` takes."""
+        n_threads = self._threads_for(work * _stored(self.X).size)
+        n_blocks = len(list(self.slices(width, n_threads)))
+        return n_blocks, min(n_threads, n_blocks)
 
     def slices(self, width: int = 0, n_shares: int = 1) -> Iterator[slice]:
         """Yield the slices of rows that make up the blocks, the same for each share."""
@@ -153,8 +162,14 @@ class RowBlocks:
             ThreadPoolExecutor(n_threads) as executor,
         ):
             self._executor, self._n_threads = executor, n_threads
+            self._is_left = False
             try:
                 yield
+            except BaseException:
+                # After Ctrl-C nobody waits for the sums: each thread leaves at its next
+                # block, before the executor waits for it.
+                self._is_left = True
+                raise
             finally:
                 self._executor, self._n_threads = None, 1
 

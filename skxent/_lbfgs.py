@@ -22,6 +22,7 @@ CONVERGED = "converged"
 ITERATION_LIMIT = "iteration limit"
 STALLED = "stalled"
 SEPARABLE = "separable"
+STOPPED = "stopped on request"
 
 TINY = np.finfo(np.float64).tiny
 # Less than this share of the curvature expected is taken for rounding.
@@ -64,14 +65,13 @@ def run_lbfgs(evaluate, start, after_iteration, max_iter, bounds=None):
 class SmoothFit:
     """The rounds of one fit, and what they share."""
 
-    def __init__(self, objective, start, tol, max_iter, report):
+    def __init__(self, objective, start, tol, max_iter, trace):
         self.objective = objective
         self.tol = tol
         self.max_iter = max_iter
-        self.report = report
+        self.trace = trace
         self.params = start
         self.now = objective.evaluate(start)
-        self.loss_curve: list[float] = []
         self.suboptimality = 1.0
         self.curvatures: list[float] = []
         self.outcome = ITERATION_LIMIT
@@ -82,9 +82,11 @@ class SmoothFit:
         # Where no row differs from another, the classes share one Hessian.
         alike = self.objective.offset is None and not coef.any()
         kind = "shared" if alike and best.kind != "diagonal" else best.kind
-        stalls = 0
+        stalls = n_rounds = 0
         while not self.done() and stalls < 2:
             before = self.now.value
+            n_rounds += 1
+            self.trace.tell(_describe, n_rounds, self.objective, kind, best.n_sampled)
             _Round(self, kind, best).run()
             kind = best.kind
             # A second go with a fresh Hessian forgets a line search gone astray.
@@ -95,11 +97,13 @@ class SmoothFit:
     def done(self):
         if self.suboptimality <= self.tol:
             self.outcome = CONVERGED
+        elif self.trace.stopped:
+            self.outcome = STOPPED
         elif self.objective.penalty.is_zero and self.now.largest_loss < np.log(2):
             # each row gives its class more than one half: all margins are positive
             self.outcome = SEPARABLE
         else:
-            return len(self.loss_curve) >= self.max_iter
+            return not self.trace.iterations_left(self.max_iter)
         return True
 
 
@@ -133,7 +137,7 @@ class _Round:
         if self._fit.done():
             return
         self._previous = self._u, self._gradient
-        n_iter = self._fit.max_iter - len(self._fit.loss_curve)
+        n_iter = self._fit.trace.iterations_left(self._fit.max_iter)
         u = run_lbfgs(self._evaluate, self._u, self._after_iteration, n_iter)
         # a line search that failed has left its last trial behind
         self._evaluate(u)
@@ -143,6 +147,7 @@ class _Round:
         fit = self._fit
         u = scaled * self._unit
         if not np.array_equal(u, self._u):
+            fit.trace.begin()
             self._u = u
             # with many classes of many columns, each vector that is let go matters
             del fit.now, self._gradient
@@ -162,9 +167,8 @@ class _Round:
         self._previous = self._u, self._gradient
         self._estimates.append(self._estimate())
         fit.suboptimality = min(1.0, self._estimates[-1])
-        fit.loss_curve.append(fit.now.value)
-        if fit.report is not None:
-            fit.report(len(fit.loss_curve), fit.now.value, fit.suboptimality)
+        params, n_evals = fit.params, fit.objective.n_evals
+        fit.trace.note(fit.now.value, fit.suboptimality, n_evals, lambda: params)
         if fit.done() or self._refresh_pays():
             raise StopIteration
 
@@ -195,3 +199,17 @@ class _Round:
         gain = np.log(start / now) / (fresh - 1)
         to_go = np.log(now / self._fit.tol) if self._fit.tol else np.inf
         return gain <= 0 or to_go / gain > self._plan.build_cost + fresh
+
+
+def _describe(number, objective, kind, n_sampled):
+    """Say which Hessian preconditions a round."""
+    preconditioner = {
+        "diagonal": "the diagonal of the Hessian",
+        "shared": "a Hessian that all classes share",
+        "classes": "a Hessian for each class",
+        "coupled": "the Hessian of all classes together",
+    }
+    if objective.n_logits == 1:
+        preconditioner |= dict.fromkeys(("shared", "classes"), "the Hessian")
+    rows = "all" if n_sampled >= objective.n_samples else f"a sample of {n_sampled}"
+    return f"round {number}: preconditioned by {preconditioner[kind]}, from {rows} rows"

@@ -223,6 +223,15 @@ class CrossEntropyObjective:
             self.penalty.add_gradient(coef, of_coef)
         return Evaluation(value, gradient, float(largest))
 
+    def describe_pass(self) -> str:
+        """Say how `evaluate` reads the rows."""
+        n_blocks, n_threads = self.blocks.dealt_out(3 * self.n_logits, self.n_logits)
+        return (
+            f"{self.n_samples} rows of {self.n_features} columns in {n_blocks} "
+            f"block{'s'[: n_blocks > 1]} for {n_threads} thread{'s'[: n_threads > 1]}, "
+            f"{self.blocks.dtype.name}"
+        )
+
     def linear_model(self, params: NDArray) -> Callable[[NDArray, slice], NDArray]:
         """Return the function that computes the logits, (m, L), of a block of rows.
 
@@ -289,6 +298,19 @@ class CrossEntropyObjective:
         blocks = RowBlocks(X, None if center is None else center[columns])
         blocks.dtype = self.blocks.dtype
         return self._described_by(blocks, self.penalty.take(columns))
+
+    def on_other_rows(
+        self, X: Any, y: NDArray, sample_weight: NDArray, offset: ArrayLike | None
+    ) -> "CrossEntropyObjective":
+        """Return the mean loss without a penalty, of the same params on other rows."""
+        other = self._described_by(
+            RowBlocks(X, self.blocks.center),
+            Penalty.elastic_net(0.0, 0.0, None, None, self.n_features),
+        )
+        other.targets, other.n_samples = y, X.shape[0]
+        other.weights, other.mean_factor, _ = _relative_weights(sample_weight, len(y))
+        other.offset = check_offset(offset, len(y), self.n_logits)
+        return other
 
     def with_penalty(self, penalty: Penalty) -> "CrossEntropyObjective":
         """Return the same objective with another penalty."""

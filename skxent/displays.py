@@ -81,8 +81,9 @@ class ConvergenceDisplay:
             search over them.
         optimum : float, default=None
             F*, in the unit of ``loss_curve_``. None takes the estimate of the fit
-            itself: its last F divided by 1 + ``suboptimality_``. To compare fits of
-            one problem, give all the same: the smallest F that any of them reached.
+            itself: the F of its answer times 1 − ``suboptimality_``. To compare
+            fits of one problem, give all the same: the smallest F that any of them
+            reached.
         x : {"iteration", "seconds"}, default="iteration"
             The horizontal axis; "seconds" takes ``loss_curve_seconds_``.
         name : str, default=None
@@ -109,7 +110,12 @@ class ConvergenceDisplay:
                 "curve to plot. Fit it with a larger max_iter, or without warm_start."
             )
         if optimum is None:
-            optimum = curve[-1] / (1 + attribute_of(model, "suboptimality_"))
+            # Early stopping may have chosen an iteration before the last.
+            scores = getattr(model, "validation_scores_", None)
+            answer = curve[-1] if scores is None else curve[np.argmax(scores)]
+            # The half stands for an F* that may be anywhere down to 0.
+            share = max(1 - attribute_of(model, "suboptimality_"), 0.5)
+            optimum = min(share * answer, curve.min())
         # The smallest F of another fit may be a little above, where both stop early.
         if not 0 < optimum <= curve.min() * (1 + 1e-6):
             raise ValueError(

@@ -49,8 +49,18 @@ class BinaryLogReg(LinearCrossEntropyClassifier):
     warm_start : bool, default=False
         Whether `fit` starts from the last solution, if classes and the number of
         features are still the same.
+    early_stopping : bool, default=False
+        Whether to hold rows out of the fit, as a guard against over-fitting: they score
+        each iteration, and the best is the answer.
+    validation_fraction : float, default=0.1
+        Share of the rows to hold out, at random; labels keep their shares.
+    n_iter_no_change : int, default=5
+        With ``early_stopping``, the fit ends after so many iterations in a row without
+        a score that beats the best by more than ``tol``, relative to it.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the choice of rows to hold out.
     verbose : int, default=0
-        If positive, print a line after each iteration.
+        1 prints a line after each iteration, 2 also what the solver decides.
 
     Attributes
     ----------
@@ -65,7 +75,8 @@ class BinaryLogReg(LinearCrossEntropyClassifier):
     n_evals_ : int
         Number of evaluations of F and its gradient on all rows.
     converged_ : bool
-        Whether ``suboptimality_`` is at most ``tol``.
+        Whether ``suboptimality_`` is at most ``tol``. A fit that early stopping has
+        ended before is not converged, and does not warn.
     suboptimality_ : float
         Estimate of (F − F*) / F, the relative distance to the optimum F*.
     duality_gap_ : float
@@ -73,6 +84,13 @@ class BinaryLogReg(LinearCrossEntropyClassifier):
         where there is none, as without a penalty or with a feature left free.
     loss_curve_ : ndarray of shape (n_iter,)
         F, in nats, after each iteration.
+    loss_curve_seconds_ : ndarray of shape (n_iter,)
+        Seconds since the start of `fit` after each entry of ``loss_curve_``.
+    validation_scores_ : ndarray of shape (n_iter,) or None
+        With ``early_stopping``, minus the cross-entropy of the rows held out, in nats,
+        after each iteration: the larger, the better.
+    best_validation_score_ : float or None
+        The largest of them, which is that of ``coef_`` and ``intercept_``.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -87,6 +105,12 @@ class BinaryLogReg(LinearCrossEntropyClassifier):
     -----
     Warns with ``sklearn.exceptions.ConvergenceWarning`` if the fit ends short of
     ``tol``, with the reason and the remedy.
+
+    With ``early_stopping``, F is that of the rows which are trained on, S their total
+    weight. The others are scored by their mean loss, weighted alike, without penalty
+    or label smoothing; balanced class weights are those of all rows. The coefficients
+    are those of the best iteration to the digit, ``suboptimality_`` and
+    ``duality_gap_`` say how far these are from the optimum of F.
 
     References
     ----------
@@ -163,8 +187,18 @@ class SoftmaxReg(LinearCrossEntropyClassifier):
     warm_start : bool, default=False
         Whether `fit` starts from the last solution, if classes and the number of
         features are still the same.
+    early_stopping : bool, default=False
+        Whether to hold rows out of the fit, as a guard against over-fitting: they score
+        each iteration, and the best is the answer.
+    validation_fraction : float, default=0.1
+        Share of the rows to hold out, at random; labels keep their shares.
+    n_iter_no_change : int, default=5
+        With ``early_stopping``, the fit ends after so many iterations in a row without
+        a score that beats the best by more than ``tol``, relative to it.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the choice of rows to hold out.
     verbose : int, default=0
-        If positive, print a line after each iteration.
+        1 prints a line after each iteration, 2 also what the solver decides.
 
     Attributes
     ----------
@@ -179,7 +213,8 @@ class SoftmaxReg(LinearCrossEntropyClassifier):
     n_evals_ : int
         Number of evaluations of F and its gradient on all rows.
     converged_ : bool
-        Whether ``suboptimality_`` is at most ``tol``.
+        Whether ``suboptimality_`` is at most ``tol``. A fit that early stopping has
+        ended before is not converged, and does not warn.
     suboptimality_ : float
         Estimate of (F − F*) / F, the relative distance to the optimum F*.
     duality_gap_ : float
@@ -187,6 +222,13 @@ class SoftmaxReg(LinearCrossEntropyClassifier):
         where there is none, as without a penalty or with a feature left free.
     loss_curve_ : ndarray of shape (n_iter,)
         F, in nats, after each iteration.
+    loss_curve_seconds_ : ndarray of shape (n_iter,)
+        Seconds since the start of `fit` after each entry of ``loss_curve_``.
+    validation_scores_ : ndarray of shape (n_iter,) or None
+        With ``early_stopping``, minus the cross-entropy of the rows held out, in nats,
+        after each iteration: the larger, the better.
+    best_validation_score_ : float or None
+        The largest of them, which is that of ``coef_`` and ``intercept_``.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -201,6 +243,12 @@ class SoftmaxReg(LinearCrossEntropyClassifier):
     -----
     Warns with ``sklearn.exceptions.ConvergenceWarning`` if the fit ends short of
     ``tol``, with the reason and the remedy.
+
+    With ``early_stopping``, F is that of the rows which are trained on, S their total
+    weight. The others are scored by their mean loss, weighted alike, without penalty
+    or label smoothing; balanced class weights are those of all rows. The coefficients
+    are those of the best iteration to the digit, ``suboptimality_`` and
+    ``duality_gap_`` say how far these are from the optimum of F.
 
     References
     ----------

@@ -646,6 +646,10 @@ def test_clone_has_the_parameters_and_no_fit(Estimator, noisy):
         "tol": 1e-5,
         "max_iter": 77,
         "warm_start": True,
+        "early_stopping": True,
+        "validation_fraction": 0.3,
+        "n_iter_no_change": 9,
+        "random_state": 7,
         "verbose": 0,
     }
     model = Estimator(**params).fit(*noisy)
