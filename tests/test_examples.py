@@ -21,8 +21,16 @@ TELLING_LINES = {
     "cross_entropy_explained.py": r"171 labels in 163 bits by shares, in 2\d by the",
     "annotators.py": r"weighed votes +0\.4\d\d ",
     "score_card.py": r"bounds and L1, 1\d features +0\.1\d\d",
+    "optimisers_compared.py": r"L-BFGS, preconditioned +1\d +[23]\d +[34]\d\n",
+    "overfitting_remedies.py": r"1000 images and L2 +0\.2[12]\d\n",
 }
-DRAWING = {"cross_entropy_explained.py", "annotators.py", "score_card.py"}
+DRAWING = {
+    "cross_entropy_explained.py",
+    "annotators.py",
+    "score_card.py",
+    "optimisers_compared.py",
+    "overfitting_remedies.py",
+}
 
 
 def run(name, folder):

@@ -1,0 +1,44 @@
+"""README and docs: their code runs, block after block, and prints what they show."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+WITH_CODE = [path for path in DOCUMENTS if "```python" in path.read_text("utf8")]
+# A block of Python, and the block of output below it, if there is one.
+BLOCKS = re.compile(r"```python\n(.*?)```(?:\n+```output\n(.*?)```)?", re.DOTALL)
+
+
+@pytest.mark.parametrize("path", WITH_CODE, ids=lambda path: path.name)
+def test_the_code_of_a_document_runs(path, capsys):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    blocks = BLOCKS.findall(path.read_text("utf8"))
+    assert len(blocks) > 2
+    names: dict = {}
+    for code, output in blocks:
+        exec(compile(code, path.name, "exec"), names)
+        printed = capsys.readouterr().out
+        if output:
+            assert printed == output, code
+    assert names["model"].converged_
+    matplotlib.pyplot.close("all")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_the_links_of_a_document_lead_somewhere(path):
+    text = path.read_text("utf8")
+    for target, fragment in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", text):
+        file = path.parent / target if target else path
+        assert file.exists(), target
+        if fragment:
+            headings = re.findall(r"^#+ (.*)", file.read_text("utf8"), re.MULTILINE)
+            assert fragment in {anchor(heading) for heading in headings}
+
+
+def anchor(heading):
+    """Return what GitHub makes of a heading in the address of a page."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
