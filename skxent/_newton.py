@@ -51,10 +51,10 @@ class NewtonSteps:
             promises: list[float] = []
             while True:
                 value = max(self._part.now.value, TINY)
-                answer, gain = model.minimise(
+                answer, gain, left = model.minimise(
                     self._part.params, self._loss_gradient(), enough=fit.tol * value / 8
                 )
-                promises.append(max(gain, 0.0) / value)
+                promises.append(max(gain + left, 0.0) / value)
                 fit.suboptimality = _left(promises)
                 if goal is None:
                     goal = max(fit.tol / 2, WORTHWHILE * fit.suboptimality)

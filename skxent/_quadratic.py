@@ -60,6 +60,11 @@ class QuadraticModel:
         self._matrix, self._intercepts = centred_hessian(
             hessian, objective.n_params - n_coefs
         )
+        # Curvature that is lost in rounding would be taken for a long way to go.
+        scale, upper = root_of(self._matrix.copy(), ridge=RIDGE)
+        diagonal = np.einsum("ij,ij->j", upper, upper) * scale**2
+        known = np.flatnonzero(self._matrix.diagonal() > 0)
+        self._matrix[known, known] = diagonal[known]
 
     def curvature(self, step: NDArray) -> float:
         """Return δᵀH δ, with the Hessian as it was given."""
@@ -72,8 +77,8 @@ class QuadraticModel:
 
     def minimise(
         self, params: NDArray, gradient: NDArray, enough: float
-    ) -> tuple[NDArray, float]:
-        """Return where the model is smallest, and how far below ``params`` that is.
+    ) -> tuple[NDArray, float, float]:
+        """Return where the model is smallest, or nearly so.
 
         Parameters
         ----------
@@ -83,6 +88,15 @@ class QuadraticModel:
             That of the mean loss there.
         enough : float
             What may be left to gain.
+
+        Returns
+        -------
+        params : ndarray of shape (n_params,)
+            Where the model is smallest, or nearly so.
+        gain : float
+            How far below the starting point the model is there.
+        left : float
+            About how much further below its minimum is.
         """
         penalty = self._penalty
         here, intercept = self._split(params)
@@ -114,7 +128,6 @@ class QuadraticModel:
             gain += before - penalty.value(coef)
             gain -= float(np.vdot(slope, move)) + 0.5 * float(np.vdot(move, bent))
             slope = slope + bent
-        gain += left
         answer = params.copy()
         answer_coef, answer_intercept = self._split(answer)
         answer_coef[:] = coef
@@ -123,7 +136,7 @@ class QuadraticModel:
             answer_intercept[:] = intercept + self._intercepts.follow(
                 moved, -own / self.factor
             )
-        return answer, gain
+        return answer, gain, left
 
     def _bent(self, of_coef):
         return self.factor * (self._matrix @ of_coef.ravel()).reshape(self._shape)
@@ -145,7 +158,7 @@ class QuadraticModel:
         matrix = self.factor * self._matrix[np.ix_(moving, moving)]
         l2 = np.broadcast_to(self._penalty.l2, self._shape)
         matrix[np.diag_indices_from(matrix)] += l2[free]
-        root = root_of(matrix, ridge=RIDGE)
+        root = root_of(matrix, ridge=0.0)
         u = solve_root_transposed(*root, -on_face[free])
         step[free] = solve_root(*root, u)
         return step, 0.5 * float(u @ u)
