@@ -23,9 +23,11 @@ from ._objective import CrossEntropyObjective, Evaluation
 
 # Newton steps for the intercepts, most of which only a start far away needs.
 MAX_STEPS = 30
-# The intercepts are solved for when another step would gain less than this part of F,
-# which is what sums of float64 and of float32 resolve.
-SOLVED = {"float64": 1e-14, "float32": 1e-9}
+# What sums of float64 and of float32 resolve of F.
+RESOLVED = {"float64": 1e-14, "float32": 1e-9}
+# The intercepts are solved for when another step would gain less than this part of
+# that: the bound takes their derivative for 0.
+SOLVED = 1e-3
 # And the mean of the residuals, in units of probability, has to be this small: where
 # all logits are huge, there is no curvature to tell.
 CLOSE = 1e-6
@@ -56,7 +58,7 @@ def certify(
     penalty = objective.penalty
     if penalty.is_zero and penalty.is_smooth:
         return params, evaluation, np.inf
-    rounding = SOLVED[objective.blocks.dtype.name] * evaluation.value
+    rounding = RESOLVED[objective.blocks.dtype.name] * evaluation.value
     if objective.fit_intercept:
         inverse, fraction = None, 1.0
         for _ in range(MAX_STEPS):
@@ -66,7 +68,7 @@ def certify(
             _, residual_sum = objective.split(evaluation.gradient)
             step = -inverse @ residual_sum
             gain = -residual_sum @ step
-            if gain <= rounding and abs(residual_sum).max() <= CLOSE:
+            if gain <= SOLVED * rounding and abs(residual_sum).max() <= CLOSE:
                 break
             trial = params.copy()
             objective.split(trial)[1][:] += fraction * step
