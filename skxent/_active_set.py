@@ -24,7 +24,11 @@ from ._lbfgs import (
     run_lbfgs,
 )
 from ._newton import NewtonSteps
-from ._precondition import EVALUATIONS, DiagonalChange, price_of_exact_hessian
+from ._precondition import (
+    DiagonalChange,
+    evaluations_by_diagonal,
+    price_of_exact_hessian,
+)
 
 # Features to begin with, and then beside those whose coefficient is not 0.
 FIRST_FEATURES = 50
@@ -146,8 +150,8 @@ class ActiveSetFit:
         if not 0 < len(columns) < self.objective.n_features:
             columns = np.arange(self.objective.n_features)
         part = Part(self, columns)
-        price = price_of_exact_hessian(part.objective)
-        is_cheap = BUILDS * price < EVALUATIONS["diagonal"]
+        price = BUILDS * price_of_exact_hessian(part.objective)
+        is_cheap = price < evaluations_by_diagonal(part.objective)
         self.trace.tell(part.describe, "Newton steps" if is_cheap else "box rounds")
         (NewtonSteps if is_cheap else BoxRounds)(self, part).run()
         self._solved = columns if is_cheap else np.arange(0)

@@ -82,8 +82,7 @@ def plan(objective: CrossEntropyObjective) -> Plan:
             rows = n
         return rows, rows * row + n_matrices * FACTOR * e**3 / evaluation
 
-    n_evals = SPARSE_DIAGONAL if is_sparse else EVALUATIONS["diagonal"]
-    prices = {Plan("diagonal", n, 2.0): float(n_evals)}
+    prices = {Plan("diagonal", n, 2.0): evaluations_by_diagonal(objective)}
 
     def consider(kind, n_bytes, n_sampled, build, apply):
         if n_bytes <= MAX_BYTES:
@@ -99,6 +98,12 @@ def plan(objective: CrossEntropyObjective) -> Plan:
         build = price_of_exact_hessian(objective)
         consider("coupled", 40 * size**2, n, build, SOLVE * size**2)
     return min(prices, key=prices.__getitem__)
+
+
+def evaluations_by_diagonal(objective: CrossEntropyObjective) -> float:
+    """Return the evaluations that centred and scaled columns take to converge."""
+    is_sparse = sparse.issparse(objective.blocks.X)
+    return float(SPARSE_DIAGONAL if is_sparse else EVALUATIONS["diagonal"])
 
 
 def price_of_exact_hessian(
