@@ -83,8 +83,10 @@ class ActiveSetFit:
             if not self.trace.iterations_left(self.max_iter):
                 return
             if stalls == 2:
-                self.outcome = STALLED
-                return
+                if not objective.compute_in_float64():
+                    self.outcome = STALLED
+                    return
+                self.now, stalls = objective.evaluate(self.params), 0
             before = self.now.value
             self._solve_working_set(left)
             self.now = objective.evaluate(self.params)

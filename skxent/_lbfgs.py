@@ -91,6 +91,11 @@ class SmoothFit:
             kind = best.kind
             # A second go with a fresh Hessian forgets a line search gone astray.
             stalls = stalls + 1 if self.now.value >= before else 0
+            if stalls == 2 and not self.done() and self.objective.compute_in_float64():
+                # what rounding errors of float32 hide may be seen
+                self.trace.tell("float64 from here on".format)
+                self.now = self.objective.evaluate(self.params)
+                stalls = 0
         if stalls == 2 and not self.done():
             self.outcome = STALLED
 

@@ -223,6 +223,12 @@ class CrossEntropyObjective:
             self.penalty.add_gradient(coef, of_coef)
         return Evaluation(value, gradient, float(largest))
 
+    def compute_in_float64(self) -> bool:
+        """Convert float32 blocks from now on; return whether that changes anything."""
+        changes = self.blocks.dtype != np.float64
+        self.blocks.dtype = np.dtype(np.float64)
+        return changes
+
     def describe_pass(self) -> str:
         """Say how `evaluate` reads the rows."""
         n_blocks, n_threads = self.blocks.dealt_out(3 * self.n_logits, self.n_logits)

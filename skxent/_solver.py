@@ -28,7 +28,7 @@ from ._trace import Trace
 ROUNDING = "rounding floor"
 LINE_SEARCH = "line search"
 # Sums over rows resolve about this part of F.
-FLOOR = {"float64": 1e-11, "float32": 1e-9}
+FLOOR = 1e-11
 
 # The warning of each outcome that calls for one; docs/messages.md explains them.
 MESSAGES = {
@@ -48,7 +48,7 @@ MESSAGES = {
         "errors hide any further decrease. Use a larger tol."
     ),
     SEPARABLE: (
-        "The classes are separable: after {n_iter} iterations every row was classified "
+        "The classes are separable: at iteration {n_iter} every row was classified "
         "correctly, and larger coefficients would lower the cross-entropy for ever, so "
         "without a penalty there is no optimum; the estimated relative suboptimality "
         "is {suboptimality:.1e}. Use a finite C."
@@ -101,7 +101,7 @@ def minimise(
     tol : float
         The fit ends when the estimated (F − F*) / F is at most this.
     max_iter : int
-        The largest number of L-BFGS iterations.
+        The largest number of iterations.
     trace : Trace, default=None
         Where to note the iterations. It may stop the fit, and choose the iteration
         whose params to return.
@@ -134,8 +134,8 @@ def minimise(
     return Solution(
         params=params,
         outcome=_outcome(fit, trace, suboptimality, tol),
-        suboptimality=suboptimality,
-        duality_gap=gap,
+        suboptimality=float(suboptimality),
+        duality_gap=float(gap),
         n_iter=len(trace.loss_curve),
         n_evals=objective.n_evals + (0 if space is None else problem.n_evals),
         loss_curve=np.array(trace.loss_curve),
@@ -177,6 +177,5 @@ def _outcome(fit, trace, suboptimality, tol):
     if trace.stopped or not trace.keeps_last:
         return STOPPED
     if fit.outcome == STALLED:
-        floor = FLOOR[fit.objective.blocks.dtype.name]
-        return ROUNDING if suboptimality <= floor else LINE_SEARCH
+        return ROUNDING if suboptimality <= FLOOR else LINE_SEARCH
     return fit.outcome

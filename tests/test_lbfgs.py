@@ -795,3 +795,16 @@ def test_every_finite_penalty_gives_a_finite_bound(Estimator, K, dtype):
         model = Estimator(C=C).fit(X, y)
         assert model.converged_ is True
         assert np.isfinite(model.duality_gap_)
+
+
+def test_what_rounding_of_float32_hides_is_found_in_float64():
+    # large enough to be multiplied in float32, whose sums resolve 1e-9 of F
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120_000, 20)) * np.logspace(-2, 2, 20) + 3
+    X = X.astype(np.float32)
+    z = X / X.std(axis=0) @ rng.normal(size=20)
+    y = z + rng.logistic(size=len(z)) > z.mean()
+    model = BinaryLogReg(tol=1e-12).fit(X, y)
+    reference = BinaryLogReg(tol=1e-12).fit(X.astype(np.float64), y)
+    assert model.converged_
+    assert_allclose(model.loss_curve_[-1], reference.loss_curve_[-1], rtol=1e-12)
