@@ -147,35 +147,14 @@ class LinearCrossEntropyClassifier(
         """
         trace = Trace(self.verbose)
         self._validate_params()
-        names = getattr(y, "columns", None)
-        X, y = check_X_y(self, X, y)
-        binary_only = self._loss_name == "binary"
-        if y.ndim == 2:
-            classes, targets = encode_distributions(y, names, binary_only=binary_only)
-        else:
-            classes, targets = encode_labels(y, binary_only=binary_only)
-        s = combine_weights(sample_weight, self.class_weight, classes, targets)
-        rows, held_out = Rows(X, y, targets, s, sample_weight, offset), None
+        rows, classes = self._check(X, y, sample_weight, offset)
+        validation = held_out = None
         if self.early_stopping:
             rows, held_out = hold_out(
                 rows, classes, self.validation_fraction, self.random_state
             )
-        features = getattr(self, "feature_names_in_", None), X.shape[1]
-        objective = CrossEntropyObjective(
-            rows.X,
-            smooth_targets(rows.targets, len(classes), self.label_smoothing),
-            rows.weights,
-            C=self.C,
-            l1_ratio=self.l1_ratio,
-            penalty_weights=check_penalty_weights(self.penalty_weights, *features),
-            bounds=check_bounds(self.bounds, *features),
-            offset=rows.offset,
-            fit_intercept=self.fit_intercept,
-            loss=self._loss_name,
-            center=far_center(rows.X) if self.fit_intercept else None,
-        )
+        objective = self._objective(rows, classes)
         start = self._starting_point(objective, classes)
-        validation = None
         if held_out is not None:
             validation = EarlyStopping(
                 objective, held_out, trace, self.tol, self.n_iter_no_change
@@ -202,6 +181,35 @@ class LinearCrossEntropyClassifier(
         if solution.deserves_warning:
             warn(solution.message(self.tol), ConvergenceWarning, stacklevel=4)
         return self
+
+    def _check(self, X, y, sample_weight, offset):
+        """Return checked rows, and the classes that their targets are codes of."""
+        names = getattr(y, "columns", None)
+        X, y = check_X_y(self, X, y)
+        binary_only = self._loss_name == "binary"
+        if y.ndim == 2:
+            classes, targets = encode_distributions(y, names, binary_only=binary_only)
+        else:
+            classes, targets = encode_labels(y, binary_only=binary_only)
+        s = combine_weights(sample_weight, self.class_weight, classes, targets)
+        return Rows(X, y, targets, s, sample_weight, offset), classes
+
+    def _objective(self, rows, classes):
+        """Return what the parameters ask to minimise over the rows."""
+        features = getattr(self, "feature_names_in_", None), rows.X.shape[1]
+        return CrossEntropyObjective(
+            rows.X,
+            smooth_targets(rows.targets, len(classes), self.label_smoothing),
+            rows.weights,
+            C=self.C,
+            l1_ratio=self.l1_ratio,
+            penalty_weights=check_penalty_weights(self.penalty_weights, *features),
+            bounds=check_bounds(self.bounds, *features),
+            offset=rows.offset,
+            fit_intercept=self.fit_intercept,
+            loss=self._loss_name,
+            center=far_center(rows.X) if self.fit_intercept else None,
+        )
 
     def _starting_point(self, objective, classes):
         """Continue from the last fit where asked and possible, else start afresh."""
