@@ -100,6 +100,11 @@ def encode_distributions(
             "row, or probabilities with a column for each class."
         )
     classes = np.arange(n_classes) if names is None else np.asarray(names)
+    if len(set(classes.tolist())) < n_classes:
+        raise ValueError(
+            f"y has the columns {classes.tolist()}; expected a name of its own for "
+            "each class: add up the columns of the same name."
+        )
     y = check_distributions(y)
     unused = ~y.any(axis=0)
     if unused.any():
