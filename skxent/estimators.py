@@ -45,7 +45,7 @@ class BinaryLogReg(LinearCrossEntropyClassifier):
         Relative suboptimality at which the fit ends: the estimated (F − F*) / F, where
         F* is the optimum. It has no unit and does not depend on the scale of the data.
     max_iter : int, default=1000
-        The largest number of L-BFGS iterations.
+        The largest number of iterations.
     warm_start : bool, default=False
         Whether `fit` starts from the last solution, if classes and the number of
         features are still the same.
@@ -71,7 +71,7 @@ class BinaryLogReg(LinearCrossEntropyClassifier):
     intercept_ : ndarray of shape (1,)
         Intercept; 0 if ``fit_intercept=False``.
     n_iter_ : ndarray of shape (1,)
-        Number of L-BFGS iterations.
+        Number of iterations.
     n_evals_ : int
         Number of evaluations of F and its gradient on all rows.
     converged_ : bool
@@ -165,7 +165,8 @@ class SoftmaxReg(LinearCrossEntropyClassifier):
     ----------
     C : float, default=1.0
         Inverse strength of the penalty, positive; ``np.inf`` for no penalty. With two
-        classes, ``C`` here gives the probabilities of `BinaryLogReg` at ``2 * C``.
+        classes and an L2 penalty, ``C`` here gives the probabilities of `BinaryLogReg`
+        at ``2 * C``.
     l1_ratio : float, default=0.0
         Share of the L1 norm in the penalty: 0 is ridge, 1 the lasso, which sets
         coefficients to exactly 0; between them is the elastic net.
@@ -188,7 +189,7 @@ class SoftmaxReg(LinearCrossEntropyClassifier):
         Relative suboptimality at which the fit ends: the estimated (F − F*) / F, where
         F* is the optimum. It has no unit and does not depend on the scale of the data.
     max_iter : int, default=1000
-        The largest number of L-BFGS iterations.
+        The largest number of iterations.
     warm_start : bool, default=False
         Whether `fit` starts from the last solution, if classes and the number of
         features are still the same.
@@ -214,7 +215,7 @@ class SoftmaxReg(LinearCrossEntropyClassifier):
     intercept_ : ndarray of shape (n_classes,)
         Intercepts; 0 if ``fit_intercept=False``.
     n_iter_ : ndarray of shape (1,)
-        Number of L-BFGS iterations.
+        Number of iterations.
     n_evals_ : int
         Number of evaluations of F and its gradient on all rows.
     converged_ : bool
