@@ -17,6 +17,9 @@ MAX_HALVINGS = 30
 SUFFICIENT = 1e-4
 # Steps with a fresh Hessian that are expected to suffice.
 FRESH = 2
+# A Hessian from another point may promise too little by about this factor: curvature
+# that is gone in some directions only.
+STALE = 4
 # Beside an evaluation, a step takes so many nanoseconds in Python, and Cholesky
 # factorisations for the minimum of the model.
 OVERHEAD = 1e6
@@ -123,5 +126,7 @@ def _left(promises):
     If each step is q times as long as the one before, they lead 1 / (1 − q) times as
     far as the last one.
     """
-    q = np.sqrt(promises[-1] / promises[-2]) if len(promises) > 1 else 0.0
-    return min(1.0, promises[-1] / max(1 - q, LEAST) ** 2)
+    if len(promises) == 1:
+        return min(1.0, promises[-1])
+    q = np.sqrt(promises[-1] / promises[-2])
+    return min(1.0, STALE * promises[-1] / max(1 - q, LEAST) ** 2)

@@ -839,3 +839,41 @@ def test_l1_C_min_checks_its_input_as_fit_does(change, message):
     X, y = make_data(2)
     with pytest.raises(ValueError, match=message):
         l1_C_min(**({"X": X, "y": y} | change))
+
+
+def random_problem(rng, d):
+    """Return columns of a kind that misleads: correlated, far from 0, of all scales."""
+    X = rng.normal(size=(rng.integers(30, 200), d))
+    kind = rng.integers(4)
+    if kind == 1:
+        return X + 100
+    if kind == 2:
+        return X * np.logspace(-3, 3, d)
+    if kind == 3:
+        rank = max(2, d // 4)
+        return X @ rng.normal(size=(d, rank)) @ rng.normal(size=(rank, d)) + X / 100
+    return X
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_distance_is_neither_underestimated_nor_beyond_its_bound(seed):
+    rng = np.random.default_rng(seed)
+    d, K = rng.integers(2, 40), rng.integers(2, 5)
+    X = random_problem(rng, d)
+    logits = X / X.std() @ rng.normal(size=(d, K)) / np.sqrt(d)
+    y = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+    y[:K] = range(K)
+    Estimator = BinaryLogReg if K == 2 else SoftmaxReg
+    penalty = {"C": 10.0 ** rng.uniform(-3, 2), "l1_ratio": rng.choice([0.3, 1.0])}
+    options = {
+        **penalty,
+        "bounds": [None, (0, None), (-0.1, 0.2)][rng.integers(3)],
+        "fit_intercept": bool(rng.integers(2)),
+        "max_iter": 20_000,
+    }
+    models = [Estimator(tol=tol, **options).fit(X, y) for tol in (1e-2, 1e-5, 1e-12)]
+    *values, optimum = [F_of(model, X, y, **penalty) for model in models]
+    for model, F in zip(models, values, strict=False):
+        rounding = 1e-11 * F
+        assert F - optimum <= 3 * model.suboptimality_ * F + rounding
+        assert F - optimum <= model.duality_gap_ + rounding
