@@ -24,6 +24,7 @@ from sklearn.svm import l1_min_c
 from sklearn.utils.fixes import parse_version
 
 from skxent import BinaryLogReg, SoftmaxReg, l1_C_min, log_loss_scorer
+from skxent._penalty import Penalty
 
 # So that what is compared is the optimum, not the stop.
 TIGHT = {"tol": 1e-12, "max_iter": 20_000}
@@ -877,3 +878,26 @@ def test_distance_is_neither_underestimated_nor_beyond_its_bound(seed):
         rounding = 1e-11 * F
         assert F - optimum <= 3 * model.suboptimality_ * F + rounding
         assert F - optimum <= model.duality_gap_ + rounding
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("bounds", [None, (-1.0, np.inf), (-1.0, 1.5)])
+def test_balanced_classes_have_the_cheapest_shift(l1_ratio, bounds):
+    rng = np.random.default_rng(0)
+    for K in (2, 3, 4, 7):
+        penalty = Penalty.elastic_net(0.3, l1_ratio, None, bounds, 50)
+        coef = np.clip(rng.normal(size=(K, 50)), penalty.lower, penalty.upper)
+        coef[rng.random(coef.shape) < 0.3] = 0
+        balanced = penalty.balanced(coef)
+        assert_allclose(balanced - balanced[0], coef - coef[0], atol=1e-14)
+        assert (penalty.lower <= balanced).all() and (balanced <= penalty.upper).all()
+        assert_array_equal(penalty.balanced(balanced), balanced)
+
+        def cost(w, l1=0.3 * l1_ratio, l2=0.3 * (1 - l1_ratio)):
+            return (l1 * np.abs(w) + l2 * w**2 / 2).sum(axis=0)
+
+        for shift in np.linspace(-3, 3, 601):
+            other = coef - shift
+            feasible = (penalty.lower <= other) & (other <= penalty.upper)
+            cheaper = cost(other) < cost(balanced) - 1e-14
+            assert not (cheaper & feasible.all(axis=0)).any()
