@@ -116,7 +116,7 @@ class QuadraticModel:
             if is_new:
                 if left <= max(enough, NEGLIGIBLE * gain):
                     break
-                step = self._released(coef, on_face, face)
+                step = self._released(coef, on_face, face, step, left)
             before, start = penalty.value(coef), coef
             coef, is_new = self._along(coef, step, on_face, lower, upper)
             # what has arrived at 0 or at a bound stays there on this face
@@ -163,11 +163,12 @@ class QuadraticModel:
         step[free] = solve_root(*root, u)
         return step, 0.5 * float(u @ u)
 
-    def _released(self, coef, on_face, face):
+    def _released(self, coef, on_face, face, step, left):
         """Return the step of coefficients that leave 0 or a bound on the right side.
 
-        Together, some would go to the wrong side: they stay. Where that leaves less to
-        gain than the best of them has by itself, it is the only one to leave.
+        In the Newton step of all that are free some may go to the wrong side: they
+        stay. Where that leaves less to gain than the best of them has by itself, it is
+        the only one to leave.
         """
         _, lower, upper, free = face
         curvature = self.factor * self._matrix.diagonal().reshape(self._shape)
@@ -176,22 +177,23 @@ class QuadraticModel:
             on_face**2, 2 * curvature, out=np.zeros(self._shape), where=free
         )
         best = np.unravel_index(np.argmax(alone), alone.shape)
-        step, left = self._downhill(coef, on_face, face)
+        step, left = self._downhill(coef, on_face, face, step, left)
         if left < alone[best]:
             free[:] = (lower < coef) & (coef < upper)
             free[best] = True
-            step, _ = self._downhill(coef, on_face, face)
+            step, left = self._newton_step(on_face, free)
+            step, _ = self._downhill(coef, on_face, face, step, left)
         return step
 
-    def _downhill(self, coef, on_face, face):
+    def _downhill(self, coef, on_face, face, step, left):
         """Return the Newton step without those that would go to the wrong side."""
         _, lower, upper, free = face
         while True:
-            step, left = self._newton_step(on_face, free)
             wrong = (coef <= lower) & (step < 0) | (coef >= upper) & (step > 0)
             if not wrong.any():
                 return step, left
             free &= ~wrong
+            step, left = self._newton_step(on_face, free)
 
     def _along(self, coef, step, on_face, lower, upper):
         """Return the end of a good part of the step, and whether that is all of it."""
