@@ -67,6 +67,13 @@ def objective(coef, intercept, X, q, *, s=None, offset=None, **penalty):
     return value + np.sum(l1 * abs(coef) + l2 * coef**2 / 2)
 
 
+def fitted_objective(model, X, y, s=None):
+    """Return F of a model fitted with its C and l1_ratio, on labels it knows."""
+    q = np.eye(len(model.classes_))[np.searchsorted(model.classes_, y)]
+    penalty = {"C": model.C, "l1_ratio": model.l1_ratio}
+    return objective(model.coef_, model.intercept_, X, q, s=s, **penalty)
+
+
 def optimum(
     X, q, *, binary, fit_intercept=True, bounds=None, s=None, offset=None, **penalty
 ):

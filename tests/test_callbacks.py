@@ -9,9 +9,9 @@ import warnings
 
 import numpy as np
 import pytest
+from _brute_force import fitted_objective
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from scipy.special import log_expit, log_softmax
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris
@@ -51,20 +51,6 @@ def make_data(Estimator, n=150, d=6, shift=0.0, container=np.asarray):
     X = rng.normal(size=(n, d)) * np.logspace(-2, 2, d)
     z = (X / X.std(axis=0))[:, :3] @ rng.normal(size=(3, K)) + rng.gumbel(size=(n, K))
     return container(X + shift), np.array(["a", "b", "c"])[z.argmax(axis=1)]
-
-
-def objective_value(model, X, y, s=None):
-    """Return F of a fitted model, written without the package."""
-    codes = np.searchsorted(model.classes_, y)
-    s = np.ones(len(y)) if s is None else s
-    z = X @ model.coef_.T + model.intercept_
-    if z.shape[1] == 1:
-        loss = -log_expit(np.where(codes == 1, z[:, 0], -z[:, 0]))
-    else:
-        loss = -log_softmax(z, axis=1)[np.arange(len(codes)), codes]
-    w, ratio = model.coef_, model.l1_ratio
-    penalty = ratio * abs(w).sum() + (1 - ratio) * (w**2).sum() / 2
-    return (s @ loss + penalty / model.C) / s.sum()
 
 
 class Listener:
@@ -145,7 +131,7 @@ def test_fitted_estimators_are_the_iterations(Estimator, problem):
     X, y = make_data(Estimator, **size)
     recorder = Recorder()
     model = Estimator(**params).set_callbacks(recorder).fit(X, y)
-    values = [objective_value(fitted, X, y) for fitted in recorder.ended]
+    values = [fitted_objective(fitted, X, y) for fitted in recorder.ended]
     # The last has its intercepts improved once more. Far columns cost digits here.
     rtol = 1e-8 if problem == "far columns" else 1e-11
     assert_allclose(values[:-1], model.loss_curve_[:-1], rtol=rtol)
@@ -385,7 +371,7 @@ def test_with_early_stopping_they_are_told_of_the_training_rows(Estimator, probl
     for fitted, F, score in zip(
         recorder.ended, model.loss_curve_, model.validation_scores_, strict=True
     ):
-        value = objective_value(fitted, X_told, y_told, metadata["sample_weight"])
+        value = fitted_objective(fitted, X_told, y_told, metadata["sample_weight"])
         assert_allclose(value, F, rtol=1e-8 if problem == "far columns" else 1e-11)
         proba = fitted.predict_proba(X[validate])
         loss = log_loss(y[validate], proba, sample_weight=s[validate])

@@ -9,9 +9,10 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from _brute_force import fitted_objective
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from scipy.special import log_expit, log_softmax, xlogy
+from scipy.special import xlogy
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
@@ -62,19 +63,6 @@ def fit_of(Estimator, X, y, *, s=None, offset=None, **params):
         return Estimator(**params).fit(X, y, sample_weight=s, offset=offset)
 
 
-def objective_value(model, X, y):
-    """Return F of a ridge or lasso fit on these rows, written without the package."""
-    codes = np.searchsorted(model.classes_, y)
-    z = X @ model.coef_.T + model.intercept_
-    if z.shape[1] == 1:
-        loss = -log_expit(np.where(codes == 1, z[:, 0], -z[:, 0]))
-    else:
-        loss = -log_softmax(z, axis=1)[np.arange(len(codes)), codes]
-    w, ratio = model.coef_, model.l1_ratio
-    penalty = ratio * abs(w).sum() + (1 - ratio) * (w**2).sum() / 2
-    return loss.mean() + penalty / (model.C * len(y))
-
-
 # --- what is scored, and what is kept --------------------------------------------
 
 
@@ -94,7 +82,7 @@ def test_the_best_iteration_is_kept_and_scored_by_its_log_loss(Estimator, K, pro
         assert_allclose(short.validation_scores_, scores[:n_iter], rtol=1e-10)
         score = -log_loss(y[validate], short.predict_proba(X[validate]))
         assert_allclose(score, scores[:n_iter].max(), rtol=1e-7)
-        F = objective_value(short, X[train], y[train])
+        F = fitted_objective(short, X[train], y[train])
         assert_allclose(F, model.loss_curve_[scores[:n_iter].argmax()], rtol=1e-7)
 
 
@@ -156,7 +144,7 @@ def test_the_distance_to_the_optimum_is_that_of_the_kept_iteration(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         tight.fit(X[train], y[train])
-    F, optimum = (objective_value(m, X[train], y[train]) for m in (model, tight))
+    F, optimum = (fitted_objective(m, X[train], y[train]) for m in (model, tight))
     assert (F - optimum) / F > 1e-3, "the best iteration is the optimum"
     assert (F - optimum) / F <= 3 * model.suboptimality_
     assert F - optimum <= model.duality_gap_
@@ -199,7 +187,7 @@ def test_a_warm_start_goes_on_from_the_best_iteration(Estimator, K):
     X, y = make_noise(K)
     model = fit_of(Estimator, X, y, C=1e3, warm_start=True)
     train, _ = split(y)
-    F = objective_value(model, X[train], y[train])
+    F = fitted_objective(model, X[train], y[train])
     again = fit_of(lambda **_: model, X, y)
     assert again.loss_curve_[0] < F
 
