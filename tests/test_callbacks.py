@@ -102,6 +102,7 @@ class Recorder(Listener):
 
 
 def fit_quietly(model, *data, **metadata):
+    """Return a fit that max_iter is meant to end."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(*data, **metadata)

@@ -516,7 +516,6 @@ def test_trees_and_their_certainty_are_drawn(cancer):
         ),
     ],
 )
-@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 def test_what_is_refused(call, match, softmax):
     with pytest.raises((AttributeError, ValueError), match=re.compile(match, re.S)):
         call(softmax)

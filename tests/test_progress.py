@@ -78,6 +78,7 @@ def test_verbose_says_of_each_iteration_what_the_attributes_keep(
 def test_without_verbose_nothing_is_printed(Estimator, capfd):
     Estimator().fit(*make_data(Estimator))
     with warnings.catch_warnings():
+        # a warning is no print
         warnings.simplefilter("ignore", ConvergenceWarning)
         Estimator(max_iter=1, early_stopping=True).fit(*make_data(Estimator))
     assert capfd.readouterr() == ("", "")
