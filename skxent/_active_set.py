@@ -13,17 +13,9 @@ box rounds   Elsewhere. On an orthant |w| is linear, so that the objective is sm
 import numpy as np
 
 from ._curvature import curvature_moments
-from ._lbfgs import (
-    CONVERGED,
-    ITERATION_LIMIT,
-    LEAST,
-    STALLED,
-    STOPPED,
-    TINY,
-    WITNESSES,
-    run_lbfgs,
-)
+from ._lbfgs import LEAST, TINY, WITNESSES, run_lbfgs
 from ._newton import NewtonSteps
+from ._outcomes import CONVERGED, ITERATION_LIMIT, STALLED, STOPPED
 from ._precondition import (
     DiagonalChange,
     evaluations_by_diagonal,

@@ -33,6 +33,8 @@ MAX_BLOCK_ROWS = 2**14
 # A block of a sparse X holds at least so many entries for each column: a sum over it
 # has to touch all columns.
 MIN_BLOCK_ENTRIES = 4
+# So many rows, spread over X, tell what the columns are like.
+SPREAD_ROWS = 1000
 # Below this much data, float64 in place of float32 costs nothing.
 SMALL_BYTES = 2**23
 # Below so many products of numbers threads cost more than they save: handing the
@@ -143,6 +145,11 @@ class RowBlocks:
             self.X.indices[first:last],
             self.X.indptr[rows.start : rows.stop + 1] - first,
         )
+
+    def spread(self) -> NDArray:
+        """Return where a few rows are, spread over X."""
+        n = self.X.shape[0]
+        return np.arange(0, n, max(1, n // SPREAD_ROWS))
 
     @contextmanager
     def threads(self) -> Iterator[None]:

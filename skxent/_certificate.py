@@ -1,153 +1,204 @@
 """A certified bound of the distance to the optimum: the duality gap.
 
-With ``c_jk`` the gradient of the mean loss in the coefficients, Fenchel's inequality
-gives, for the dual point that the residuals are::
+Let q be the targets and p' any probabilities whose residuals p' − q sum to 0 over the
+rows, so that no intercept is missing. With ``c_jk = 1/S Σ_i s_i (p'_ik − q_ik) x_ij``,
+Fenchel's inequality gives::
 
-    F(w, b) − F* ≤ Σ_jk pen_j(w_jk) + pen_j*(−c_jk) + w_jk c_jk   where Σ_i s_i r_i = 0
+    F(w, b) − F* ≤ 1/S Σ_i s_i KL(p'_i ‖ p_i)
+                   + Σ_jk pen_j(w_jk) + pen_j*(−c_jk) + w_jk c_jk
 
-which for a ridge is Σ_jk g_jk² / (2 λ), with g = c + λ w the gradient of F. The side
-condition is the optimality of the intercepts, which are therefore solved for first, by
-Newton's method: L unknowns, one or two passes over the data.
+Any step δ of the params offers such probabilities: ``p' = p + J dz``, with ``dz = δ x̃``
+and J = diag(p) − p pᵀ. Then c is the gradient of the mean loss plus its Hessian H times
+δ. The Kullback-Leibler divergence is at most the χ² divergence, whose mean is
+``δᵀH δ``, and all p' are positive as long as no logit changes by 1. For a ridge the
+rest is ``Σ_jk (g + H δ)_jk² / (2 l2_j)``, with g the gradient of F. Where δ is a Newton
+step, the bound is about twice what the step promises. Without one, δ moves the
+intercepts alone.
 
 Where the conjugate ``pen_j*`` is infinite, as it is for L1 beyond a slope, all
-residuals are scaled down until it is not, at the price of the dual value at the scaled
-point. It is a proof, but a loose one where λ is tiny and features are huge, or the
-penalty is L1. Without a penalty there is none.
+residuals are scaled down until it is not, and the dual value of the rows is summed in a
+pass of its own. The bound is loose there. Without a penalty there is none.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr
 
-from ._objective import CrossEntropyObjective, Evaluation
+from ._curvature import HessianProduct, hessian_times, intercept_hessian
+from ._objective import EPS, CrossEntropyObjective, Evaluation
 
 # Newton steps for the intercepts, most of which only a start far away needs.
 MAX_STEPS = 30
-# What sums of float64 and of float32 resolve of F.
-RESOLVED = {"float64": 1e-14, "float32": 1e-9}
-# The intercepts are solved for when another step would gain less than this part of
-# that: the bound takes their derivative for 0.
-SOLVED = 1e-3
-# And the mean of the residuals, in units of probability, has to be this small: where
-# all logits are huge, there is no curvature to tell.
-CLOSE = 1e-6
+# What sums of float64 resolve of F, and of the terms that a dual value is made of.
+RESOLVED = 1e-14
+# A dual step may change a logit by this much: p' stays positive below 1.
+LARGEST_CHANGE = 0.5
+# Probabilities below 0 by less than this are so by rounding.
+ROUNDING = 1e-15
+
+
+class DualStep(NamedTuple):
+    """A step of the params, and the Hessian of the mean loss times it."""
+
+    step: NDArray
+    product: HessianProduct
 
 
 def certify(
-    objective: CrossEntropyObjective, params: NDArray, evaluation: Evaluation
-) -> tuple[NDArray, Evaluation, float]:
-    """Solve for the intercepts and bound the distance of F to its optimum.
+    objective: CrossEntropyObjective,
+    params: NDArray,
+    evaluation: Evaluation,
+    newton: DualStep | None = None,
+) -> float:
+    """Bound the distance of F to its optimum, rounded up.
 
     Parameters
     ----------
     objective : CrossEntropyObjective
+        Its blocks are read in float64.
     params : ndarray of shape (n_params,)
-        A point near the optimum.
     evaluation : Evaluation
         The objective there.
+    newton : DualStep, default=None
+        A Newton step from there, which makes the bound of a ridge tight.
 
     Returns
     -------
-    params : ndarray of shape (n_params,)
-        The point with better intercepts.
-    evaluation : Evaluation
-        The objective there.
-    gap : float
+    float
         At least F − F*, in units of F; inf where nothing is certain.
     """
     penalty = objective.penalty
     if penalty.is_zero and penalty.is_smooth:
-        return params, evaluation, np.inf
-    rounding = RESOLVED[objective.blocks.dtype.name] * evaluation.value
+        return np.inf
+    value = evaluation.value
+    if newton is not None and newton.product.largest_change > LARGEST_CHANGE:
+        newton = None
+    rounding = RESOLVED * value + objective.rounding_of_logits(params)
     if objective.fit_intercept:
-        inverse, fraction = None, 1.0
-        for _ in range(MAX_STEPS):
-            if inverse is None:
-                curvature = _intercept_curvature(objective, params)
-                inverse = np.linalg.pinv(curvature, hermitian=True)
-            _, residual_sum = objective.split(evaluation.gradient)
-            step = -inverse @ residual_sum
-            gain = -residual_sum @ step
-            if gain <= SOLVED * rounding and abs(residual_sum).max() <= CLOSE:
-                break
-            trial = params.copy()
-            objective.split(trial)[1][:] += fraction * step
-            trial_evaluation = objective.evaluate(trial)
-            if trial_evaluation.value > evaluation.value + rounding:
-                fraction /= 4
-            else:
-                params, evaluation = trial, trial_evaluation
-                if gain > 1e-3 * evaluation.value:
-                    inverse, fraction = None, 1.0  # the curvature has changed
+        if newton is None:
+            params, evaluation = _with_settled_intercepts(objective, params, evaluation)
+        newton = _with_feasible_intercepts(objective, params, evaluation, newton)
+        if newton is None:
+            return np.inf
+    with np.errstate(over="ignore", invalid="ignore"):
+        gap = _gap(objective, params, evaluation, newton) + value - evaluation.value
+    # not a number where sums overflow
+    return np.inf if np.isnan(gap) else max(0.0, gap) + rounding
+
+
+def _with_settled_intercepts(objective, params, evaluation):
+    """Return params whose intercepts are nearly optimal, and the evaluation there."""
+    hessian, fraction = None, 1.0
+    for _ in range(MAX_STEPS):
+        _, residual_sum = objective.split(evaluation.gradient)
+        if hessian is None:
+            hessian = intercept_hessian(objective, params)
+        step = -_solve(hessian, residual_sum)
+        if np.ptp(np.append(step, 0)) <= LARGEST_CHANGE / 2:
+            break
+        trial = params.copy()
+        objective.split(trial)[1][:] += fraction * step
+        trial_evaluation = objective.evaluate(trial)
+        if trial_evaluation.value > evaluation.value:
+            fraction /= 4
         else:
-            return params, evaluation, np.inf
-    with np.errstate(over="ignore"):
-        gap = _gap(objective, params, evaluation)
-    return params, evaluation, gap + rounding
+            params, evaluation = trial, trial_evaluation
+            hessian, fraction = None, 1.0
+    return params, evaluation
 
 
-def _gap(objective, params, evaluation):
-    """Return the duality gap where the intercepts are optimal."""
+def _with_feasible_intercepts(objective, params, evaluation, newton):
+    """Return a dual step whose residuals sum to 0, starting with the Newton step."""
+    _, residual_sum = objective.split(evaluation.gradient)
+    step, product = np.zeros(objective.n_params), np.zeros(objective.n_params)
+    change = 0.0
+    if newton is not None:
+        step, (product, change) = newton
+        residual_sum = residual_sum + objective.split(product)[1]
+    correction = np.zeros(objective.n_params)
+    hessian = intercept_hessian(objective, params)
+    objective.split(correction)[1][:] = -_solve(hessian, residual_sum)
+    of_correction = hessian_times(objective, params, correction)
+    change += of_correction.largest_change
+    product = product + of_correction.vector
+    _, left = objective.split(evaluation.gradient + product)
+    if change >= 1 or abs(left).max() > 1e-12:
+        return None
+    return DualStep(step + correction, HessianProduct(product, change))
+
+
+def _solve(hessian, right):
+    """Solve for a step of the intercepts, without one along a common shift."""
+    values, vectors = np.linalg.eigh(hessian)
+    seen = values > len(values) * EPS * values[-1]
+    return vectors[:, seen] @ ((right @ vectors)[seen] / values[seen])
+
+
+def _gap(objective, params, evaluation, newton):
+    """Return the duality gap of the params and the residuals after a dual step."""
     penalty = objective.penalty
     coef, _ = objective.split(params)
     gradient, _ = objective.split(evaluation.gradient)
-    if penalty.is_ridge:
+    divergence = 0.0
+    if newton is not None:
+        divergence = float(newton.step @ newton.product.vector)
+        gradient = gradient + objective.split(newton.product.vector)[0]
+    if penalty.is_smooth and penalty.l2.all():
         # the general formula would lose digits
-        return float(np.einsum("kj,kj->", gradient, gradient)) / (2 * penalty.l2[0])
+        of_penalty = np.einsum("kj,kj,j->", gradient, gradient, 0.5 / penalty.l2)
+        return divergence + float(of_penalty)
     of_penalty = np.zeros_like(coef)
     penalty.add_gradient(coef, of_penalty)
     slope = of_penalty - gradient
-    step = penalty.largest_step_to_dual(slope)
-    if step == 0:
+    share = penalty.largest_step_to_dual(slope)
+    if share == 0:
         return np.inf
-    if step == 1:
-        gap = penalty.value(coef) + penalty.conjugate(slope)
-        return max(0.0, gap - float(np.sum(slope * coef)))
-    dual = _dual_of_loss(objective, params, step) - penalty.conjugate(step * slope)
-    return max(0.0, evaluation.value - dual)
+    if share == 1:
+        value = penalty.value(coef)
+        gap = value + penalty.conjugate(slope) - float(np.sum(slope * coef))
+        return divergence + max(0.0, gap) + RESOLVED * value
+    # a hair less, so that rounding leaves no slope beyond its limit
+    share *= 1 - 1e-15
+    dual, size = _dual_of_loss(objective, params, newton, share)
+    gap = evaluation.value - (dual - penalty.conjugate(share * slope))
+    return max(0.0, gap) + RESOLVED * size
 
 
-def _dual_of_loss(objective, params, step):
+def _dual_of_loss(objective, params, newton, share):
     """Return the mean over rows of the dual value of the loss at scaled residuals.
 
-    A residual p − q scaled by ``step`` is p' − q, with p' between q and p, and has the
-    dual value H(p'), plus residual times offset.
+    A residual p' − q scaled by ``share`` belongs to probabilities p" between q and p'.
+    It has the dual value H(p"), plus residual times offset. The second number is the
+    mean size of these terms, of which rounding takes its part.
     """
     model = objective.linear_model(params)
+    change = None
+    if newton is not None:
+        change = objective.linear_model(newton.step, with_offset=False)
 
-    def add_block(X, rows, total):
+    def add_block(X, rows, total, size):
         z = model(X, rows)
         y = objective.targets[rows]
         q = np.eye(objective.n_classes)[y] if y.ndim == 1 else y
-        dual = entr(q + step * (objective.loss.proba(z) - q)).sum(axis=1)
+        p = objective.loss.proba(z)
+        if change is not None:
+            moved, _ = objective.loss.curvature_times(z, change(X, rows))
+            p = p + (np.hstack([-moved, moved]) if objective.n_logits == 1 else moved)
+        residual = share * (p - q)
+        between = q + residual
+        between[(between < 0) & (between > -ROUNDING)] = 0
+        terms = [entr(between).sum(axis=1)]
         if objective.offset is not None:
-            _, r = objective.loss.loss_and_residual(y, z)
-            dual += step * np.sum(r * objective.offset[rows], axis=1)
+            of_logits = residual[:, -objective.n_logits :]
+            terms.append(np.sum(of_logits * objective.offset[rows], axis=1))
         s = 1.0 if objective.weights is None else objective.weights[rows]
-        total += np.sum(s * dual)
+        for term in terms:
+            total += np.sum(s * term)
+            size += np.sum(s * abs(term))
 
-    (total,) = objective.blocks.sum(
-        add_block, (), width=5 * objective.n_classes, work=objective.n_logits
+    total, size = objective.blocks.sum(
+        add_block, (), (), width=5 * objective.n_classes, work=2 * objective.n_logits
     )
-    return float(total) * objective.mean_factor
-
-
-def _intercept_curvature(objective, params):
-    """Return the Hessian of the mean loss in the intercepts, (L, L)."""
-    model = objective.linear_model(params)
-
-    def add_block(X, rows, total):
-        p = objective.loss.proba(model(X, rows)).astype(np.float64, copy=False)
-        s = 1.0 if objective.weights is None else objective.weights[rows][:, None]
-        if objective.n_logits == 1:
-            total += np.sum(s * p[:, :1] * p[:, 1:])
-        else:
-            total += np.diag(np.sum(s * p, axis=0)) - (s * p).T @ p
-
-    (total,) = objective.blocks.sum(
-        add_block,
-        (objective.n_logits, objective.n_logits),
-        width=3 * objective.n_logits,
-        work=objective.n_logits,
-    )
-    return total * objective.mean_factor
+    return float(total) * objective.mean_factor, float(size) * objective.mean_factor

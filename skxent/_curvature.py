@@ -5,13 +5,16 @@ With ``x̃ = (x, 1)`` a row of X and its intercept, the mean loss has the Hessia
     H_kl = 1/S Σ_i s_i (p_ik δ_kl − p_ik p_il) x̃_i x̃_iᵀ        (e, e) for classes k, l
 
 `coupled_hessian` is all of it; `class_hessians` are the diagonal blocks H_kk, or one
-mean of them for all classes. The penalty is not included.
+mean of them for all classes; `hessian_times` is its product with a step, without the
+matrix. The penalty is not included.
 
 After a few rounds the curvature sits in few rows, and a sample of them does as well as
 all. A row is chosen with a probability that is half its share of all curvature
 h = p (1 − p), half its mean share of the diagonal of the Hessian, and divided by it. So
 the sample holds the rows that carry much, and those that alone know a rare column.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +36,7 @@ def class_hessians(
     *,
     shared: bool = False,
     n_sampled: int | None = None,
+    majorant: bool = False,
 ) -> NDArray:
     """Return the Hessians of the classes by themselves, or their mean.
 
@@ -45,12 +49,14 @@ def class_hessians(
         Whether to return the mean over the classes instead of one matrix for each.
     n_sampled : int, default=None
         About how many rows to use for each matrix; None for all.
+    majorant : bool, default=False
+        Whether to take a curvature that is never too small far from ``params``.
 
     Returns
     -------
     ndarray of shape (L, e, e), or (1, e, e) if shared
     """
-    curvature = _RowCurvature(objective, params, shared)
+    curvature = _RowCurvature(objective, params, shared, majorant)
     if n_sampled is None or n_sampled >= objective.n_samples:
         return _hessians_of_all_rows(objective, curvature)
     return _hessians_of_sampled_rows(objective, curvature, n_sampled)
@@ -91,7 +97,7 @@ def _products(of_classes, X):
 
 
 def curvature_moments(
-    objective: CrossEntropyObjective, params: NDArray
+    objective: CrossEntropyObjective, params: NDArray, *, majorant: bool = False
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Return the moments Σ h, Σ h x and Σ h x² of each class over the rows.
 
@@ -102,7 +108,7 @@ def curvature_moments(
     zeroth : ndarray of shape (L, 1)
     first, second : ndarray of shape (L, d)
     """
-    curvature = _RowCurvature(objective, params, False)
+    curvature = _RowCurvature(objective, params, False, majorant)
 
     def add_block(X, rows, zeroth, first, second):
         h = curvature(X, rows)
@@ -144,17 +150,91 @@ def mean_curvature(objective: CrossEntropyObjective, params: NDArray) -> NDArray
     return total * objective.mean_factor
 
 
+class HessianProduct(NamedTuple):
+    """The Hessian of the mean loss times a step of the params.
+
+    Attributes
+    ----------
+    vector : ndarray of shape (n_params,)
+    largest_change : float
+        The largest change of a logit by the step, over the rows that still respond.
+    """
+
+    vector: NDArray
+    largest_change: float
+
+
+def hessian_times(
+    objective: CrossEntropyObjective, params: NDArray, step: NDArray
+) -> HessianProduct:
+    """Return the Hessian of the mean loss at ``params`` times ``step``, in one pass."""
+    model = objective.linear_model(params)
+    change = objective.linear_model(step, with_offset=False)
+    sparse_X = sparse.issparse(objective.blocks.X)
+
+    def add_block(X, rows, of_coef, of_intercept, largest):
+        product, changes = objective.loss.curvature_times(
+            model(X, rows), change(X, rows)
+        )
+        if objective.weights is not None:
+            s = objective.weights[rows][:, None]
+            product = product * s.astype(product.dtype, copy=False)
+            changes = np.where(s > 0, changes, 0)
+        np.maximum(largest, np.abs(changes).max(initial=0), out=largest)
+        of_coef += transposed(X) @ product if sparse_X else product.T @ X
+        of_intercept += product.sum(axis=0, dtype=np.float64)
+
+    shape = (objective.n_features, objective.n_logits)
+    of_coef, of_intercept, largest = objective.blocks.sum(
+        add_block,
+        shape if sparse_X else shape[::-1],
+        (objective.n_logits,),
+        (),
+        width=5 * objective.n_logits,
+        work=2 * objective.n_logits,
+    )
+    vector = np.empty(objective.n_params)
+    into_coef, into_intercept = objective.split(vector)
+    into_coef[:] = of_coef.T if sparse_X else of_coef
+    into_intercept[:] = of_intercept[: into_intercept.size]
+    vector *= objective.mean_factor
+    return HessianProduct(vector, float(largest))
+
+
+def intercept_hessian(objective: CrossEntropyObjective, params: NDArray) -> NDArray:
+    """Return the Hessian of the mean loss in the intercepts, (L, L)."""
+    model = objective.linear_model(params)
+
+    def add_block(X, rows, total):
+        p = objective.loss.proba(model(X, rows)).astype(np.float64, copy=False)
+        s = 1.0 if objective.weights is None else objective.weights[rows][:, None]
+        if objective.n_logits == 1:
+            total += np.sum(s * p[:, :1] * p[:, 1:])
+        else:
+            total += np.diag(np.sum(s * p, axis=0)) - (s * p).T @ p
+
+    (total,) = objective.blocks.sum(
+        add_block,
+        (objective.n_logits, objective.n_logits),
+        width=3 * objective.n_logits,
+        work=objective.n_logits,
+    )
+    return total * objective.mean_factor
+
+
 class _RowCurvature:
     """The weighted curvature s_i h_ik of the rows of a block, (m, L) or (m, 1)."""
 
-    def __init__(self, objective, params, shared):
+    def __init__(self, objective, params, shared, majorant=False):
         self._objective = objective
+        loss = objective.loss
+        self._of_logits = loss.majorant if majorant else loss.curvature
         self._model = objective.linear_model(params)
         self._shared = shared
         self.n_matrices = 1 if shared else objective.n_logits
 
     def __call__(self, X, rows):
-        h = self._objective.loss.curvature(self._model(X, rows))
+        h = self._of_logits(self._model(X, rows))
         h = h.astype(np.float64, copy=False)
         if self._shared and h.shape[1] > 1:
             h = h.mean(axis=1, keepdims=True)

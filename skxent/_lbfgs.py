@@ -15,14 +15,16 @@ import numpy as np
 from scipy.optimize import Bounds
 from scipy.optimize import minimize as scipy_minimize
 
-from ._precondition import change_of_variables, plan
-
-# How a fit ends.
-CONVERGED = "converged"
-ITERATION_LIMIT = "iteration limit"
-STALLED = "stalled"
-SEPARABLE = "separable"
-STOPPED = "stopped on request"
+from ._line_search import follow
+from ._outcomes import (
+    CONVERGED,
+    ITERATION_LIMIT,
+    SEPARABLE,
+    STALLED,
+    STOPPED,
+    all_rows_are_right,
+)
+from ._precondition import ChangeOfVariables, change_of_variables, plan
 
 TINY = np.finfo(np.float64).tiny
 # Less than this share of the curvature expected is taken for rounding.
@@ -63,16 +65,20 @@ def run_lbfgs(evaluate, start, after_iteration, max_iter, bounds=None):
 
 
 class SmoothFit:
-    """The rounds of one fit, and what they share."""
+    """The rounds of one fit, and what they share.
+
+    ``change`` is the change of variables of the last round.
+    """
 
     def __init__(self, objective, start, tol, max_iter, trace):
         self.objective = objective
         self.tol = tol
         self.max_iter = max_iter
         self.trace = trace
-        self.params = start
-        self.now = objective.evaluate(start)
+        self.params = without_shift(objective, start)
+        self.now = objective.evaluate(self.params)
         self.suboptimality = 1.0
+        self.change: ChangeOfVariables | None = None
         self.curvatures: list[float] = []
         self.outcome = ITERATION_LIMIT
 
@@ -82,30 +88,54 @@ class SmoothFit:
         # Where no row differs from another, the classes share one Hessian.
         alike = self.objective.offset is None and not coef.any()
         kind = "shared" if alike and best.kind != "diagonal" else best.kind
-        stalls = n_rounds = 0
-        while not self.done() and stalls < 2:
+        n_rounds = n_stuck = 0
+        while not self.done():
             before = self.now.value
             n_rounds += 1
             self.trace.tell(_describe, n_rounds, self.objective, kind, best.n_sampled)
             _Round(self, kind, best).run()
             kind = best.kind
-            # A second go with a fresh Hessian forgets a line search gone astray.
-            stalls = stalls + 1 if self.now.value >= before else 0
-            if stalls == 2 and not self.done() and self.objective.compute_in_float64():
+            if self.now.value < before:
+                n_stuck = 0
+            elif self.done():
+                break
+            elif self.objective.compute_in_float64():
                 # what rounding errors of float32 hide may be seen
                 self.trace.tell("float64 from here on".format)
                 self.now = self.objective.evaluate(self.params)
-                stalls = 0
-        if stalls == 2 and not self.done():
-            self.outcome = STALLED
+            elif self._follow_newton_step():
+                n_stuck = 0 if n_stuck > 1 else n_stuck + 1
+            elif n_stuck < 2:
+                n_stuck = 2
+            else:
+                self.outcome = STALLED
+                break
+            if n_stuck == 2:
+                # The Hessian may be that of a few rows, where most are certain and
+                # wrong. A majorant sees them all, and its first step never fails.
+                kind = "diagonal majorant" if "diagonal" in kind else "majorant"
+
+    def _follow_newton_step(self):
+        """Go along the Newton step as far as F falls; return whether it does.
+
+        SciPy's line search gives up where the minimum is at a tiny part of the step.
+        """
+        assert self.change is not None  # a round has come first
+        step = self.change.to_params(-self.change.pull_back(self.now.gradient))
+        end = follow(self.objective, self.params, self.now, step)
+        if end is None or end[1].value >= self.now.value:
+            return False
+        self.params, self.now = end
+        n_evals, (params, now) = self.objective.n_evals, end
+        self.trace.note(now.value, self.suboptimality, n_evals, lambda: params)
+        return True
 
     def done(self):
         if self.suboptimality <= self.tol:
             self.outcome = CONVERGED
         elif self.trace.stopped:
             self.outcome = STOPPED
-        elif self.objective.penalty.is_zero and self.now.largest_loss < np.log(2):
-            # each row gives its class more than one half: all margins are positive
+        elif self.objective.penalty.is_zero and all_rows_are_right(self.now):
             self.outcome = SEPARABLE
         else:
             return not self.trace.iterations_left(self.max_iter)
@@ -118,7 +148,7 @@ class _Round:
     def __init__(self, fit, kind, plan):
         self._fit = fit
         self._plan = plan
-        self._change = change_of_variables(
+        self._change = fit.change = change_of_variables(
             fit.objective, fit.params, kind, plan.n_sampled
         )
         self._base = fit.params
@@ -130,9 +160,12 @@ class _Round:
         self._n_done = 0
         # An exact Hessian starts with a clean slate. Another is as good as the last,
         # and there may be less curvature than its steps have met.
-        self._diagonal = kind == "diagonal"
-        exact = fit.objective.n_logits == 1 or kind == "coupled"
-        exact = exact and not self._diagonal
+        self._diagonal = "diagonal" in kind
+        exact = (
+            kind in ("classes", "shared")
+            if fit.objective.n_logits == 1
+            else kind == "coupled"
+        )
         self._curvatures = [] if exact else fit.curvatures
         self._safety = 1 if exact or self._diagonal else 2
         self._estimates = [self._estimate()]
@@ -206,6 +239,17 @@ class _Round:
         return gain <= 0 or to_go / gain > self._plan.build_cost + fresh
 
 
+def without_shift(objective, params):
+    """Return params whose classes sum to 0 where the penalty asks for it.
+
+    The loss does not see a common shift of all classes, and no round changes it.
+    """
+    if objective.n_logits == 1:
+        return params
+    rows = params.reshape(objective.n_logits, -1)
+    return (rows - rows.mean(axis=0)).ravel()
+
+
 def _describe(number, objective, kind, n_sampled):
     """Say which Hessian preconditions a round."""
     preconditioner = {
@@ -213,6 +257,8 @@ def _describe(number, objective, kind, n_sampled):
         "shared": "a Hessian that all classes share",
         "classes": "a Hessian for each class",
         "coupled": "the Hessian of all classes together",
+        "majorant": "a majorant of the Hessian",
+        "diagonal majorant": "the diagonal of a majorant of the Hessian",
     }
     if objective.n_logits == 1:
         preconditioner |= dict.fromkeys(("shared", "classes"), "the Hessian")

@@ -31,6 +31,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.floating]
 
+# A probability below this carries no curvature that any column could bring back.
+SATURATED = 1e-40
+
 
 class BinaryCrossEntropy:
     """Cross-entropy of two classes with probabilities (expit(−z), expit(z))."""
@@ -62,6 +65,23 @@ class BinaryCrossEntropy:
         """Return ∂²loss/∂z², (n, 1): the same for every target."""
         odds = np.exp(-np.abs(z))
         return odds / (1 + odds) ** 2
+
+    def curvature_times(self, z: Array, dz: Array) -> tuple[Array, Array]:
+        """Return ∂²loss/∂z² dz, and the change dz where a row can still respond.
+
+        Both are (n, 1). A row is saturated, and its change 0, where p (1 − p) vanishes.
+        """
+        h = self.curvature(z)
+        return h * dz, np.where(h > SATURATED, dz, 0)
+
+    def majorant(self, z: Array) -> Array:
+        """Return the curvature, (n, 1), of the parabola above the loss that touches it.
+
+        It touches at z and −z; a Newton step with it never overshoots. T. S. Jaakkola
+        and M. I. Jordan (2000), doi:10.1023/A:1008932416310.
+        """
+        a = np.maximum(np.abs(z), 1e-4)  # tanh(a / 2) / (2 a) is 1/4 below this
+        return np.tanh(a / 2) / (2 * a)
 
     def log_proba(self, z: Array) -> Array:
         """Return log p, (n, 2)."""
@@ -125,6 +145,27 @@ class SoftmaxCrossEntropy:
         """Return ∂²loss/∂z_k², (n, K): the same for every target."""
         p, complement, _, _ = self._probabilities(z)
         return p * complement
+
+    def curvature_times(self, z: Array, dz: Array) -> tuple[Array, Array]:
+        """Return ∂²loss/∂z² dz, and the change dz where a row can still respond.
+
+        Both are (n, K). The change is relative to its mean under p, since a common
+        shift of all logits changes nothing, and 0 for a class whose p vanishes.
+        """
+        p = self._probabilities(z)[0]
+        # relative to the likely class: its own share of the mean would cancel
+        rows = np.arange(len(z))
+        change = dz - dz[rows, z.argmax(axis=1)][:, None]
+        change -= np.einsum("ik,ik->i", p, change)[:, None]
+        return p * change, np.where(p > SATURATED, change, 0)
+
+    def majorant(self, z: Array) -> Array:
+        """Return a curvature, (n, K), that no logits exceed.
+
+        D. Böhning (1992), doi:10.1007/BF00048682: the Hessian of a row is at most
+        (I − 1/K) / 2.
+        """
+        return np.full_like(z, 0.5 * (1 - 1 / z.shape[1]))
 
     def log_proba(self, z: Array) -> Array:
         """Return log p, (n, K)."""

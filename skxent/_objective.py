@@ -31,6 +31,8 @@ from ._blocks import RowBlocks, transposed
 from ._losses import LOSSES
 from ._penalty import Penalty
 
+EPS = np.finfo(np.float64).eps
+
 
 class Evaluation(NamedTuple):
     """F and ∂F/∂params at some params, and the largest loss of any row."""
@@ -238,11 +240,15 @@ class CrossEntropyObjective:
             f"{self.blocks.dtype.name}"
         )
 
-    def linear_model(self, params: NDArray) -> Callable[[NDArray, slice], NDArray]:
+    def linear_model(
+        self, params: NDArray, *, with_offset: bool = True
+    ) -> Callable[[NDArray, slice | NDArray], NDArray]:
         """Return the function that computes the logits, (m, L), of a block of rows.
 
-        It takes the rows of X, and where they are.
+        It takes the rows of X, and where they are. Without the offset it computes how
+        much a step of the params changes the logits.
         """
+        offset = self.offset if with_offset else None
         coef, intercept = self.split(params.astype(self.blocks.dtype, copy=False))
         if sparse.issparse(self.blocks.X):
             by_feature = np.ascontiguousarray(coef.T)
@@ -252,11 +258,39 @@ class CrossEntropyObjective:
             z = X @ by_feature if sparse.issparse(X) else (coef @ X.T).T
             if self.fit_intercept:
                 z += intercept
-            if self.offset is not None:
-                z += self.offset[rows]
+            if offset is not None:
+                z += offset[rows]
             return z
 
         return logits
+
+    def rounding_of_logits(self, params: NDArray) -> float:
+        """Return about how far rounding in the logits moves F."""
+        rows = self.blocks.spread()
+        _, r = self.loss.loss_and_residual(
+            self.targets[rows], self.linear_model(params)(self.blocks.take(rows), rows)
+        )
+        weights = 1.0 if self.weights is None else self.weights[rows][:, None]
+        mean = float(np.sum(weights * np.abs(r) * self._terms(params, rows)))
+        return EPS * mean * self.mean_factor * self.n_samples / len(rows)
+
+    def rounding_of_step(self, step: NDArray) -> float:
+        """Return about how large rounding is in the change of a logit by a step."""
+        return EPS * float(self._terms(step, self.blocks.spread()).max())
+
+    def spread_of_step(self, step: NDArray) -> float:
+        """Return how much a step changes logits by columns on their own, around 0."""
+        X = self.blocks.take(self.blocks.spread())
+        if sparse.issparse(X):
+            X = X.toarray()
+        coef, _ = self.split(step)
+        return float((np.abs(coef) @ X.std(axis=0)).max())
+
+    def _terms(self, params, rows):
+        """Return how large the terms are that logits are sums of, and may cancel."""
+        coef, intercept = self.split(params)
+        terms = abs(self.blocks.take(rows)) @ np.abs(coef).T
+        return terms + np.abs(intercept) if intercept.size else terms
 
     def split(self, params: NDArray) -> tuple[NDArray, NDArray]:
         """Return views of coefficients, (L, d), and intercepts, (L,) or empty."""

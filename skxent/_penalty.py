@@ -134,6 +134,11 @@ class Penalty:
         if np.any(self.tilt):
             out += self.tilt
 
+    def add_curvature(self, step: NDArray, out: NDArray) -> None:
+        """Add the second derivative times a step, (L, d), to ``out``."""
+        for w, of_class in zip(step, out, strict=True):
+            of_class += self.l2 * w
+
     def largest_step_to_dual(self, slope: NDArray) -> float:
         """Return the largest τ ≤ 1 for which `conjugate` is finite at τ slope."""
         room = np.where(slope > 0, self.upper, -self.lower)

@@ -48,6 +48,8 @@ ROWS_PER_COLUMN = 2
 MAX_BYTES = 2**28
 # Below this share of the diagonal, curvature is rounding.
 RIDGE = 1e-12
+# A pivot below so many ridges is mostly ridge, or rounding.
+HIDING = 1e2
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,12 @@ def change_of_variables(objective, params, kind: str, n_sampled: int):
     """Return the change of variables of that kind, with the curvature at ``params``."""
     if kind == "diagonal":
         return DiagonalChange(objective, *curvature_moments(objective, params))
+    if kind == "diagonal majorant":
+        moments = curvature_moments(objective, params, majorant=True)
+        return DiagonalChange(objective, *moments)
+    if kind == "majorant":
+        hessian = class_hessians(objective, params, shared=True, majorant=True)
+        return ClassChange(objective, hessian)
     if kind == "coupled":
         return CoupledChange(objective, coupled_hessian(objective, params))
     shared = kind == "shared" and objective.n_logits > 1
@@ -148,7 +156,37 @@ def change_of_variables(objective, params, kind: str, n_sampled: int):
     return ClassChange(objective, hessians, np.sqrt(curvature / curvature.mean()))
 
 
-class DiagonalChange:
+def exact_change(objective: CrossEntropyObjective, params: NDArray):
+    """Return the change of variables by the whole Hessian at ``params``."""
+    kind = "classes" if objective.n_logits == 1 else "coupled"
+    return change_of_variables(objective, params, kind, objective.n_samples)
+
+
+class ChangeOfVariables:
+    """What all changes of variables share.
+
+    Attributes
+    ----------
+    is_nearly_singular : bool
+        Whether the ridge of a factor hides directions of little curvature.
+    """
+
+    is_nearly_singular = False
+
+    def to_params(self, u: NDArray) -> NDArray:
+        """Return T u."""
+        raise NotImplementedError
+
+    def pull_back(self, gradient: NDArray) -> NDArray:
+        """Return Tᵀ gradient: the gradient in the variables u."""
+        raise NotImplementedError
+
+    def decrement_outside(self, gradient: NDArray) -> float:
+        """Return what a Newton step may gain that no variable reaches: nothing."""
+        return 0.0
+
+
+class DiagonalChange(ChangeOfVariables):
     """Centred and scaled columns, class by class, without touching X.
 
     Parameters
@@ -213,7 +251,7 @@ class DiagonalChange:
         return out
 
 
-class ClassChange:
+class ClassChange(ChangeOfVariables):
     """``w_k = T_k u_k``: the classes each by themselves, or alike up to a factor.
 
     Parameters
@@ -233,6 +271,7 @@ class ClassChange:
             hessians,
             work=hessians.size * objective.n_columns / 3,
         )
+        self.is_nearly_singular = any(f.is_nearly_singular for f in self._factors)
         self._scales = 1.0 if scales is None else scales[:, None]
         self._map = objective.blocks.map
 
@@ -254,7 +293,7 @@ class ClassChange:
         return np.stack(self._map(lambda pair: solve(*pair), pairs, work))
 
 
-class CoupledChange:
+class CoupledChange(ChangeOfVariables):
     """``params = T u`` from the Hessian of all params of a softmax."""
 
     def __init__(self, objective, hessian):
@@ -271,6 +310,7 @@ class CoupledChange:
             np.tile(objective.penalty.l2, n_logits),
             n_logits * objective.fit_intercept,
         )
+        self.is_nearly_singular = self._factor.is_nearly_singular
 
     def to_params(self, u: NDArray) -> NDArray:
         """Return T u, with classes that sum to 0."""
@@ -295,6 +335,8 @@ class _Factor:
         matrix[np.diag_indices_from(matrix)] += penalty
         self._root = root_of(matrix, ridge=RIDGE)
         self._d = len(matrix)
+        pivots = self._root[1].diagonal()
+        self.is_nearly_singular = bool(pivots.min(initial=1.0) ** 2 < HIDING * RIDGE)
 
     def solve(self, u):
         """Return T u of a vector or of columns."""

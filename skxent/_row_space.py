@@ -1,4 +1,4 @@
-"""Fewer rows than columns: an equivalent problem of n × n.
+"""Fewer rows than columns: an equivalent problem of about n × n.
 
 With an L2 penalty the coefficients lie in the row space of X: a part orthogonal to all
 rows changes no logit and costs penalty. So with ``X Xᵀ = R Rᵀ``, R of shape (n, r),
@@ -7,6 +7,11 @@ X, and r ≤ n variables for each class instead of d.
 
 The factor is a pivoted Cholesky factor of ``X Xᵀ``, which needs no copy of X. The rows
 ``p`` that it picks are a basis: ``w = X_pᵀ R_p⁻ᵀ v`` for a solution ``v``.
+
+Squares of the columns add up in ``X Xᵀ``, so that columns much smaller than the largest
+vanish there. The columns are therefore split by their size; each part has a factor of
+its own, and the coordinates of a row are those of all parts. A part of fewer columns
+than rows stays as it is.
 """
 
 import numpy as np
@@ -15,12 +20,16 @@ from scipy import sparse
 from scipy.linalg import lapack, solve_triangular
 
 from ._objective import CrossEntropyObjective
+from ._precondition import ChangeOfVariables
 
 # Columns, and rows, that are multiplied at a time.
 BLOCK_COLUMNS = 2048
 BLOCK_ROWS = 64
 # What X Xᵀ and its factors, four of its size, may take: this and a tenth of X.
 MAX_BYTES = 2**28
+# Columns share a product X Xᵀ if the squares of their sizes differ by less than this:
+# it leaves six digits of what the smallest contribute.
+SQUARES = 1e-10
 
 
 class RowSpace:
@@ -36,22 +45,16 @@ class RowSpace:
         self._original = objective
         X = objective.blocks.X
         # Without the mean, which the intercept takes care of, X Xᵀ keeps more digits.
-        self._mean = np.zeros(X.shape[1])
+        mean = np.zeros(X.shape[1])
         if objective.fit_intercept:
-            self._mean = X.mean(axis=0, dtype=np.float64)
-        gram = np.zeros((len(X), len(X)))
-        for start in range(0, X.shape[1], BLOCK_COLUMNS):
-            columns = slice(start, start + BLOCK_COLUMNS)
-            part = X[:, columns] - self._mean[columns]
-            gram += part @ part.T
-        tolerance = len(X) * np.finfo(float).eps * gram.diagonal().max()
-        upper, pivots, rank, _ = lapack.dpstrf(gram, tol=tolerance, overwrite_a=True)
-        rank = max(1, rank)
-        order = pivots - 1
-        self._basis = order[:rank]
-        self._upper = np.triu(upper[:rank, :rank])
-        coordinates = np.empty((len(X), rank))
-        coordinates[order] = np.triu(upper)[:rank].T
+            mean = X.mean(axis=0, dtype=np.float64)
+        self._mean = mean
+        self._parts = [_part(X, mean, columns) for columns in _by_size(X, mean)]
+        coordinates = np.hstack([part.coordinates() for part in self._parts])
+        cuts = np.cumsum([part.size for part in self._parts])
+        self._cuts = [
+            slice(b - part.size, b) for part, b in zip(self._parts, cuts, strict=True)
+        ]
         self.objective = objective.on_other_columns(coordinates)
 
     def project(self, params: NDArray) -> NDArray:
@@ -60,24 +63,140 @@ class RowSpace:
         Exact for params that lie in the row space.
         """
         coef, intercept = self._original.unpack(params)
-        v = np.zeros((len(coef), len(self._basis)))
-        if coef.any():
-            for start in range(0, len(self._basis), BLOCK_ROWS):
-                rows = self._basis[start : start + BLOCK_ROWS]
-                X = self._original.blocks.X[rows] - self._mean
-                v[:, start : start + BLOCK_ROWS] = coef @ X.T
-            v = solve_triangular(self._upper, v.T, trans="T").T
+        v = self._coordinates_of(coef)
         return self.objective.pack(v, intercept + coef @ self._mean)
 
     def lift(self, params: NDArray) -> NDArray:
         """Return the params of the original problem for ``params`` of this one."""
         v, intercept = self.objective.unpack(params)
-        of_row = np.zeros((v.shape[0], self._original.n_samples))
-        of_row[:, self._basis] = solve_triangular(self._upper, v.T).T
-        coef = -np.outer(of_row.sum(axis=1), self._mean)
-        for rows in self._original.blocks.slices():
-            coef += of_row[:, rows] @ self._original.blocks.X[rows]
+        coef = np.zeros((len(v), self._original.n_features))
+        for part, cut in zip(self._parts, self._cuts, strict=True):
+            coef[:, part.columns] = part.lift(v[:, cut])
         return self._original.pack(coef, intercept - coef @ self._mean)
+
+    def pull_back(self, gradient: NDArray) -> NDArray:
+        """Return the derivatives by the params of the equivalent problem."""
+        of_coef, of_intercept = self._original.split(gradient)
+        if of_intercept.size:
+            # the intercept of the original problem follows the coefficients
+            center = self._original.blocks.center
+            shift = -self._mean if center is None else center - self._mean
+            of_coef = of_coef + np.outer(of_intercept, shift)
+        out = np.empty(self.objective.n_params)
+        into_coef, into_intercept = self.objective.split(out)
+        into_coef[:], into_intercept[:] = self._coordinates_of(of_coef), of_intercept
+        return out
+
+    def _coordinates_of(self, coef):
+        return np.hstack([part.project(coef[:, part.columns]) for part in self._parts])
+
+
+class LiftedChange(ChangeOfVariables):
+    """A change of variables of the row space, for the original problem."""
+
+    def __init__(self, space: RowSpace, original: CrossEntropyObjective, change):
+        self._space, self._original, self._change = space, original, change
+        self.is_nearly_singular = change.is_nearly_singular
+
+    def to_params(self, u: NDArray) -> NDArray:
+        """Return T u."""
+        return self._space.lift(self._change.to_params(u))
+
+    def pull_back(self, gradient: NDArray) -> NDArray:
+        """Return Tᵀ gradient."""
+        return self._change.pull_back(self._space.pull_back(gradient))
+
+    def decrement_outside(self, gradient: NDArray) -> float:
+        """Return what a Newton step may gain outside of the row space.
+
+        Nothing, if the row space is right: there the penalty alone has curvature.
+        """
+        outside = gradient.copy()
+        of_coef, of_intercept = self._original.split(outside)
+        of_intercept[:] = 0
+        inside = self._space.lift(self._space.pull_back(outside))
+        of_coef -= self._original.split(inside)[0]
+        l2 = self._original.penalty.l2
+        return float(np.einsum("kj,kj,j->", of_coef, of_coef, 0.5 / l2))
+
+
+class _Columns:
+    """A few columns as they are."""
+
+    def __init__(self, X, mean, columns):
+        self._X, self._mean, self.columns = X, mean, columns
+        self.size = len(columns)
+
+    def coordinates(self):
+        return self._X[:, self.columns] - self._mean[self.columns]
+
+    def project(self, coef):
+        return coef
+
+    def lift(self, v):
+        return v
+
+
+class _Span:
+    """The span of the rows, restricted to many columns of about the same size."""
+
+    def __init__(self, X, mean, columns):
+        self._X, self._mean, self.columns = X, mean, columns
+        gram = np.zeros((len(X), len(X)))
+        for start in range(0, len(columns), BLOCK_COLUMNS):
+            some = columns[start : start + BLOCK_COLUMNS]
+            part = X[:, some] - mean[some]
+            gram += part @ part.T
+        tolerance = len(X) * np.finfo(float).eps * gram.diagonal().max()
+        upper, pivots, rank, _ = lapack.dpstrf(gram, tol=tolerance, overwrite_a=True)
+        order = pivots - 1
+        self.size = rank
+        self._order, self._basis = order, order[:rank]
+        self._rows = np.triu(upper)[:rank]
+
+    def coordinates(self):
+        coordinates = np.empty((len(self._order), self.size))
+        coordinates[self._order] = self._rows.T
+        return coordinates
+
+    def project(self, coef):
+        v = np.zeros((len(coef), self.size))
+        if not coef.any():
+            return v
+        for start in range(0, self.size, BLOCK_ROWS):
+            rows = self._basis[start : start + BLOCK_ROWS]
+            X = self._X[np.ix_(rows, self.columns)] - self._mean[self.columns]
+            v[:, start : start + BLOCK_ROWS] = coef @ X.T
+        return solve_triangular(self._rows[:, : self.size], v.T, trans="T").T
+
+    def lift(self, v):
+        of_row = solve_triangular(self._rows[:, : self.size], v.T).T
+        coef = -np.outer(of_row.sum(axis=1), self._mean[self.columns])
+        for start in range(0, self.size, BLOCK_ROWS):
+            rows = self._basis[start : start + BLOCK_ROWS]
+            X = self._X[np.ix_(rows, self.columns)]
+            coef += of_row[:, start : start + BLOCK_ROWS] @ X
+        return coef
+
+
+def _by_size(X, mean):
+    """Return the columns in parts of about the same size; constant ones in none."""
+    squares = np.empty(X.shape[1])
+    for start in range(0, X.shape[1], BLOCK_COLUMNS):
+        some = slice(start, start + BLOCK_COLUMNS)
+        part = X[:, some] - mean[some]
+        squares[some] = np.einsum("ij,ij->j", part, part)
+    parts, rest = [], np.flatnonzero(squares > 0)
+    while len(rest):
+        is_large = squares[rest] >= SQUARES * squares[rest].max()
+        parts.append(rest[is_large])
+        rest = rest[~is_large]
+    # at least one column, so that there is a problem
+    return parts or [np.arange(1)]
+
+
+def _part(X, mean, columns):
+    return (_Columns if len(columns) <= len(X) else _Span)(X, mean, columns)
 
 
 def row_space_pays(objective: CrossEntropyObjective) -> bool:

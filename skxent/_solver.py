@@ -5,55 +5,41 @@ one with kinks or bounds to the active set. Whatever comes back is certified.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._active_set import ActiveSetFit
-from ._certificate import certify
-from ._lbfgs import (
+from ._certificate import RESOLVED, certify
+from ._lbfgs import TINY, SmoothFit
+from ._line_search import MAX_TRIALS, follow
+from ._objective import EPS, CrossEntropyObjective, Evaluation
+from ._outcomes import (
     CONVERGED,
     ITERATION_LIMIT,
+    MESSAGES,
+    ROUNDING,
     SEPARABLE,
     STALLED,
     STOPPED,
-    TINY,
-    SmoothFit,
+    why_stalled,
 )
-from ._objective import CrossEntropyObjective
-from ._row_space import RowSpace, row_space_pays
+from ._precondition import exact_change, price_of_exact_hessian
+from ._row_space import LiftedChange, RowSpace, row_space_pays
 from ._trace import Trace
+from ._verification import NewtonStep, newton_step
 
-# Why a fit stalled.
-ROUNDING = "rounding floor"
-LINE_SEARCH = "line search"
 # Sums over rows resolve about this part of F.
 FLOOR = 1e-11
-
-# The warning of each outcome that calls for one; docs/messages.md explains them.
-MESSAGES = {
-    ITERATION_LIMIT: (
-        "The fit stopped after max_iter={n_iter} iterations at an estimated relative "
-        "suboptimality of {suboptimality:.1e}, above tol={tol:.1e}. Increase max_iter."
-    ),
-    LINE_SEARCH: (
-        "The fit stopped after {n_iter} iterations at an estimated relative "
-        "suboptimality of {suboptimality:.1e}, above tol={tol:.1e}, because the "
-        "line search finds no smaller value, as happens where columns are far from 0 "
-        "for their spread. Center and scale the columns of X."
-    ),
-    ROUNDING: (
-        "The fit stopped after {n_iter} iterations at an estimated relative "
-        "suboptimality of {suboptimality:.1e}, above tol={tol:.1e}, because rounding "
-        "errors hide any further decrease. Use a larger tol."
-    ),
-    SEPARABLE: (
-        "The classes are separable: at iteration {n_iter} every row was classified "
-        "correctly, and larger coefficients would lower the cross-entropy for ever, so "
-        "without a penalty there is no optimum; the estimated relative suboptimality "
-        "is {suboptimality:.1e}. Use a finite C."
-    ),
-}
+# A fit that is not verified goes on, but not after so many times in vain, when it has
+# gained less than this part of what was promised.
+MAX_VAIN = 10
+KEPT = 1e-2
+# A Hessian of its own for the verification may cost so many evaluations, each with so
+# many nanoseconds in Python.
+CHEAP = 2.0
+OVERHEAD = 3e5
 
 
 @dataclass
@@ -111,71 +97,156 @@ def minimise(
     Solution
     """
     trace = Trace() if trace is None else trace
-    space = RowSpace(objective) if row_space_pays(objective) else None
-    problem = objective
-    if space is not None:
+    with objective.blocks.threads():
+        fit, space = _first_fit(objective, start, tol, max_iter, trace)
+        fit.run()
+        answer = _judge(objective, fit, space, trace)
+        n_vain = 0
+        while answer.goes_on and n_vain < MAX_VAIN:
+            trace.tell("not verified: going on in the coordinates of the data".format)
+            before = answer
+            fit = SmoothFit(objective, answer.params, tol, max_iter, trace)
+            fit.run()
+            answer = _judge(objective, fit, None, trace)
+            gain = before.evaluation.value - answer.evaluation.value
+            n_vain += gain < KEPT * before.suboptimality * before.evaluation.value
+        if answer.goes_on:
+            point = answer.params, answer.evaluation
+            outcome = why_stalled(objective, *point, answer.doubt)
+            answer = _bounded(objective, fit, *point, answer.suboptimality)
+            answer = answer._replace(outcome=outcome)
+    return Solution(
+        params=answer.params,
+        outcome=answer.outcome,
+        suboptimality=float(answer.suboptimality),
+        duality_gap=float(answer.gap),
+        n_iter=len(trace.loss_curve),
+        n_evals=objective.n_evals,
+        loss_curve=np.array(trace.loss_curve),
+        seconds=np.array(trace.seconds),
+    )
+
+
+def _first_fit(objective, start, tol, max_iter, trace):
+    """Return the fit that promises to be quick, and the row space it is in, if any."""
+    if objective.penalty.is_smooth and row_space_pays(objective):
+        space = RowSpace(objective)
         problem, trace.lift = space.objective, space.lift
         trace.tell(
             "row space: {} columns in place of {}".format,
             problem.n_features,
             objective.n_features,
         )
-    trace.tell(problem.describe_pass)
-    with problem.blocks.threads():
-        fit = (SmoothFit if problem.penalty.is_smooth else ActiveSetFit)(
-            problem,
-            start if space is None else space.project(start),
-            tol,
-            max_iter,
-            trace,
-        )
-        fit.run()
-    params, suboptimality, gap = _certified(objective, fit, space, trace)
-    return Solution(
-        params=params,
-        outcome=_outcome(fit, trace, suboptimality, tol),
-        suboptimality=float(suboptimality),
-        duality_gap=float(gap),
-        n_iter=len(trace.loss_curve),
-        n_evals=objective.n_evals + (0 if space is None else problem.n_evals),
-        loss_curve=np.array(trace.loss_curve),
-        seconds=np.array(trace.seconds),
-    )
+        trace.tell(problem.describe_pass)
+        return SmoothFit(problem, space.project(start), tol, max_iter, trace), space
+    trace.tell(objective.describe_pass)
+    way = SmoothFit if objective.penalty.is_smooth else ActiveSetFit
+    return way(objective, start, tol, max_iter, trace), None
 
 
-def _certified(objective, fit, space, trace):
-    """Return the answer, and how far from the optimum it is: estimate and bound."""
-    params, evaluation, suboptimality = fit.params, fit.now, fit.suboptimality
-    with objective.blocks.threads():
-        if trace.kept is not None:
-            params = trace.kept.params
-            evaluation = objective.evaluate(params)
-        elif space is not None:
-            params = space.lift(params)
-            evaluation = objective.evaluate(params)
-        polished, polished_evaluation, gap = certify(objective, params, evaluation)
-    gain = evaluation.value - polished_evaluation.value
-    if trace.kept is not None:
-        # It stays as it was when it was chosen, and that much further from the optimum.
-        gap += max(0.0, gain)
-        if not trace.keeps_last:
-            left = suboptimality * fit.now.value
-            left += max(0.0, evaluation.value - fit.now.value)
-            suboptimality = left / max(evaluation.value, TINY)
+class _Answer(NamedTuple):
+    """Where a fit ended in the coordinates of the data, and how good that is."""
+
+    params: NDArray
+    evaluation: Evaluation
+    outcome: str
+    suboptimality: float
+    gap: float
+    doubt: NewtonStep | None = None  # why the fit has to go on
+
+    @property
+    def goes_on(self) -> bool:
+        return self.doubt is not None
+
+
+def _judge(objective, fit, space, trace):
+    """Return the answer of a fit, a verified one if it is smooth."""
+    trace.lift = None
+    params, now = fit.params, fit.now
+    if space is not None:
+        params = space.lift(params)
+        objective.n_evals += space.objective.n_evals
+    if objective.compute_in_float64() or space is not None:
+        now = objective.evaluate(params)
+    trace.correct_last(now.value)
+    has_begun = objective.penalty.is_smooth and fit.change is not None
+    if fit.outcome == SEPARABLE:
+        # F* is 0
+        answer = _bounded(objective, fit, params, now, 1.0)
+    elif not has_begun:
+        answer = _bounded(objective, fit, params, now, fit.suboptimality)
     else:
-        if gain >= 0:
-            params, evaluation = polished, polished_evaluation
-        trace.correct_last(evaluation.value)
-    suboptimality = min(suboptimality, gap / max(evaluation.value, TINY))
-    return params, suboptimality, gap
+        change = fit.change
+        if space is not None:
+            change = LiftedChange(space, objective, change)
+        answer = _verified(objective, fit, params, now, change)
+    if answer.goes_on or trace.keeps_last:
+        return answer
+    return _that_was_kept(objective, fit, answer)
 
 
-def _outcome(fit, trace, suboptimality, tol):
+def _verified(objective, fit, params, now, change):
+    """Return the answer after a Newton step that judges it and improves it."""
+    trace, value = fit.trace, max(now.value, TINY)
+    is_exact = price_of_exact_hessian(objective, OVERHEAD) <= CHEAP
+    newton = newton_step(
+        objective,
+        params,
+        now.gradient,
+        exact_change(objective, params) if is_exact else change,
+        enough=fit.tol * value,
+        is_exact=is_exact,
+    )
+    promised = newton.decrement / value
+    if not is_exact:
+        promised = max(promised, fit.suboptimality)
+    # What may lie behind saturated rows is unknown: rather too much than too little.
+    suboptimality = min(1.0, promised if newton.is_trusted else np.sqrt(promised))
+    end = None
+    if not trace.stopped and trace.iterations_left(fit.max_iter):
+        trials = 1 if newton.is_trusted else MAX_TRIALS
+        end = follow(objective, params, now, newton.dual.step, trials)
+        if end is None:
+            fit.outcome = STALLED
+        else:
+            trace.note(end[1].value, suboptimality, objective.n_evals, lambda: end[0])
+            # below that, rounding is all there is
+            more = suboptimality > max(fit.tol, EPS)
+            if more and not trace.stopped:
+                return _Answer(*end, fit.outcome, suboptimality, np.inf, newton)
+    return _bounded(objective, fit, params, now, suboptimality, newton, end)
+
+
+def _bounded(objective, fit, params, now, suboptimality, newton=None, end=None):
+    """Return the answer with a certified bound, at the end of a step or before it."""
+    gap = certify(objective, params, now, None if newton is None else newton.dual)
+    if end is not None:
+        gap = max(RESOLVED * now.value, gap - (now.value - end[1].value))
+        params, now = end
+    suboptimality = min(suboptimality, gap / max(now.value, TINY))
+    outcome = _outcome(objective, fit, params, now, suboptimality, newton)
+    return _Answer(params, now, outcome, suboptimality, gap)
+
+
+def _that_was_kept(objective, fit, last):
+    """Return the iteration that a listener chose in place of the last, as it was."""
+    params = fit.trace.kept.params
+    now = objective.evaluate(params)
+    left = last.suboptimality * last.evaluation.value
+    left += max(0.0, now.value - last.evaluation.value)
+    suboptimality = min(1.0, left / max(now.value, TINY))
+    return _bounded(objective, fit, params, now, suboptimality)
+
+
+def _outcome(objective, fit, params, now, suboptimality, newton):
     """Return how the fit ended, seen from its answer."""
-    if suboptimality <= tol:
+    if suboptimality <= fit.tol:
         return CONVERGED
-    if trace.stopped or not trace.keeps_last:
+    if fit.trace.stopped or not fit.trace.keeps_last:
         return STOPPED
     if fit.outcome == STALLED:
-        return ROUNDING if suboptimality <= FLOOR else LINE_SEARCH
-    return fit.outcome
+        if suboptimality <= FLOOR:
+            return ROUNDING
+        return why_stalled(objective, params, now, newton)
+    # a promise that was not kept
+    return ITERATION_LIMIT if fit.outcome == CONVERGED else fit.outcome

@@ -192,10 +192,10 @@ def cross_entropy_report(
     accuracy                          0.9225
     calibration loss                  0.06495 bits
     worst rows                        row 148, label 0: 7.618 bits
-                                      row 45, label 0: 5.139 bits
-                                      row 67, label 0: 4.574 bits
+                                      row 45, label 0: 5.14 bits
+                                      row 67, label 0: 4.573 bits
                                       row 232, label 1: 3.401 bits
-                                      row 78, label 1: 3.015 bits
+                                      row 78, label 1: 3.014 bits
     >>> round(report["cross_entropy"], 4)
     0.2252
     """

@@ -142,10 +142,10 @@ def test_listeners_hear_once_of_each_iteration(loss, K):
     assert [it.number for it in heard] == list(range(1, solution.n_iter + 1))
     values = [it.value for it in heard]
     suboptimalities = [it.suboptimality for it in heard]
-    # the certificate improves the intercepts once more at the end
-    assert_allclose(values[:-1], solution.loss_curve[:-1], rtol=0)
-    assert_allclose(values[-1], solution.loss_curve[-1], rtol=1e-7)
-    assert min(suboptimalities[:-1]) > 1e-8 >= suboptimalities[-1]
+    assert_array_equal(values, solution.loss_curve)
+    assert_array_equal(heard[-1].params, solution.params)
+    # the step that verifies the answer of the rounds is an iteration, too
+    assert min(suboptimalities[:-2]) > 1e-8 >= max(suboptimalities[-2:])
 
 
 @models
@@ -182,10 +182,8 @@ def test_smaller_tol_takes_more_iterations_and_ends_lower(Estimator, K):
     fits = [Estimator(C=100.0, tol=tol).fit(X, y) for tol in (1e-1, 1e-4, 1e-9)]
     n_iter = [fit.n_iter_[0] for fit in fits]
     assert n_iter[0] < n_iter[1] < n_iter[2]
-    # one path, which a smaller tol only follows for longer
-    for short, long in ((0, 1), (1, 2)):
-        before = fits[short].loss_curve_[:-1]
-        assert_allclose(fits[long].loss_curve_[: len(before)], before, rtol=1e-12)
+    F = [fit.loss_curve_[-1] for fit in fits]
+    assert F[0] > F[1] > F[2]
 
 
 @models
@@ -762,12 +760,9 @@ def test_duality_gap_is_a_bound_far_from_the_optimum_as_well(
         params = some_params(objective, size, seed)
         before = params.copy()
         evaluation = objective.evaluate(params)
-        certified, after, gap = certify(objective, params, evaluation)
+        gap = certify(objective, params, evaluation)
         assert_array_equal(params, before)
-        assert after.value == pytest.approx(objective.evaluate(certified).value)
-        assert gap >= (after.value - float(best.value)) * (1 - 1e-9)
-        # coefficients stay: only intercepts are solved for
-        assert_array_equal(objective.split(certified)[0], objective.split(params)[0])
+        assert gap >= (evaluation.value - float(best.value)) * (1 - 1e-9)
 
 
 @losses
@@ -779,10 +774,10 @@ def test_duality_gap_is_the_distance_where_only_the_penalty_matters(
     objective = make_objective(loss, K, fit_intercept, C=1e-9)
     params = some_params(objective, size=0.1)
     start = objective.initial_point()
-    certified, after, gap = certify(objective, params, objective.evaluate(params))
-    distance = after.value - objective.evaluate(start).value
+    evaluation = objective.evaluate(params)
+    gap = certify(objective, params, evaluation)
+    distance = evaluation.value - objective.evaluate(start).value
     assert gap == pytest.approx(distance, rel=1e-3)
-    assert np.isfinite(certified).all()
 
 
 @models

@@ -1,0 +1,146 @@
+"""Is a point the optimum? Judged in the coordinates of the data, by a Newton step.
+
+A solver believes the model that it works with: variables in which the Hessian was near
+the identity some steps ago, a row space, a working set. None of these can tell that it
+is wrong. So the answer is judged by what they have no part in: the gradient of F in
+float64 there, and the Hessian H at that very point. Conjugate gradients solve H δ = −g
+with any change of variables for a preconditioner, one pass over the data for each
+product with H::
+
+    decrement  ½ gᵀH⁻¹g, what the Newton step δ promises: F − F* near the optimum
+    change     the largest change of any logit by δ
+
+The cross-entropy is quasi-self-concordant: its curvature changes by at most a factor of
+e^|dz| while logits change by dz (F. Bach (2010), doi:10.1214/09-EJS521). A promise of a
+step that changes no logit by more than ½ can be trusted. Where one changes more, rows
+may saturate along δ, with much to gain beyond: `_line_search` follows it as long as F
+falls.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._certificate import DualStep
+from ._curvature import HessianProduct, hessian_times
+from ._objective import CrossEntropyObjective
+
+# The largest change of a logit for which a promise holds.
+TRUSTED_CHANGE = 0.5
+# Conjugate gradients end when what they have not seen may promise this part of what
+# they have. An exact Hessian for a preconditioner gives all digits at once.
+PRECISION, EXACT_PRECISION = 0.1, 1e-6
+# Where a ridge hides directions of little curvature, there may be this little.
+HIDDEN, FAINT = 1e-8, 1e-3
+# A step that changes logits by less than so many times their rounding changes none.
+NOISE = 8
+# The size of coefficients, in units of the spread of the columns, that are not absurd.
+ORDINARY = 1e6
+# This part of a decrement of no account is not worth a step.
+NEGLIGIBLE = 1e-4
+MAX_PRODUCTS = 20
+
+
+class NewtonStep(NamedTuple):
+    """A step towards the optimum of the quadratic model, and what it promises.
+
+    Attributes
+    ----------
+    dual : DualStep
+        The step, and the Hessian of the mean loss times it.
+    decrement : float
+        About ½ gᵀH⁻¹g, rather too much than too little, in units of F; inf where
+        rounding hides it.
+    largest_change : float
+        Of a logit.
+    """
+
+    dual: DualStep
+    decrement: float
+    largest_change: float
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether F follows the model along the step."""
+        return self.largest_change <= TRUSTED_CHANGE
+
+
+def newton_step(
+    objective: CrossEntropyObjective,
+    params: NDArray,
+    gradient: NDArray,
+    change,
+    *,
+    enough: float,
+    is_exact: bool,
+) -> NewtonStep:
+    """Return the Newton step of a smooth objective, by conjugate gradients.
+
+    Parameters
+    ----------
+    objective : CrossEntropyObjective
+    params : ndarray of shape (n_params,)
+    gradient : ndarray of shape (n_params,)
+        That of F there.
+    change : change of variables
+        In which the Hessian is near the identity, or was.
+    enough : float
+        A decrement that is of no account, in units of F.
+    is_exact : bool
+        Whether the change of variables has the Hessian at ``params``.
+    """
+
+    def with_penalty(of_loss, along):
+        """Return the product of the Hessian of F, from that of the mean loss."""
+        total = of_loss.copy()
+        of_coef, _ = objective.split(total)
+        objective.penalty.add_curvature(objective.split(along)[0], of_coef)
+        return total
+
+    residual = -change.pull_back(gradient)
+    size = float(residual @ residual)
+    direction = residual
+    step, product = np.zeros_like(params), np.zeros_like(params)
+    promised, largest, unseen, smallest = 0.0, 0.0, 0.5 * size, 1.0
+    hidden = HIDDEN if change.is_nearly_singular else 1.0
+    precision = EXACT_PRECISION if is_exact else PRECISION
+    negligible = NEGLIGIBLE * enough
+    for _ in range(MAX_PRODUCTS):
+        if unseen <= hidden * max(precision * promised, negligible):
+            break
+        along = change.to_params(direction)
+        of_loss, of_logit = hessian_times(objective, params, along)
+        turned = change.pull_back(with_penalty(of_loss, along))
+        curvature = float(direction @ turned)
+        if curvature <= 0:
+            break
+        length = size / curvature
+        gain = 0.5 * length * size
+        share = curvature / float(direction @ direction)
+        if share < FAINT:
+            rounding = NOISE * objective.rounding_of_step(along)
+            if of_logit < rounding:
+                # Neither data nor penalty see this direction, or rounding hides that
+                # they do: then a step of ordinary size may change a logit by 1.
+                spread = objective.spread_of_step(along)
+                unseen = np.inf if spread < ORDINARY * rounding else 0.0
+                break
+        if gain <= negligible and (hidden == 1 or share < FAINT):
+            # not worth a step, which may be long where no curvature is left
+            unseen = gain
+            break
+        smallest = min(smallest, share)
+        step += length * along
+        product += length * of_loss
+        largest += length * of_logit
+        promised += gain
+        residual = residual - length * turned
+        before, size = size, float(residual @ residual)
+        unseen = 0.5 * size / smallest
+        direction = residual + size / before * direction
+    left = gradient + with_penalty(product, step)
+    decrement = promised + unseen + change.decrement_outside(left)
+    return NewtonStep(
+        DualStep(step, HessianProduct(product, largest)), decrement, largest
+    )
