@@ -20,10 +20,9 @@ from ._early_stopping import EarlyStopping, Rows, hold_out
 from ._losses import LOSSES
 from ._objective import CrossEntropyObjective, check_offset
 from ._solver import minimise
+from ._targets import align_distributions, are_distributions
 from ._trace import Trace
 from ._validation import (
-    align_distributions,
-    are_distributions,
     check_bounds,
     check_penalty_weights,
     check_X,
@@ -123,7 +122,7 @@ class LinearCrossEntropyClassifier(
             converted to it.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Class labels, or soft ones: the probabilities of the classes in rows that
-            sum to 1 (within 1e-6). The columns of a frame name the classes, else they
+            sum to 1 (within 1e-5). The columns of a frame name the classes, else they
             are 0 … K − 1. Counts work, too: divide them by their totals and pass the
             totals as ``sample_weight``.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -30,6 +30,7 @@ from scipy import sparse
 from ._blocks import RowBlocks, transposed
 from ._losses import LOSSES
 from ._penalty import Penalty
+from ._targets import check_distributions
 
 
 class Evaluation(NamedTuple):
@@ -53,7 +54,7 @@ class CrossEntropyObjective:
         order, sparse in CSR form; anything else is converted. Never written to.
     y : array-like of shape (n,) or (n, K)
         Class codes 0 … K − 1, each of them present, or target distributions: rows of K
-        probabilities that sum to 1.
+        probabilities that sum to 1 (within 1e-5).
     sample_weight : array-like of shape (n,), default=None
         Non-negative weights s of the rows; None means 1 for each.
     C : float, default=1.0
@@ -122,8 +123,7 @@ class CrossEntropyObjective:
     ):
         data = _as_floating(X)
         n, d = data.shape
-        targets = np.asarray(y)
-        self.n_classes = _count_classes(targets, n)
+        targets, self.n_classes = _check_targets(np.asarray(y), n)
         if loss == "auto":
             loss = "binary" if self.n_classes == 2 else "softmax"
         if loss not in LOSSES:
@@ -376,8 +376,8 @@ def _as_floating(X) -> Any:
     return X.astype(np.float64)
 
 
-def _count_classes(targets, n):
-    """Check codes or target distributions, and return the number of classes."""
+def _check_targets(targets, n):
+    """Return checked codes or target distributions, and the number of classes."""
     if targets.ndim not in (1, 2) or len(targets) != n:
         raise ValueError(
             f"y has shape {targets.shape}; expected ({n},) class codes or ({n}, K) "
@@ -393,17 +393,11 @@ def _count_classes(targets, n):
             raise ValueError(f"y holds the code {targets.min()}; expected 0 … K − 1.")
         n_classes = int(targets.max()) + 1
     else:
-        row_sums = targets.sum(axis=1)
-        worst = np.argmax(np.abs(row_sums - 1)) if n else 0
-        if not (targets.min() >= 0 and np.abs(row_sums[worst] - 1) <= 1e-6):
-            raise ValueError(
-                f"Row {worst} of y sums to {row_sums[worst]!r}; expected non-negative "
-                "rows that sum to 1: divide by the totals, and pass those as weights."
-            )
+        targets = check_distributions(targets)
         n_classes = targets.shape[1]
     if n_classes < 2:
         raise ValueError(f"y holds {n_classes} class; expected at least 2.")
-    return n_classes
+    return targets, n_classes
 
 
 def check_offset(offset: ArrayLike | None, n: int, n_logits: int) -> NDArray | None:

@@ -12,6 +12,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
+from ._targets import are_distributions, check_distributions
+
 DTYPES = (np.float64, np.float32)
 # Largest magnitude of a feature: its square, times many rows, is still a number.
 LARGEST = 1e140
@@ -29,12 +31,6 @@ def check_X_y(estimator, X, y):
     )
     _check_magnitudes(X)
     return X, y
-
-
-def are_distributions(y) -> bool:
-    """Whether y has a column for each class instead of a label for each row."""
-    shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
-    return len(shape) == 2 and shape[1] > 1
 
 
 def check_X(estimator, X):
@@ -116,37 +112,6 @@ def encode_distributions(
     if (y.max(axis=1) == 1).all() and np.count_nonzero(y) == len(y):
         return classes, y.argmax(axis=1)
     return classes, y
-
-
-def check_distributions(y) -> NDArray:
-    """Return rows that sum to 1, to the last digit, as float64."""
-    y = np.asarray(y, dtype=np.float64)
-    totals = y.sum(axis=1)
-    bad = ~((y.min(axis=1) >= 0) & (np.abs(totals - 1) <= 1e-6))
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise ValueError(
-            f"Row {row} of y sums to {totals[row]}, with {y[row].min()} for its "
-            "smallest entry; expected non-negative rows that sum to 1. Divide counts "
-            "by their totals, and pass the totals as sample_weight."
-        )
-    return y / totals[:, None]
-
-
-def align_distributions(y, classes) -> NDArray:
-    """Return distributions with a column for each of ``classes``, in their order.
-
-    The columns of a frame are found by name.
-    """
-    classes = list(classes)
-    columns = list(getattr(y, "columns", classes))
-    targets = check_distributions(y)
-    if targets.shape[1] != len(classes) or set(columns) != set(classes):
-        raise ValueError(
-            f"y has {targets.shape[1]} columns, {columns[:10]}; expected one for each "
-            f"of the classes {classes[:10]}."
-        )
-    return targets[:, [columns.index(label) for label in classes]]
 
 
 def smooth_targets(targets: NDArray, n_classes: int, label_smoothing: float) -> NDArray:

@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_X_y
 
 from ._objective import CrossEntropyObjective
-from ._validation import DTYPES, are_distributions, encode_distributions, encode_labels
+from ._targets import are_distributions
+from ._validation import DTYPES, encode_distributions, encode_labels
 
 
 def l1_C_min(

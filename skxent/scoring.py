@@ -22,16 +22,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
-from ._validation import align_distributions, are_distributions
+from ._targets import SUM_TOLERANCE, align_distributions, are_distributions
 
 __all__ = ["LogLossScorer", "cross_entropy_loss", "log_loss_scorer"]
 
 # What scikit-learn's clipping of float64 probabilities gives a class without a column.
 _UNSEEN_LOG_PROBA = float(np.log(np.finfo(np.float64).eps))
-
-# Wide enough for a softmax in float32 over thousands of classes, narrow enough that
-# neither probabilities nor logits pass for log-probabilities.
-_TOLERANCE = 1e-5
 
 
 def cross_entropy_loss(
@@ -511,11 +507,11 @@ def _check_log_proba(
     )
     largest = checked.max(axis=1)
     # Written so that NaN, too, counts as bad.
-    bad = np.flatnonzero(~(largest <= _TOLERANCE))
+    bad = np.flatnonzero(~(largest <= SUM_TOLERANCE))
     if bad.size:
         raise ValueError(f"{source} has {largest[bad[0]]} in row {bad[0]}, {remedy}")
     sums = np.exp(checked).sum(axis=1)
-    bad = np.flatnonzero(np.abs(sums - 1) > _TOLERANCE)
+    bad = np.flatnonzero(np.abs(sums - 1) > SUM_TOLERANCE)
     if bad.size:
         raise ValueError(
             f"{source} has probabilities that sum to {sums[bad[0]]}, not to 1, in row "
