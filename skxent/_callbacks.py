@@ -10,7 +10,6 @@ from typing import Any
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:
-
     # mypy sees both definitions, of which there is only ever one
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Nothing to support."""
