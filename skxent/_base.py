@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import RowBlocks, far_center
 from ._callbacks import CallbackSupportMixin, FitCallbacks, with_callbacks
+from ._containers import check_container, check_numbers
 from ._early_stopping import EarlyStopping, Rows, hold_out
 from ._losses import LOSSES
 from ._objective import CrossEntropyObjective, check_offset
@@ -139,10 +140,13 @@ class LinearCrossEntropyClassifier(
 
         Raises
         ------
+        TypeError
+            If an input is a Dask collection, or X, weights or offset are no numbers.
         ValueError
-            If an input is not finite, lengths differ, there are too few or too many
-            classes, a class has no weight, or too few rows to hold some out. An
-            estimator that was fitted before then stays as it was.
+            If an input is not finite or partly masked, a label is missing, lengths
+            differ, there are too few or too many classes, a class has no weight, or too
+            few rows to hold some out. An estimator that was fitted before then stays as
+            it was.
         """
         trace = Trace(self.verbose)
         self._validate_params()
@@ -191,6 +195,7 @@ class LinearCrossEntropyClassifier(
         else:
             classes, targets = encode_labels(y, binary_only=binary_only)
         s = combine_weights(sample_weight, self.class_weight, classes, targets)
+        check_numbers(offset, "offset")
         return Rows(X, y, targets, s, sample_weight, offset), classes
 
     def _objective(self, rows, classes):
@@ -313,6 +318,8 @@ class LinearCrossEntropyClassifier(
             From 0 to 1.
         """
         check_is_fitted(self)
+        check_container(y, "y")
+        check_numbers(sample_weight, "sample_weight")
         if are_distributions(y):
             targets = align_distributions(y, self.classes_)
             y = self.classes_[targets.argmax(axis=1)]

@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from ._blocks import RowBlocks, transposed
+from ._containers import check_container, check_numbers, reading
 from ._losses import LOSSES
 from ._penalty import Penalty
 from ._targets import check_distributions
@@ -123,6 +124,7 @@ class CrossEntropyObjective:
     ):
         data = _as_floating(X)
         n, d = data.shape
+        check_container(y, "y")
         targets, self.n_classes = _check_targets(np.asarray(y), n)
         if loss == "auto":
             loss = "binary" if self.n_classes == 2 else "softmax"
@@ -359,6 +361,9 @@ class CrossEntropyObjective:
 
 
 def _as_floating(X) -> Any:
+    check_container(X, "X")
+    if isinstance(X, np.ma.MaskedArray):
+        X = X.data  # nothing is masked
     if sparse.issparse(X):
         X = X.tocsr()
         if not X.has_canonical_format:
@@ -404,7 +409,13 @@ def check_offset(offset: ArrayLike | None, n: int, n_logits: int) -> NDArray | N
     """Return the offset as (n, L) float64, or None."""
     if offset is None:
         return None
-    offset = np.asarray(offset, dtype=np.float64)
+    check_numbers(offset, "offset")
+    if sparse.issparse(offset):
+        raise TypeError(
+            "offset is sparse; expected an array: use its method .toarray()."
+        )
+    with reading("offset"):
+        offset = np.asarray(offset, dtype=np.float64)
     expected = (n,) if n_logits == 1 else (n, n_logits)
     if offset.shape != expected:
         raise ValueError(
@@ -423,6 +434,7 @@ def _relative_weights(sample_weight, n):
     """Return s / max s, or None if all are the same, 1 / its sum, and Σ s."""
     if sample_weight is None:
         return None, 1 / n, float(n)
+    check_numbers(sample_weight, "sample_weight")
     s = np.asarray(sample_weight, dtype=np.float64)
     if s.shape != (n,):
         raise ValueError(

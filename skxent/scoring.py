@@ -22,7 +22,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
-from ._targets import SUM_TOLERANCE, align_distributions, are_distributions
+from ._containers import check_container, check_numbers
+from ._targets import (
+    SUM_TOLERANCE,
+    align_distributions,
+    are_distributions,
+    label_array,
+)
 
 __all__ = ["LogLossScorer", "cross_entropy_loss", "log_loss_scorer"]
 
@@ -229,6 +235,7 @@ class LogLossScorer:
             one label per row, if the weights are not finite and non-negative with a
             positive sum, or if the estimator's predictions are no probabilities.
         """
+        check_container(y, "y")
         classes = _classes_of(estimator)
         # one list of classes for each of several outputs is refused below
         soft = are_distributions(y) and np.ndim(classes[0]) == 0
@@ -370,7 +377,8 @@ log_loss_scorer = LogLossScorer()
 
 
 def _label_list(labels: Any, name: str) -> list[Any]:
-    array = np.asarray(labels)
+    check_container(labels, name)
+    array = label_array(labels)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1 or array.size == 0:
@@ -389,6 +397,7 @@ def _row_shares(
     """Weights as shares of the total, so that a sum over rows is a mean."""
     if sample_weight is None:
         return np.full(n_rows, 1.0 / n_rows)
+    check_numbers(sample_weight, "sample_weight")
     weights = np.asarray(sample_weight, dtype=np.float64)
     if weights.shape != (n_rows,):
         raise ValueError(
