@@ -131,7 +131,8 @@ class LinearCrossEntropyClassifier(
             is the same as a sample given twice.
         offset : array-like, default=None
             What is known of the logits beforehand, and added to them: (n_samples,) for
-            `BinaryLogReg`, (n_samples, n_classes) for `SoftmaxReg`.
+            `BinaryLogReg`, (n_samples, n_classes) for `SoftmaxReg`. Magnitudes up to
+            1e30.
 
         Returns
         -------

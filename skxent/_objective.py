@@ -33,6 +33,9 @@ from ._losses import LOSSES
 from ._penalty import Penalty
 from ._targets import check_distributions
 
+# Largest magnitude of an offset: sums over rows of such logits are numbers in float32.
+LARGEST_OFFSET = 1e30
+
 
 class Evaluation(NamedTuple):
     """F and ∂F/∂params at some params, and the largest loss of any row."""
@@ -73,7 +76,8 @@ class CrossEntropyObjective:
         The lower and the upper bounds that the coefficients of each class shall keep.
         The objective itself is defined everywhere.
     offset : array-like of shape (n,) or (n, K), default=None
-        Added to the logits: (n,) to the one of "binary", (n, K) to those of "softmax".
+        Added to the logits: (n,) to the one of "binary", (n, K) to those of "softmax";
+        magnitudes up to 1e30.
     center : array-like of shape (d,), default=None
         What to subtract from the columns of a dense X before use. It changes the
         meaning of the intercepts in ``params``, never the model that `unpack` returns.
@@ -426,6 +430,12 @@ def check_offset(offset: ArrayLike | None, n: int, n_logits: int) -> NDArray | N
         raise ValueError(
             "offset holds NaN or infinity; expected finite numbers to add to the "
             "logits: drop such rows."
+        )
+    largest = np.abs(offset).max(initial=0)
+    if largest > LARGEST_OFFSET:
+        raise ValueError(
+            f"offset has the magnitude {largest}; expected at most {LARGEST_OFFSET}, "
+            "far beyond all log-odds: clip it, or drop such rows."
         )
     return offset.reshape(n, n_logits)
 

@@ -301,6 +301,37 @@ def test_booleans_are_0_and_1(Estimator, container):
 
 
 @both
+@pytest.mark.parametrize("size", [1e31, 1e100, 1e308])
+def test_offsets_beyond_all_log_odds_are_refused(Estimator, size):
+    offset = np.asarray(offset_of(Estimator, size * ONES))
+    message = r"offset has the magnitude 1e\+.*; expected at most 1e\+30"
+    with pytest.raises(ValueError, match=message):
+        Estimator().fit(X, Y, offset=offset)
+    model = Estimator().fit(X, Y)
+    for method in ("predict", "predict_proba", "decision_function"):
+        with pytest.raises(ValueError, match=message):
+            getattr(model, method)(X, offset=offset)
+
+
+@both
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_largest_offsets_overflow_nowhere(Estimator, dtype):
+    # so many rows that products are in float32
+    n = 300_000
+    many = np.random.default_rng(0).normal(size=(n, 8)).astype(dtype)
+    y = (many[:, 0] > 0).astype(int)
+    signs = np.where(np.arange(n) % 3, 1.0, -1.0)
+    offset = np.asarray(offset_of(Estimator, 1e30 * signs))
+    objective = CrossEntropyObjective(
+        many, y, offset=offset, loss="binary" if offset.ndim == 1 else "softmax"
+    )
+    value, gradient = objective.value_and_gradient(objective.initial_point())
+    assert np.isfinite(value) and np.isfinite(gradient).all()
+    log_proba = Estimator().fit(X, Y).predict_log_proba(X, offset=offset[:N_ROWS])
+    assert np.isfinite(log_proba).all()
+
+
+@both
 def test_sparse_offsets_are_refused(Estimator):
     with pytest.raises(TypeError, match=r"offset is sparse; .*toarray"):
         Estimator().fit(X, Y, offset=sparse.csr_array(np.eye(N_ROWS)[:, :2]))
