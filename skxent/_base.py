@@ -19,6 +19,7 @@ from ._callbacks import CallbackSupportMixin, FitCallbacks, with_callbacks
 from ._containers import check_container, check_numbers
 from ._early_stopping import EarlyStopping, Rows, hold_out
 from ._losses import LOSSES
+from ._migration import MigrationMixin, with_remedies
 from ._objective import CrossEntropyObjective, check_offset
 from ._solver import minimise
 from ._targets import align_distributions, are_distributions
@@ -51,7 +52,7 @@ def _all_or_nothing(fit):
 
 
 class LinearCrossEntropyClassifier(
-    CallbackSupportMixin, ClassifierMixin, BaseEstimator
+    MigrationMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator
 ):
     """A linear model trained by cross-entropy; subclasses choose the loss."""
 
@@ -75,6 +76,7 @@ class LinearCrossEntropyClassifier(
         "verbose": ["verbose"],
     }
 
+    @with_remedies
     def __init__(
         self,
         *,
