@@ -87,6 +87,7 @@ def uses(Estimator, bad):
             lambda: log_loss_scorer(model, X, bad(distributions)),
             lambda: cross_entropy_report(model, X, bad(Y)),
             lambda: cross_entropy_loss(bad(Y), log_proba, classes=[0, 1]),
+            lambda: calibration_decomposition(bad(Y), ONES / 2),
             lambda: l1_C_min(X, bad(Y)),
             lambda: CrossEntropyObjective(X, bad(Y)),
         ],
