@@ -16,14 +16,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import RowBlocks, far_center
 from ._callbacks import CallbackSupportMixin, FitCallbacks, with_callbacks
+from ._containers import check_container, check_numbers
 from ._early_stopping import EarlyStopping, Rows, hold_out
 from ._losses import LOSSES
+from ._migration import MigrationMixin, with_remedies
 from ._objective import CrossEntropyObjective, check_offset
 from ._solver import minimise
+from ._targets import align_distributions, are_distributions
 from ._trace import Trace
 from ._validation import (
-    align_distributions,
-    are_distributions,
     check_bounds,
     check_penalty_weights,
     check_X,
@@ -51,7 +52,7 @@ def _all_or_nothing(fit):
 
 
 class LinearCrossEntropyClassifier(
-    CallbackSupportMixin, ClassifierMixin, BaseEstimator
+    MigrationMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator
 ):
     """A linear model trained by cross-entropy; subclasses choose the loss."""
 
@@ -75,6 +76,7 @@ class LinearCrossEntropyClassifier(
         "verbose": ["verbose"],
     }
 
+    @with_remedies
     def __init__(
         self,
         *,
@@ -123,7 +125,7 @@ class LinearCrossEntropyClassifier(
             converted to it.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Class labels, or soft ones: the probabilities of the classes in rows that
-            sum to 1 (within 1e-6). The columns of a frame name the classes, else they
+            sum to 1 (within 1e-5). The columns of a frame name the classes, else they
             are 0 … K − 1. Counts work, too: divide them by their totals and pass the
             totals as ``sample_weight``.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -131,7 +133,8 @@ class LinearCrossEntropyClassifier(
             is the same as a sample given twice.
         offset : array-like, default=None
             What is known of the logits beforehand, and added to them: (n_samples,) for
-            `BinaryLogReg`, (n_samples, n_classes) for `SoftmaxReg`.
+            `BinaryLogReg`, (n_samples, n_classes) for `SoftmaxReg`. Magnitudes up to
+            1e30.
 
         Returns
         -------
@@ -140,10 +143,13 @@ class LinearCrossEntropyClassifier(
 
         Raises
         ------
+        TypeError
+            If an input is a Dask collection, or X, weights or offset are no numbers.
         ValueError
-            If an input is not finite, lengths differ, there are too few or too many
-            classes, a class has no weight, or too few rows to hold some out. An
-            estimator that was fitted before then stays as it was.
+            If an input is not finite or partly masked, a label is missing, lengths
+            differ, there are too few or too many classes, a class has no weight, or too
+            few rows to hold some out. An estimator that was fitted before then stays as
+            it was.
         """
         trace = Trace(self.verbose)
         self._validate_params()
@@ -192,6 +198,7 @@ class LinearCrossEntropyClassifier(
         else:
             classes, targets = encode_labels(y, binary_only=binary_only)
         s = combine_weights(sample_weight, self.class_weight, classes, targets)
+        check_numbers(offset, "offset")
         return Rows(X, y, targets, s, sample_weight, offset), classes
 
     def _objective(self, rows, classes):
@@ -314,6 +321,8 @@ class LinearCrossEntropyClassifier(
             From 0 to 1.
         """
         check_is_fitted(self)
+        check_container(y, "y")
+        check_numbers(sample_weight, "sample_weight")
         if are_distributions(y):
             targets = align_distributions(y, self.classes_)
             y = self.classes_[targets.argmax(axis=1)]

@@ -28,8 +28,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from ._blocks import RowBlocks, transposed
+from ._containers import check_container, check_numbers, reading
 from ._losses import LOSSES
 from ._penalty import Penalty
+from ._targets import check_distributions
+
+# Largest magnitude of an offset: sums over rows of such logits are numbers in float32.
+LARGEST_OFFSET = 1e30
 
 EPS = np.finfo(np.float64).eps
 
@@ -55,7 +60,7 @@ class CrossEntropyObjective:
         order, sparse in CSR form; anything else is converted. Never written to.
     y : array-like of shape (n,) or (n, K)
         Class codes 0 … K − 1, each of them present, or target distributions: rows of K
-        probabilities that sum to 1.
+        probabilities that sum to 1 (within 1e-5).
     sample_weight : array-like of shape (n,), default=None
         Non-negative weights s of the rows; None means 1 for each.
     C : float, default=1.0
@@ -73,7 +78,8 @@ class CrossEntropyObjective:
         The lower and the upper bounds that the coefficients of each class shall keep.
         The objective itself is defined everywhere.
     offset : array-like of shape (n,) or (n, K), default=None
-        Added to the logits: (n,) to the one of "binary", (n, K) to those of "softmax".
+        Added to the logits: (n,) to the one of "binary", (n, K) to those of "softmax";
+        magnitudes up to 1e30.
     center : array-like of shape (d,), default=None
         What to subtract from the columns of a dense X before use. It changes the
         meaning of the intercepts in ``params``, never the model that `unpack` returns.
@@ -124,8 +130,8 @@ class CrossEntropyObjective:
     ):
         data = _as_floating(X)
         n, d = data.shape
-        targets = np.asarray(y)
-        self.n_classes = _count_classes(targets, n)
+        check_container(y, "y")
+        targets, self.n_classes = _check_targets(np.asarray(y), n)
         if loss == "auto":
             loss = "binary" if self.n_classes == 2 else "softmax"
         if loss not in LOSSES:
@@ -393,6 +399,9 @@ class CrossEntropyObjective:
 
 
 def _as_floating(X) -> Any:
+    check_container(X, "X")
+    if isinstance(X, np.ma.MaskedArray):
+        X = X.data  # nothing is masked
     if sparse.issparse(X):
         X = X.tocsr()
         if not X.has_canonical_format:
@@ -410,8 +419,8 @@ def _as_floating(X) -> Any:
     return X.astype(np.float64)
 
 
-def _count_classes(targets, n):
-    """Check codes or target distributions, and return the number of classes."""
+def _check_targets(targets, n):
+    """Return checked codes or target distributions, and the number of classes."""
     if targets.ndim not in (1, 2) or len(targets) != n:
         raise ValueError(
             f"y has shape {targets.shape}; expected ({n},) class codes or ({n}, K) "
@@ -427,24 +436,24 @@ def _count_classes(targets, n):
             raise ValueError(f"y holds the code {targets.min()}; expected 0 … K − 1.")
         n_classes = int(targets.max()) + 1
     else:
-        row_sums = targets.sum(axis=1)
-        worst = np.argmax(np.abs(row_sums - 1)) if n else 0
-        if not (targets.min() >= 0 and np.abs(row_sums[worst] - 1) <= 1e-6):
-            raise ValueError(
-                f"Row {worst} of y sums to {row_sums[worst]!r}; expected non-negative "
-                "rows that sum to 1: divide by the totals, and pass those as weights."
-            )
+        targets = check_distributions(targets)
         n_classes = targets.shape[1]
     if n_classes < 2:
         raise ValueError(f"y holds {n_classes} class; expected at least 2.")
-    return n_classes
+    return targets, n_classes
 
 
 def check_offset(offset: ArrayLike | None, n: int, n_logits: int) -> NDArray | None:
     """Return the offset as (n, L) float64, or None."""
     if offset is None:
         return None
-    offset = np.asarray(offset, dtype=np.float64)
+    check_numbers(offset, "offset")
+    if sparse.issparse(offset):
+        raise TypeError(
+            "offset is sparse; expected an array: use its method .toarray()."
+        )
+    with reading("offset"):
+        offset = np.asarray(offset, dtype=np.float64)
     expected = (n,) if n_logits == 1 else (n, n_logits)
     if offset.shape != expected:
         raise ValueError(
@@ -456,6 +465,12 @@ def check_offset(offset: ArrayLike | None, n: int, n_logits: int) -> NDArray | N
             "offset holds NaN or infinity; expected finite numbers to add to the "
             "logits: drop such rows."
         )
+    largest = np.abs(offset).max(initial=0)
+    if largest > LARGEST_OFFSET:
+        raise ValueError(
+            f"offset has the magnitude {largest}; expected at most {LARGEST_OFFSET}, "
+            "far beyond all log-odds: clip it, or drop such rows."
+        )
     return offset.reshape(n, n_logits)
 
 
@@ -463,6 +478,7 @@ def _relative_weights(sample_weight, n):
     """Return s / max s, or None if all are the same, 1 / its sum, and Σ s."""
     if sample_weight is None:
         return None, 1 / n, float(n)
+    check_numbers(sample_weight, "sample_weight")
     s = np.asarray(sample_weight, dtype=np.float64)
     if s.shape != (n,):
         raise ValueError(

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._targets import SUM_TOLERANCE
 from .scoring import (
-    _TOLERANCE,
     _check_log_proba,
     _class_codes,
     _classes_of,
@@ -76,7 +76,7 @@ def predictions_from(
             f"{_listed(columns)}. Name the label of each column in classes."
         )
     # Written so that NaN, too, counts as bad.
-    good = (proba >= 0).all(axis=1) & (abs(proba.sum(axis=1) - 1) <= _TOLERANCE)
+    good = (proba >= 0).all(axis=1) & (abs(proba.sum(axis=1) - 1) <= SUM_TOLERANCE)
     if not good.all():
         row = np.argmin(good)
         raise ValueError(

@@ -3,14 +3,15 @@
 Every function returns what the fit needs or raises, before any work is done.
 """
 
-from numbers import Integral
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
+
+from ._containers import check_container, check_numbers, reading
+from ._targets import are_distributions, check_distributions, check_labels
 
 DTYPES = (np.float64, np.float32)
 # Largest magnitude of a feature: its square, times many rows, is still a number.
@@ -19,27 +20,34 @@ LARGEST = 1e140
 
 def check_X_y(estimator, X, y):
     """Return X as a float array or CSR matrix, and y as labels or distributions."""
-    X, y = validate_data(
-        estimator,
-        X,
-        y,
-        accept_sparse="csr",
-        dtype=DTYPES,
-        multi_output=are_distributions(y),
-    )
+    X, y = check_tables(X, y)
+    with reading("X"):
+        X, y = validate_data(
+            estimator,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=DTYPES,
+            multi_output=are_distributions(y),
+        )
     _check_magnitudes(X)
     return X, y
 
 
-def are_distributions(y) -> bool:
-    """Whether y has a column for each class instead of a label for each row."""
-    shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
-    return len(shape) == 2 and shape[1] > 1
+def check_tables(X, y):
+    """Refuse what scikit-learn's checks would misread, and return the rest for them."""
+    check_numbers(X, "X")
+    check_container(y, "y")
+    return X, y if are_distributions(y) else check_labels(y)
 
 
 def check_X(estimator, X):
     """Return X as a float array or CSR matrix that fits the fitted estimator."""
-    return validate_data(estimator, X, accept_sparse="csr", dtype=DTYPES, reset=False)
+    check_numbers(X, "X")
+    with reading("X"):
+        return validate_data(
+            estimator, X, accept_sparse="csr", dtype=DTYPES, reset=False
+        )
 
 
 def _check_magnitudes(X):
@@ -64,12 +72,9 @@ def _check_magnitudes(X):
 
 def encode_labels(y: NDArray, *, binary_only: bool) -> tuple[NDArray, NDArray]:
     """Return the sorted distinct labels and the code 0 … K − 1 of each row."""
-    if y.dtype == object:
-        if any(label is None for label in y):
-            raise ValueError("y holds None; expected a label for each row: drop it.")
-        if all(isinstance(label, Integral) for label in y):
-            y = np.array(y.tolist())
-    check_classification_targets(y)
+    with np.errstate(invalid="ignore"):
+        # floats beyond all integers are refused there as no labels
+        check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
@@ -118,37 +123,6 @@ def encode_distributions(
     return classes, y
 
 
-def check_distributions(y) -> NDArray:
-    """Return rows that sum to 1, to the last digit, as float64."""
-    y = np.asarray(y, dtype=np.float64)
-    totals = y.sum(axis=1)
-    bad = ~((y.min(axis=1) >= 0) & (np.abs(totals - 1) <= 1e-6))
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise ValueError(
-            f"Row {row} of y sums to {totals[row]}, with {y[row].min()} for its "
-            "smallest entry; expected non-negative rows that sum to 1. Divide counts "
-            "by their totals, and pass the totals as sample_weight."
-        )
-    return y / totals[:, None]
-
-
-def align_distributions(y, classes) -> NDArray:
-    """Return distributions with a column for each of ``classes``, in their order.
-
-    The columns of a frame are found by name.
-    """
-    classes = list(classes)
-    columns = list(getattr(y, "columns", classes))
-    targets = check_distributions(y)
-    if targets.shape[1] != len(classes) or set(columns) != set(classes):
-        raise ValueError(
-            f"y has {targets.shape[1]} columns, {columns[:10]}; expected one for each "
-            f"of the classes {classes[:10]}."
-        )
-    return targets[:, [columns.index(label) for label in classes]]
-
-
 def smooth_targets(targets: NDArray, n_classes: int, label_smoothing: float) -> NDArray:
     """Return (1 − ε) targets + ε / K as distributions, or the targets where ε = 0."""
     if label_smoothing == 0:
@@ -190,9 +164,11 @@ def combine_weights(sample_weight, class_weight, classes, codes) -> NDArray:
 
 
 def _check_weights(sample_weight):
-    s = check_array(
-        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-    )
+    check_numbers(sample_weight, "sample_weight")
+    with reading("sample_weight"):
+        s = check_array(
+            sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+        )
     if s.ndim != 1:
         raise ValueError(
             f"sample_weight has {s.ndim} dimensions; expected 1: one weight a row."

@@ -22,6 +22,7 @@ from scipy.special import entr, logsumexp
 from sklearn.isotonic import isotonic_regression
 from sklearn.utils.validation import check_array
 
+from ._containers import check_numbers
 from ._predictions import LabelledPredictions
 from .information import _result
 from .scoring import _row_shares
@@ -202,6 +203,7 @@ def _reliability(
 
 
 def _vector(values: Any, name: str) -> _Array:
+    check_numbers(values, name)
     checked = check_array(values, dtype=np.float64, ensure_2d=False, input_name=name)
     if checked.ndim != 1:
         raise ValueError(

@@ -24,9 +24,10 @@ from scipy.special import entr, rel_entr, xlogy
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.validation import check_array, check_consistent_length
 
+from ._targets import SUM_TOLERANCE
+
 _Value = float | NDArray[np.float64]
 _XY = (-2, -1)  # the axes of a joint distribution
-_TOLERANCE = 1e-5  # wide enough for a softmax in float32 over thousands of classes
 
 
 def entropy(p: ArrayLike, *, base: float | None = None, axis: int = -1) -> _Value:
@@ -270,7 +271,7 @@ def _distributions(p: Any, name: str, axis: int | tuple[int, int]) -> NDArray:
             "from labels with joint_distribution."
         )
     sums = p.sum(axis=axis, keepdims=True)
-    if p.min() < 0 or abs(sums - 1).max() > _TOLERANCE:
+    if p.min() < 0 or abs(sums - 1).max() > SUM_TOLERANCE:
         raise ValueError(
             f"{name} has entries from {p.min()} and sums from {sums.min()} to "
             f"{sums.max()}; expected entries from 0 and sums of 1 along axis {axis}: "

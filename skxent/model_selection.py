@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_X_y
 
+from ._containers import reading
 from ._objective import CrossEntropyObjective
-from ._validation import DTYPES, are_distributions, encode_distributions, encode_labels
+from ._targets import are_distributions
+from ._validation import DTYPES, check_tables, encode_distributions, encode_labels
 
 
 def l1_C_min(
@@ -66,8 +68,10 @@ def l1_C_min(
     [0, 1, 2]
     """
     names = getattr(y, "columns", None)
+    X, y = check_tables(X, y)
     soft = are_distributions(y)
-    X, y = check_X_y(X, y, accept_sparse="csr", dtype=DTYPES, multi_output=soft)
+    with reading("X"):
+        X, y = check_X_y(X, y, accept_sparse="csr", dtype=DTYPES, multi_output=soft)
     if soft:
         _, targets = encode_distributions(y, names, binary_only=False)
     else:

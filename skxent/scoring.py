@@ -22,16 +22,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
-from ._validation import align_distributions, are_distributions
+from ._containers import check_container, check_numbers
+from ._targets import (
+    SUM_TOLERANCE,
+    align_distributions,
+    are_distributions,
+    label_array,
+)
 
 __all__ = ["LogLossScorer", "cross_entropy_loss", "log_loss_scorer"]
 
 # What scikit-learn's clipping of float64 probabilities gives a class without a column.
 _UNSEEN_LOG_PROBA = float(np.log(np.finfo(np.float64).eps))
-
-# Wide enough for a softmax in float32 over thousands of classes, narrow enough that
-# neither probabilities nor logits pass for log-probabilities.
-_TOLERANCE = 1e-5
 
 
 def cross_entropy_loss(
@@ -233,6 +235,7 @@ class LogLossScorer:
             one label per row, if the weights are not finite and non-negative with a
             positive sum, or if the estimator's predictions are no probabilities.
         """
+        check_container(y, "y")
         classes = _classes_of(estimator)
         # one list of classes for each of several outputs is refused below
         soft = are_distributions(y) and np.ndim(classes[0]) == 0
@@ -374,7 +377,8 @@ log_loss_scorer = LogLossScorer()
 
 
 def _label_list(labels: Any, name: str) -> list[Any]:
-    array = np.asarray(labels)
+    check_container(labels, name)
+    array = label_array(labels)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1 or array.size == 0:
@@ -393,6 +397,7 @@ def _row_shares(
     """Weights as shares of the total, so that a sum over rows is a mean."""
     if sample_weight is None:
         return np.full(n_rows, 1.0 / n_rows)
+    check_numbers(sample_weight, "sample_weight")
     weights = np.asarray(sample_weight, dtype=np.float64)
     if weights.shape != (n_rows,):
         raise ValueError(
@@ -511,11 +516,11 @@ def _check_log_proba(
     )
     largest = checked.max(axis=1)
     # Written so that NaN, too, counts as bad.
-    bad = np.flatnonzero(~(largest <= _TOLERANCE))
+    bad = np.flatnonzero(~(largest <= SUM_TOLERANCE))
     if bad.size:
         raise ValueError(f"{source} has {largest[bad[0]]} in row {bad[0]}, {remedy}")
     sums = np.exp(checked).sum(axis=1)
-    bad = np.flatnonzero(np.abs(sums - 1) > _TOLERANCE)
+    bad = np.flatnonzero(np.abs(sums - 1) > SUM_TOLERANCE)
     if bad.size:
         raise ValueError(
             f"{source} has probabilities that sum to {sums[bad[0]]}, not to 1, in row "

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from sklearn import config_context
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -19,11 +20,12 @@ def test_the_code_of_a_document_runs(path, capsys):
     blocks = BLOCKS.findall(path.read_text("utf8"))
     assert len(blocks) > 2
     names: dict = {}
-    for code, output in blocks:
-        exec(compile(code, path.name, "exec"), names)
-        printed = capsys.readouterr().out
-        if output:
-            assert printed == output, code
+    with config_context():  # what a block configures ends here
+        for code, output in blocks:
+            exec(compile(code, path.name, "exec"), names)
+            printed = capsys.readouterr().out
+            if output:
+                assert printed == output, code
     assert names["model"].converged_
     matplotlib.pyplot.close("all")
 

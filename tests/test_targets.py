@@ -15,7 +15,7 @@ import pytest
 from _brute_force import log_proba, objective, optimum
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from scipy.special import expit, log_softmax, softmax, xlogy
+from scipy.special import entr, expit, log_softmax, softmax, xlogy
 from sklearn import config_context
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -23,7 +23,13 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_score, cross_
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skxent import BinaryLogReg, SoftmaxReg, log_loss_scorer
+from skxent import (
+    BinaryLogReg,
+    CrossEntropyObjective,
+    SoftmaxReg,
+    log_loss_scorer,
+)
+from skxent._validation import encode_distributions
 
 # Near the limit of float64, so that what is compared is the optimum, not the stop.
 TIGHT = {"tol": 1e-14, "max_iter": 20_000}
@@ -406,7 +412,7 @@ def test_soft_targets_pass_through_cross_validation(Estimator, K):
 
 @both
 @pytest.mark.parametrize(
-    "factor", [1 + 1e-5, 1 - 1e-5, 2.0, 0.0], ids=["above", "below", "twice", "none"]
+    "factor", [1 + 2e-5, 1 - 2e-5, 2.0, 0.0], ids=["above", "below", "twice", "none"]
 )
 def test_rows_that_do_not_sum_to_one_are_refused(Estimator, factor):
     X, _, q = make_data(2)
@@ -414,6 +420,27 @@ def test_rows_that_do_not_sum_to_one_are_refused(Estimator, factor):
     with pytest.raises(ValueError, match="sum to") as refused:
         Estimator().fit(X, q)
     assert "13" in str(refused.value)
+
+
+@pytest.mark.parametrize("K", [3, 5000])
+def test_softmax_in_float32_is_a_distribution_everywhere(K):
+    q = softmax(np.random.default_rng(0).normal(size=(6, K)).astype(np.float32), axis=1)
+    # the error of a sum of float32, one after the other
+    q *= np.float32(1 + 8e-6)
+    _, targets = encode_distributions(q, None, binary_only=False)
+    assert_allclose(targets.sum(axis=1), 1, rtol=1e-14)
+    objective = CrossEntropyObjective(np.eye(6), q, C=np.inf, loss="softmax")
+    assert_allclose(objective.targets, targets, rtol=1e-14)
+
+    class Oracle:
+        classes_ = np.arange(K)
+
+        def predict_proba(self, X):
+            return q
+
+    # the entropy of its own predictions, but for their totals
+    entropies = entr(targets).sum(axis=1)
+    assert_allclose(-log_loss_scorer(Oracle(), q, q), entropies.mean(), atol=1e-5)
 
 
 @models
