@@ -15,8 +15,10 @@ import numpy as np
 from ._curvature import curvature_moments
 from ._lbfgs import LEAST, TINY, WITNESSES, run_lbfgs
 from ._newton import NewtonSteps
+from ._objective import take_columns
 from ._outcomes import CONVERGED, ITERATION_LIMIT, STALLED, STOPPED
 from ._precondition import (
+    ChangeOfVariables,
     DiagonalChange,
     evaluations_by_diagonal,
     price_of_exact_hessian,
@@ -55,6 +57,7 @@ class ActiveSetFit:
         self.outcome = ITERATION_LIMIT
         # what is left to gain on which columns, relative to F, once Newton has told
         self._promised = 0.0
+        self.change: ChangeOfVariables | None = None
         self._solved = np.arange(0)
 
     def run(self):
@@ -63,7 +66,7 @@ class ActiveSetFit:
         while True:
             # Newton's promises need no scales, the choice of features only rough ones
             if not len(self._solved):
-                change = axis_aligned_change(objective, self.params)
+                change = self.change = axis_aligned_change(objective, self.params)
             left = violations(objective, self.params, self.now.gradient, change)
             self.suboptimality = self._estimate_of_all(left, change)
             if self.suboptimality <= self.tol:
@@ -174,8 +177,8 @@ class Part:
         if not self._is_all:
             self.objective = fit.objective.on_some_columns(columns)
         self._n_evals_before = fit.objective.n_evals
-        self.params = self._of_columns(fit.params)
-        self.now = fit.now._replace(gradient=self._of_columns(fit.now.gradient))
+        self.params = self._take(fit.params)
+        self.now = fit.now._replace(gradient=self._take(fit.now.gradient))
 
     @property
     def n_evals(self) -> int:
@@ -184,6 +187,9 @@ class Part:
             return self.objective.n_evals
         share = self.objective.n_features / self._fit.objective.n_features
         return self._n_evals_before + int(np.ceil(share * self.objective.n_evals))
+
+    def _take(self, whole):
+        return take_columns(self._fit.objective, self.objective, self._columns, whole)
 
     def note(self, value, find_params):
         """Note an iteration that led to F and to params of these columns."""
@@ -209,14 +215,6 @@ class Part:
             self._fit.objective.n_features,
         )
         return f"working set of {n_columns} of {n_features} columns, by {method}"
-
-    def _of_columns(self, whole):
-        """Return the entries of params, or a gradient, that belong to the columns."""
-        coef, intercept = self._fit.objective.split(whole)
-        part = np.empty(self.objective.n_params)
-        part_coef, part_intercept = self.objective.split(part)
-        part_coef[:], part_intercept[:] = coef[:, self._columns], intercept
-        return part
 
 
 class BoxRounds:
@@ -331,13 +329,9 @@ def axis_aligned_change(objective, params) -> DiagonalChange:
 
 def violations(objective, params, gradient, change):
     """Return what is left of ∂F/∂u after kinks and bounds: 0 at the optimum."""
-    penalty = objective.penalty
     left = change.pull_back(gradient)
     coef, _ = objective.split(params)
     of_coef, _ = objective.split(left)
-    threshold = np.where(coef == 0, penalty.l1, 0) / change.scale
-    of_coef[:] = np.sign(of_coef) * np.maximum(np.abs(of_coef) - threshold, 0)
-    blocked = (coef <= penalty.lower) & (of_coef > 0)
-    blocked |= (coef >= penalty.upper) & (of_coef < 0)
-    of_coef[blocked] = 0
+    slope = objective.penalty.least_slope(coef, of_coef * change.scale)
+    of_coef[:] = slope / change.scale
     return left

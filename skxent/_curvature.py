@@ -150,6 +150,13 @@ def mean_curvature(objective: CrossEntropyObjective, params: NDArray) -> NDArray
     return total * objective.mean_factor
 
 
+def hessian_of_loss(objective: CrossEntropyObjective, params: NDArray) -> NDArray:
+    """Return the Hessian of the mean loss, (n_params, n_params)."""
+    if objective.n_logits == 1:
+        return class_hessians(objective, params)[0]
+    return coupled_hessian(objective, params)
+
+
 class HessianProduct(NamedTuple):
     """The Hessian of the mean loss times a step of the params.
 

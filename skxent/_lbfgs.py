@@ -24,8 +24,14 @@ from ._outcomes import (
     STOPPED,
     all_rows_are_right,
 )
-from ._precondition import ChangeOfVariables, change_of_variables, plan
+from ._precondition import (
+    ChangeOfVariables,
+    change_of_variables,
+    dearer_plan,
+    plan,
+)
 
+HUGE = 1e250
 TINY = np.finfo(np.float64).tiny
 # Less than this share of the curvature expected is taken for rounding.
 LEAST = 1e-6
@@ -94,6 +100,7 @@ class SmoothFit:
             n_rounds += 1
             self.trace.tell(_describe, n_rounds, self.objective, kind, best.n_sampled)
             _Round(self, kind, best).run()
+            best = dearer_plan(self.objective, best)
             kind = best.kind
             if self.now.value < before:
                 n_stuck = 0
@@ -135,11 +142,22 @@ class SmoothFit:
             self.outcome = CONVERGED
         elif self.trace.stopped:
             self.outcome = STOPPED
-        elif self.objective.penalty.is_zero and all_rows_are_right(self.now):
+        elif self._is_separable():
             self.outcome = SEPARABLE
         else:
             return not self.trace.iterations_left(self.max_iter)
         return True
+
+    def _is_separable(self):
+        """Whether features without a penalty give each row its class."""
+        free = self.objective.penalty.l2 == 0
+        if not (free.any() and all_rows_are_right(self.now)):
+            return False
+        if free.all():
+            return True
+        params = self.params.copy()
+        self.objective.split(params)[0][:, ~free] = 0
+        return all_rows_are_right(self.objective.evaluate(params))
 
 
 class _Round:
@@ -193,6 +211,9 @@ class _Round:
             fit.params += self._base
             fit.now = fit.objective.evaluate(fit.params)
             self._gradient = self._change.pull_back(fit.now.gradient)
+        if not np.isfinite(fit.now.value):
+            # far beyond the optimum: SciPy's line search needs a number to turn back
+            return HUGE, np.nan_to_num(self._gradient * self._unit)
         return fit.now.value, self._gradient * self._unit
 
     def _after_iteration(self, scaled):

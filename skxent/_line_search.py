@@ -74,3 +74,38 @@ def follow(
         else:
             return end
     return end if slope <= ROUGHLY else best
+
+
+def follow_within(
+    objective: CrossEntropyObjective,
+    params: NDArray,
+    evaluation: Evaluation,
+    step: NDArray,
+    max_trials: int = MAX_TRIALS,
+) -> tuple[NDArray, Evaluation] | None:
+    """Return a lower point along a step with kinks and bounds, or None.
+
+    What leaves its orthant or its bounds ends there. Takes and returns what `follow`
+    does.
+    """
+    start, _ = objective.split(params)
+
+    def go(length):
+        there = params + length * step
+        coef, _ = objective.split(there)
+        coef[:] = objective.penalty.clipped(coef, start)
+        return there, objective.evaluate(there)
+
+    length, best = 1.0, None
+    for _ in range(max_trials):
+        end = go(length)
+        if best is None and end[1].value > evaluation.value:
+            length /= 2
+        elif best is None or end[1].value < best[1].value:
+            best = end
+            if length < 1:
+                break
+            length *= 2
+        else:
+            break
+    return best

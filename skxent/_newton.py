@@ -7,7 +7,7 @@ quickly than a new one would pay.
 
 import numpy as np
 
-from ._curvature import class_hessians, coupled_hessian
+from ._curvature import hessian_of_loss
 from ._lbfgs import LEAST, TINY
 from ._precondition import FACTOR, price_of_exact_hessian
 from ._quadratic import QuadraticModel
@@ -50,7 +50,9 @@ class NewtonSteps:
         """Go on until the columns promise little more."""
         fit, goal = self._fit, None
         while True:
-            model = QuadraticModel(self._objective, self._hessian())
+            model = QuadraticModel(
+                self._objective, hessian_of_loss(self._objective, self._part.params)
+            )
             promises: list[float] = []
             while True:
                 value = max(self._part.now.value, TINY)
@@ -106,11 +108,6 @@ class NewtonSteps:
         gain = np.log(promises[-2] / promises[-1])
         to_go = np.log(promises[-1] / goal)
         return gain <= 0 or to_go / gain > self._price + FRESH
-
-    def _hessian(self):
-        if self._objective.n_logits == 1:
-            return class_hessians(self._objective, self._part.params)[0]
-        return coupled_hessian(self._objective, self._part.params)
 
     def _loss_gradient(self):
         """Return the gradient of the mean loss alone."""

@@ -52,7 +52,8 @@ MESSAGES = {
         "The classes are separable: at iteration {n_iter} every row was classified "
         "correctly, and larger coefficients would lower the cross-entropy without end. "
         "Without a penalty there is no optimum; the cross-entropy tends to 0, and the "
-        "relative suboptimality is {suboptimality:.1e}. Use a finite C."
+        "relative suboptimality is {suboptimality:.1e}. Use a finite C and positive "
+        "penalty_weights."
     ),
 }
 
@@ -75,7 +76,10 @@ def why_stalled(objective, params, evaluation, newton) -> str:
         The step that finds no smaller value.
     """
     is_hidden = newton is not None and np.isinf(newton.decrement)
-    if is_hidden or objective.rounding_of_logits(params) > SPOILT * evaluation.value:
+    spoilt = max(
+        objective.rounding_of_logits(params), objective.rounding_of_answer(params)
+    )
+    if is_hidden or spoilt > SPOILT * evaluation.value:
         return CANCELLATION
     if all_rows_are_right(evaluation):
         return WEAK_PENALTY

@@ -134,6 +134,35 @@ class Penalty:
         if np.any(self.tilt):
             out += self.tilt
 
+    def least_slope(self, coef: NDArray, gradient: NDArray) -> NDArray:
+        """Return what is left of ∂F/∂w, (L, d), after kinks and bounds.
+
+        It is 0 at the optimum: of the slopes to both sides of a kink that lift F, and
+        where a bound is in the way.
+
+        Parameters
+        ----------
+        coef : ndarray of shape (L, d)
+        gradient : ndarray of shape (L, d)
+            ∂F/∂w, with 0 for the derivative of |w| at 0.
+        """
+        kink = np.where(coef == 0, self.l1, 0)
+        slope = np.sign(gradient) * np.maximum(np.abs(gradient) - kink, 0)
+        blocked = (coef <= self.lower) & (slope > 0)
+        blocked |= (coef >= self.upper) & (slope < 0)
+        slope[blocked] = 0
+        return slope
+
+    def clipped(self, coef: NDArray, start: NDArray) -> NDArray:
+        """Return coef within the bounds, to the digit; beyond its orthant it is 0."""
+        crossed = (self.l1 > 0) & (coef * start < 0)
+        coef = np.where(crossed, 0, coef)
+        for bound in (self.lower, self.upper):
+            ulp = 4 * np.finfo(float).eps * np.abs(bound)
+            at = np.isfinite(bound) & (np.abs(coef - bound) <= ulp)
+            coef = np.where(at, bound, coef)
+        return np.clip(coef, self.lower, self.upper)
+
     def add_curvature(self, step: NDArray, out: NDArray) -> None:
         """Add the second derivative times a step, (L, d), to ``out``."""
         for w, of_class in zip(step, out, strict=True):

@@ -102,6 +102,18 @@ def plan(objective: CrossEntropyObjective) -> Plan:
     return min(prices, key=prices.__getitem__)
 
 
+def dearer_plan(objective: CrossEntropyObjective, plan: Plan) -> Plan:
+    """Return the plan to go on with: the whole Hessian once as much has been spent.
+
+    So a fit never takes much more than twice what the better of the two would.
+    """
+    kind = "classes" if objective.n_logits == 1 else "coupled"
+    price = price_of_exact_hessian(objective)
+    if plan.kind == kind or price > objective.n_evals:
+        return plan
+    return Plan(kind, objective.n_samples, price)
+
+
 def evaluations_by_diagonal(objective: CrossEntropyObjective) -> float:
     """Return the evaluations that centred and scaled columns take to converge."""
     is_sparse = sparse.issparse(objective.blocks.X)
@@ -444,6 +456,8 @@ def _solve(upper, right, transposed=False):
     By BLAS itself: SciPy's solve_triangular takes longer to check its arguments than to
     solve a small system, and this is done twice in each evaluation.
     """
+    if not right.size:
+        return right
     if right.ndim == 1:
         return blas.dtrsv(upper, right, trans=transposed)
     return blas.dtrsm(1.0, upper, right, trans_a=transposed)

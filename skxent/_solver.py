@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ._active_set import ActiveSetFit
 from ._certificate import RESOLVED, certify
 from ._lbfgs import TINY, SmoothFit
-from ._line_search import MAX_TRIALS, follow
+from ._line_search import MAX_TRIALS, follow, follow_within
 from ._objective import EPS, CrossEntropyObjective, Evaluation
 from ._outcomes import (
     CONVERGED,
@@ -25,10 +25,9 @@ from ._outcomes import (
     STOPPED,
     why_stalled,
 )
-from ._precondition import exact_change, price_of_exact_hessian
 from ._row_space import LiftedChange, RowSpace, row_space_pays
 from ._trace import Trace
-from ._verification import NewtonStep, newton_step
+from ._verification import NewtonStep, step_of_all, step_of_model
 
 # Sums over rows resolve about this part of F.
 FLOOR = 1e-11
@@ -36,10 +35,6 @@ FLOOR = 1e-11
 # gained less than this part of what was promised.
 MAX_VAIN = 10
 KEPT = 1e-2
-# A Hessian of its own for the verification may cost so many evaluations, each with so
-# many nanoseconds in Python.
-CHEAP = 2.0
-OVERHEAD = 3e5
 
 
 @dataclass
@@ -105,7 +100,7 @@ def minimise(
         while answer.goes_on and n_vain < MAX_VAIN:
             trace.tell("not verified: going on in the coordinates of the data".format)
             before = answer
-            fit = SmoothFit(objective, answer.params, tol, max_iter, trace)
+            fit = _fit(objective, answer.params, tol, max_iter, trace)
             fit.run()
             answer = _judge(objective, fit, None, trace)
             gain = before.evaluation.value - answer.evaluation.value
@@ -140,8 +135,14 @@ def _first_fit(objective, start, tol, max_iter, trace):
         trace.tell(problem.describe_pass)
         return SmoothFit(problem, space.project(start), tol, max_iter, trace), space
     trace.tell(objective.describe_pass)
-    way = SmoothFit if objective.penalty.is_smooth else ActiveSetFit
-    return way(objective, start, tol, max_iter, trace), None
+    return _fit(objective, start, tol, max_iter, trace), None
+
+
+def _fit(objective, *args):
+    """Return a fit in the coordinates of the data."""
+    return (SmoothFit if objective.penalty.is_smooth else ActiveSetFit)(
+        objective, *args
+    )
 
 
 class _Answer(NamedTuple):
@@ -160,7 +161,7 @@ class _Answer(NamedTuple):
 
 
 def _judge(objective, fit, space, trace):
-    """Return the answer of a fit, a verified one if it is smooth."""
+    """Return the verified answer of a fit."""
     trace.lift = None
     params, now = fit.params, fit.now
     if space is not None:
@@ -169,43 +170,44 @@ def _judge(objective, fit, space, trace):
     if objective.compute_in_float64() or space is not None:
         now = objective.evaluate(params)
     trace.correct_last(now.value)
-    has_begun = objective.penalty.is_smooth and fit.change is not None
     if fit.outcome == SEPARABLE:
         # F* is 0
         answer = _bounded(objective, fit, params, now, 1.0)
-    elif not has_begun:
+    elif fit.change is None:
+        # not even a round has begun
         answer = _bounded(objective, fit, params, now, fit.suboptimality)
     else:
-        change = fit.change
-        if space is not None:
-            change = LiftedChange(space, objective, change)
-        answer = _verified(objective, fit, params, now, change)
+        answer = _verified(objective, fit, space, params, now)
     if answer.goes_on or trace.keeps_last:
         return answer
     return _that_was_kept(objective, fit, answer)
 
 
-def _verified(objective, fit, params, now, change):
+def _verified(objective, fit, space, params, now):
     """Return the answer after a Newton step that judges it and improves it."""
     trace, value = fit.trace, max(now.value, TINY)
-    is_exact = price_of_exact_hessian(objective, OVERHEAD) <= CHEAP
-    newton = newton_step(
-        objective,
-        params,
-        now.gradient,
-        exact_change(objective, params) if is_exact else change,
-        enough=fit.tol * value,
-        is_exact=is_exact,
-    )
+    newton: NewtonStep | None
+    if objective.penalty.is_smooth:
+        change = fit.change
+        if space is not None:
+            change = LiftedChange(space, objective, change)
+        newton = step_of_all(objective, params, now, change, fit.tol * value)
+        go = follow
+    else:
+        newton = step_of_model(objective, params, now, fit.tol * value)
+        go = follow_within
+    if newton is None:
+        return _bounded(objective, fit, params, now, fit.suboptimality)
     promised = newton.decrement / value
-    if not is_exact:
+    if not newton.is_exact:
         promised = max(promised, fit.suboptimality)
     # What may lie behind saturated rows is unknown: rather too much than too little.
     suboptimality = min(1.0, promised if newton.is_trusted else np.sqrt(promised))
     end = None
     if not trace.stopped and trace.iterations_left(fit.max_iter):
-        trials = 1 if newton.is_trusted else MAX_TRIALS
-        end = follow(objective, params, now, newton.dual.step, trials)
+        is_good = newton.is_trusted and suboptimality <= fit.tol
+        trials = 1 if is_good else MAX_TRIALS
+        end = go(objective, params, now, newton.dual.step, trials)
         if end is None:
             fit.outcome = STALLED
         else:
@@ -219,11 +221,14 @@ def _verified(objective, fit, params, now, change):
 
 def _bounded(objective, fit, params, now, suboptimality, newton=None, end=None):
     """Return the answer with a certified bound, at the end of a step or before it."""
+    value = max(now.value, TINY)
     gap = certify(objective, params, now, None if newton is None else newton.dual)
     if end is not None:
         gap = max(RESOLVED * now.value, gap - (now.value - end[1].value))
         params, now = end
-    suboptimality = min(suboptimality, gap / max(now.value, TINY))
+    rounding = objective.rounding_of_answer(params)
+    gap += rounding
+    suboptimality = min(suboptimality + rounding / value, gap / value, 1.0)
     outcome = _outcome(objective, fit, params, now, suboptimality, newton)
     return _Answer(params, now, outcome, suboptimality, gap)
 
@@ -244,9 +249,10 @@ def _outcome(objective, fit, params, now, suboptimality, newton):
         return CONVERGED
     if fit.trace.stopped or not fit.trace.keeps_last:
         return STOPPED
-    if fit.outcome == STALLED:
-        if suboptimality <= FLOOR:
-            return ROUNDING
-        return why_stalled(objective, params, now, newton)
-    # a promise that was not kept
-    return ITERATION_LIMIT if fit.outcome == CONVERGED else fit.outcome
+    if fit.outcome == SEPARABLE:
+        return SEPARABLE
+    if not fit.trace.iterations_left(fit.max_iter):
+        return ITERATION_LIMIT
+    if suboptimality <= FLOOR:
+        return ROUNDING
+    return why_stalled(objective, params, now, newton)

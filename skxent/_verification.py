@@ -23,9 +23,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._certificate import DualStep
-from ._curvature import HessianProduct, hessian_times
-from ._objective import CrossEntropyObjective
+from ._curvature import (
+    HessianProduct,
+    hessian_of_loss,
+    hessian_times,
+)
+from ._objective import CrossEntropyObjective, Evaluation, take_columns
+from ._precondition import (
+    ChangeOfVariables,
+    exact_change,
+    price_of_exact_hessian,
+)
+from ._quadratic import QuadraticModel
 
+# A Hessian of its own may cost the verification so many evaluations, or this share of
+# those so far. In Python, each of them takes so many nanoseconds.
+CHEAP, CHEAP_SHARE = 3.0, 0.05
+OVERHEAD = 3e5
 # The largest change of a logit for which a promise holds.
 TRUSTED_CHANGE = 0.5
 # Conjugate gradients end when what they have not seen may promise this part of what
@@ -54,16 +68,91 @@ class NewtonStep(NamedTuple):
         rounding hides it.
     largest_change : float
         Of a logit.
+    is_exact : bool
+        Whether the Hessian at the very point was the preconditioner.
     """
 
     dual: DualStep
     decrement: float
     largest_change: float
+    is_exact: bool = True
 
     @property
     def is_trusted(self) -> bool:
         """Whether F follows the model along the step."""
         return self.largest_change <= TRUSTED_CHANGE
+
+
+def step_of_all(
+    objective: CrossEntropyObjective,
+    params: NDArray,
+    evaluation: Evaluation,
+    change: ChangeOfVariables,
+    enough: float,
+) -> NewtonStep:
+    """Return the Newton step of a smooth objective.
+
+    Parameters
+    ----------
+    objective : CrossEntropyObjective
+    params : ndarray of shape (n_params,)
+    evaluation : Evaluation
+        The objective there.
+    change : ChangeOfVariables
+        The preconditioner, if the Hessian there is too dear.
+    enough : float
+        A decrement that is of no account, in units of F.
+    """
+    is_exact = _is_cheap(objective, objective.n_evals)
+    if is_exact:
+        change = exact_change(objective, params)
+    gradient = evaluation.gradient
+    return newton_step(
+        objective, params, gradient, change, enough=enough, is_exact=is_exact
+    )
+
+
+def step_of_model(
+    objective: CrossEntropyObjective,
+    params: NDArray,
+    evaluation: Evaluation,
+    enough: float,
+) -> NewtonStep | None:
+    """Return the step to the minimum of the quadratic model with kinks and bounds.
+
+    It takes the arguments of `step_of_all`. The model has the Hessian there of the
+    columns that are not 0 or leave it; None if that is too dear.
+    """
+    coef, _ = objective.split(params)
+    slope = objective.penalty.least_slope(coef, objective.split(evaluation.gradient)[0])
+    # those at a bound do not move, but are part of the logits
+    columns = np.flatnonzero(((coef != 0) | (slope != 0)).any(axis=0))
+    part = objective
+    if 0 < len(columns) < objective.n_features:
+        part = objective.on_some_columns(columns)
+    else:
+        columns = np.arange(objective.n_features)
+    if not _is_cheap(part, objective.n_evals):
+        return None
+    start = take_columns(objective, part, columns, params)
+    of_loss = take_columns(objective, part, columns, evaluation.gradient)
+    of_penalty = np.zeros_like(part.split(start)[0])
+    part.penalty.add_gradient(part.split(start)[0], of_penalty)
+    part.split(of_loss)[0][:] -= of_penalty
+    model = QuadraticModel(part, hessian_of_loss(part, start))
+    answer, gain, left = model.minimise(start, of_loss, enough=NEGLIGIBLE * enough)
+    step = np.zeros_like(params)
+    into_coef, into_intercept = objective.split(step)
+    into_coef[:, columns], into_intercept[:] = part.split(answer - start)
+    product = hessian_times(objective, params, step)
+    decrement = max(0.0, gain + left)
+    return NewtonStep(DualStep(step, product), decrement, product.largest_change)
+
+
+def _is_cheap(objective, n_evals):
+    """Whether the fit so far, of ``n_evals`` evaluations, makes up for a Hessian."""
+    price = price_of_exact_hessian(objective, OVERHEAD)
+    return price <= max(CHEAP, CHEAP_SHARE * n_evals)
 
 
 def newton_step(
@@ -106,28 +195,34 @@ def newton_step(
     hidden = HIDDEN if change.is_nearly_singular else 1.0
     precision = EXACT_PRECISION if is_exact else PRECISION
     negligible = NEGLIGIBLE * enough
-    for _ in range(MAX_PRODUCTS):
-        if unseen <= hidden * max(precision * promised, negligible):
+    for n_done in range(MAX_PRODUCTS):
+        # one product at least: a step that promises nothing may still change logits
+        if size == 0 or (
+            n_done and unseen <= hidden * max(precision * promised, negligible)
+        ):
             break
         along = change.to_params(direction)
         of_loss, of_logit = hessian_times(objective, params, along)
         turned = change.pull_back(with_penalty(of_loss, along))
         curvature = float(direction @ turned)
-        if curvature <= 0:
-            break
-        length = size / curvature
-        gain = 0.5 * length * size
         share = curvature / float(direction @ direction)
         if share < FAINT:
             rounding = NOISE * objective.rounding_of_step(along)
-            if of_logit < rounding:
+            if of_logit < rounding or share <= 0:
                 # Neither data nor penalty see this direction, or rounding hides that
                 # they do: then a step of ordinary size may change a logit by 1.
                 spread = objective.spread_of_step(along)
                 unseen = np.inf if spread < ORDINARY * rounding else 0.0
                 break
-        if gain <= negligible and (hidden == 1 or share < FAINT):
+        length = size / curvature
+        gain = 0.5 * length * size
+        if (
+            gain <= negligible
+            and length * of_logit <= TRUSTED_CHANGE
+            and (hidden == 1 or share < FAINT)
+        ):
             # not worth a step, which may be long where no curvature is left
+            largest += length * of_logit
             unseen = gain
             break
         smallest = min(smallest, share)
@@ -141,6 +236,5 @@ def newton_step(
         direction = residual + size / before * direction
     left = gradient + with_penalty(product, step)
     decrement = promised + unseen + change.decrement_outside(left)
-    return NewtonStep(
-        DualStep(step, HessianProduct(product, largest)), decrement, largest
-    )
+    dual = DualStep(step, HessianProduct(product, largest))
+    return NewtonStep(dual, decrement, largest, is_exact)
