@@ -1,27 +1,22 @@
-"""X as blocks of rows: the only reader of X, and the only place with threads.
+"""X as blocks of rows: the only reader of X.
 
 A block fits into a core's cache together with its logits, so a sum over rows that needs
 ``X w`` and then ``Xᵀ r`` costs one trip to memory. The blocks are dealt out to a few
 threads, each of which adds up its own share; NumPy, BLAS and SciPy's sparse products
 all release the interpreter lock. The shares are fixed, so a result does not depend on
 which thread was faster.
-
-BLAS itself must then stay with one thread: several of its threads on a small block,
-or inside SciPy's L-BFGS-B, which works on vectors of a few hundred numbers, cost up to
-20 times the time of one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import cache
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from threadpoolctl import ThreadpoolController
+
+from ._threads import BlockThreads
 
 # A share of the last cache before memory. In the level-2 cache a block would be closer,
 # but the threads would spend the gain on handing the interpreter lock to each other.
@@ -50,17 +45,17 @@ class RowBlocks:
     X : ndarray or CSR matrix of shape (n, d), float32 or float64
     center : ndarray of shape (d,), default=None
         Subtracted from every row of a dense X, block by block.
+    threads : BlockThreads, default=None
+        Those of the rows that these are derived from.
     """
 
-    def __init__(self, X, center=None):
+    def __init__(self, X, center=None, threads=None):
         self.X = X
         # The rounding errors of float32 average out over many rows, not over a few.
         is_small = _stored(X).nbytes < SMALL_BYTES
         self.dtype = np.dtype(np.float64) if is_small else X.dtype
         self.center = None if center is None else np.asarray(center, self.dtype)
-        self._executor: ThreadPoolExecutor | None = None
-        self._n_threads = 1
-        self._is_left = False
+        self._threads = BlockThreads() if threads is None else threads
 
     def sum(
         self,
@@ -94,7 +89,7 @@ class RowBlocks:
         def add_up(share):
             sums = [np.zeros(shape) for shape in shapes]
             for rows in share:
-                if self._is_left:
+                if self._threads.is_left:
                     break
                 add_block(self.take(rows), rows, *sums)
             return sums
@@ -102,7 +97,7 @@ class RowBlocks:
         n_shares = min(n_threads, len(blocks))
         cuts = [len(blocks) * i // n_shares for i in range(n_shares + 1)]
         shares = [blocks[a:b] for a, b in pairwise(cuts)]
-        total, *others = self._run(add_up, shares, n_shares)
+        total, *others = self._threads.map(add_up, shares, n_shares)
         for sums in others:
             for into, part in zip(total, sums, strict=True):
                 into += part
@@ -110,7 +105,7 @@ class RowBlocks:
 
     def map(self, function: Callable, items: Sequence, work: float) -> list[Any]:
         """Return ``function(item)`` of every item, ``work`` products in all."""
-        return list(self._run(function, items, self._threads_for(work)))
+        return list(self._threads.map(function, items, self._threads_for(work)))
 
     def dealt_out(self, width: int, work: int) -> tuple[int, int]:
         """Return how many blocks, and threads for them, `sum` takes."""
@@ -151,43 +146,17 @@ class RowBlocks:
         n = self.X.shape[0]
         return np.arange(0, n, max(1, n // SPREAD_ROWS))
 
-    @contextmanager
-    def threads(self) -> Iterator[None]:
-        """Move the threads that BLAS may use now from its products to the blocks.
+    def threads(self) -> AbstractContextManager[None]:
+        """Return a context in which the blocks are dealt out to threads."""
+        return self._threads.open()
 
-        Taking BLAS's number respects ``OMP_NUM_THREADS``, ``threadpool_limits`` and the
-        limits that joblib sets in its workers.
-        """
-        pools = _thread_pools()
-        allowed = [
-            lib["num_threads"] for lib in pools.info() if lib["user_api"] == "blas"
-        ]
-        n_threads = max(allowed, default=1)
-        # no thread starts before there is work for it
-        with (
-            pools.limit(limits=1, user_api="blas"),
-            ThreadPoolExecutor(n_threads) as executor,
-        ):
-            self._executor, self._n_threads = executor, n_threads
-            self._is_left = False
-            try:
-                yield
-            except BaseException:
-                # After Ctrl-C nobody waits for the sums: each thread leaves at its next
-                # block, before the executor waits for it.
-                self._is_left = True
-                raise
-            finally:
-                self._executor, self._n_threads = None, 1
+    def derived(self, X, center=None) -> "RowBlocks":
+        """Return blocks of other rows or columns, which share the threads."""
+        return RowBlocks(X, center, self._threads)
 
     def _threads_for(self, work):
         """Return how many threads to use for so many products of numbers."""
-        return self._n_threads if work >= THREADED_WORK else 1
-
-    def _run(self, function, items, n_threads):
-        if n_threads == 1 or self._executor is None:
-            return map(function, items)
-        return self._executor.map(function, items)
+        return self._threads.n_threads if work >= THREADED_WORK else 1
 
 
 def transposed(X):
@@ -213,12 +182,6 @@ def _assembled(kind, shape, data, indices, indptr):
 def _stored(X):
     """Return the array that holds the entries of X."""
     return X.data if sparse.issparse(X) else X
-
-
-@cache
-def _thread_pools() -> ThreadpoolController:
-    """Build the controller once: it inspects every loaded library."""
-    return ThreadpoolController()
 
 
 def far_center(X) -> NDArray | None:

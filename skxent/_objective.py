@@ -348,7 +348,7 @@ class CrossEntropyObjective:
     def on_other_columns(self, X: NDArray) -> "CrossEntropyObjective":
         """Return the same objective for the same rows, described by other columns."""
         penalty = self.penalty.of_rotated_features(X.shape[1])
-        return self._described_by(RowBlocks(X), penalty)
+        return self._described_by(self.blocks.derived(X), penalty)
 
     def on_some_columns(self, columns: NDArray) -> "CrossEntropyObjective":
         """Return the same objective where all other columns have coefficients 0."""
@@ -356,7 +356,7 @@ class CrossEntropyObjective:
         X = self.blocks.X[:, columns]
         if not sparse.issparse(X):
             X = np.ascontiguousarray(X)
-        blocks = RowBlocks(X, None if center is None else center[columns])
+        blocks = self.blocks.derived(X, None if center is None else center[columns])
         blocks.dtype = self.blocks.dtype
         return self._described_by(blocks, self.penalty.take(columns))
 
@@ -365,7 +365,7 @@ class CrossEntropyObjective:
     ) -> "CrossEntropyObjective":
         """Return the mean loss without a penalty, of the same params on other rows."""
         other = self._described_by(
-            RowBlocks(X, self.blocks.center),
+            self.blocks.derived(X, self.blocks.center),
             Penalty.elastic_net(0.0, 0.0, None, None, self.n_features),
         )
         other.targets, other.n_samples = y, X.shape[0]

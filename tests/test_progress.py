@@ -13,6 +13,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
 
 from skxent import BinaryLogReg, CrossEntropyObjective, SoftmaxReg
 from skxent._blocks import RowBlocks
@@ -302,6 +303,7 @@ def test_an_interrupted_fit_leaves_the_estimator_and_no_thread(Estimator, monkey
     model = Estimator(warm_start=True).fit(X[:200], y[:200])
     before = vars(model).copy()
     n_threads = threading.active_count()
+    limits = threadpool_limits(2, user_api="blas")
 
     def interrupt(_):
         # the pool is at work
@@ -310,7 +312,7 @@ def test_an_interrupted_fit_leaves_the_estimator_and_no_thread(Estimator, monkey
 
     monkeypatch.setattr("skxent._trace.print_iteration", interrupt)
     monkeypatch.setattr("skxent._blocks.THREADED_WORK", 0)
-    with pytest.raises(KeyboardInterrupt):
+    with limits, pytest.raises(KeyboardInterrupt):
         model.set_params(verbose=1).fit(X, y)
     assert threading.active_count() == n_threads
     model.set_params(verbose=0)
@@ -320,9 +322,6 @@ def test_an_interrupted_fit_leaves_the_estimator_and_no_thread(Estimator, monkey
 def test_after_an_interruption_threads_leave_at_their_next_block(monkeypatch):
     monkeypatch.setattr("skxent._blocks.THREADED_WORK", 0)
     monkeypatch.setattr("skxent._blocks.MAX_BLOCK_ROWS", 256)
-    monkeypatch.setattr(
-        "skxent._blocks._thread_pools", lambda: _PoolsOfTwo(), raising=True
-    )
     blocks = RowBlocks(np.zeros((256 * 40, 2)))
     go_on, n_done = threading.Event(), 0
 
@@ -333,7 +332,11 @@ def test_after_an_interruption_threads_leave_at_their_next_block(monkeypatch):
             raise KeyboardInterrupt
         go_on.wait(60)
 
-    with pytest.raises(KeyboardInterrupt), blocks.threads():
+    with (
+        threadpool_limits(2, user_api="blas"),
+        pytest.raises(KeyboardInterrupt),
+        blocks.threads(),
+    ):
         try:
             blocks.sum(add_block, ())
         except KeyboardInterrupt:
@@ -345,16 +348,6 @@ def test_after_an_interruption_threads_leave_at_their_next_block(monkeypatch):
     with blocks.threads():
         (total,) = blocks.sum(lambda X, rows, total: np.add(total, 1, out=total), ())
     assert total == 40
-
-
-class _PoolsOfTwo:
-    """Two threads, whatever the machine has."""
-
-    def info(self):
-        return [{"user_api": "blas", "num_threads": 2}]
-
-    def limit(self, **_):
-        return warnings.catch_warnings()
 
 
 LONG_FIT = """

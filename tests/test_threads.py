@@ -1,0 +1,206 @@
+"""BLAS has one thread while fits run, and then as many as before, whoever ends last."""
+
+import os
+import threading
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.model_selection import GridSearchCV
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from skxent import BinaryLogReg, SoftmaxReg
+from skxent._blocks import RowBlocks
+from skxent._objective import CrossEntropyObjective
+from skxent._threads import ONE_BLAS_THREAD, BlockThreads
+
+BEFORE = 2
+
+
+class Pools:
+    """Thread pools as threadpoolctl controls them, on a machine with two cores.
+
+    The real ones cannot be told from outside the main thread on every machine.
+    """
+
+    lib_controllers = ()
+
+    def __init__(self, n_threads=BEFORE):
+        self.n_threads = n_threads
+
+    def info(self):
+        return [{"user_api": "blas", "num_threads": self.n_threads}]
+
+    def limit(self, limits, user_api):
+        assert user_api == "blas"
+        before, self.n_threads = self.n_threads, limits
+        return Limit(self, before)
+
+
+class Limit:
+    def __init__(self, pools, before):
+        self._pools, self._before = pools, before
+
+    def restore_original_limits(self):
+        self._pools.n_threads = self._before
+
+
+@pytest.fixture
+def pools(monkeypatch):
+    pools = Pools()
+    monkeypatch.setattr("skxent._threads.get_threadpool_controller", lambda: pools)
+    return pools
+
+
+def n_blas_threads():
+    """Return how many threads each real library has."""
+    return {
+        pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"
+    }
+
+
+def make_data(n=60, d=4):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n, d)), np.arange(n) % 2
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 0, 2], [2, 0, 1]])
+def test_the_last_to_leave_restores_what_the_first_found(order, pools):
+    held = [ONE_BLAS_THREAD.hold() for _ in range(3)]
+    assert [hold.__enter__() for hold in held] == 3 * [BEFORE]
+    assert pools.n_threads == 1
+    for i, k in enumerate(order):
+        held[k].__exit__(None, None, None)
+        assert pools.n_threads == (BEFORE if i == 2 else 1)
+
+
+def test_fits_that_overlap_leave_blas_as_it_was(monkeypatch, pools):
+    n_fits = 8
+    everybody = threading.Barrier(n_fits)
+    seen = []
+    evaluate = CrossEntropyObjective.evaluate
+    waiting = threading.local()
+
+    def evaluate_together(self, params):
+        # the first evaluation of each fit waits for those of all others
+        if not getattr(waiting, "done", False):
+            waiting.done = True
+            everybody.wait(timeout=60)
+            seen.append(pools.n_threads)
+        return evaluate(self, params)
+
+    monkeypatch.setattr(CrossEntropyObjective, "evaluate", evaluate_together)
+    X, y = make_data()
+    models = [BinaryLogReg(C=10.0**i) for i in range(n_fits)]
+    threads = [threading.Thread(target=model.fit, args=(X, y)) for model in models]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(model.converged_ for model in models)
+    assert seen == n_fits * [1]
+    assert pools.n_threads == BEFORE
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_fit_that_raises_leaves_blas_as_it_was(error, monkeypatch, pools):
+    def fail(self, params):
+        assert pools.n_threads == 1
+        raise error
+
+    monkeypatch.setattr(CrossEntropyObjective, "evaluate", fail)
+    with ONE_BLAS_THREAD.hold():
+        with pytest.raises(error):
+            BinaryLogReg().fit(*make_data())
+        assert pools.n_threads == 1
+    assert pools.n_threads == BEFORE
+
+
+def test_a_search_on_threads_leaves_blas_as_it_was():
+    before = n_blas_threads()
+    search = GridSearchCV(BinaryLogReg(), {"C": [0.1, 1, 10]}, n_jobs=4)
+    with joblib.parallel_config(backend="threading"):
+        search.fit(*make_data())
+    assert n_blas_threads() == before
+
+
+@pytest.mark.parametrize("n_allowed", [1, 3])
+def test_a_limit_around_a_fit_holds(n_allowed):
+    with threadpool_limits(n_allowed, user_api="blas"):
+        with ONE_BLAS_THREAD.hold() as n_threads:
+            assert n_threads == n_allowed
+            assert n_blas_threads() == {1}
+        assert n_blas_threads() == {n_allowed}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12
+def test_a_fork_amid_a_fit_starts_afresh(pools):
+    with ONE_BLAS_THREAD.hold():
+        child = os.fork()
+        if not child:  # pragma: no cover
+            is_right = pools.n_threads == BEFORE
+            with ONE_BLAS_THREAD.hold():
+                is_right &= pools.n_threads == 1
+            is_right &= pools.n_threads == BEFORE
+            os._exit(not is_right)
+        _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_rows_derived_from_others_share_their_threads(pools):
+    X, y = make_data()
+    objective = CrossEntropyObjective(X, y, l1_ratio=0.5)
+    columns = objective.on_some_columns(np.arange(2))
+    rows = objective.on_other_rows(X[:9], y[:9], np.ones(9), None)
+    with objective.blocks.threads():
+        for derived in (columns, rows):
+            assert derived.blocks.map(lambda _: threading.get_ident(), [1], 1e12) != [
+                threading.get_ident()
+            ]
+    here = columns.blocks.map(lambda _: threading.get_ident(), [1], 1e12)
+    assert here == [threading.get_ident()]
+
+
+def test_threads_may_be_opened_again_amid_themselves(pools):
+    threads = BlockThreads()
+    with threads.open():
+        with threads.open():
+            assert threads.n_threads == BEFORE
+        assert threads.n_threads == BEFORE
+    assert threads.n_threads == 1
+    assert pools.n_threads == BEFORE
+
+
+@pytest.mark.parametrize("options", [{}, {"l1_ratio": 1.0}, {"early_stopping": True}])
+def test_the_number_of_threads_does_not_change_the_answer(options, monkeypatch, pools):
+    X, y = make_data(3000, 6)
+    monkeypatch.setattr("skxent._blocks.THREADED_WORK", 0)
+    models = []
+    for n_threads in (1, 3):
+        pools.n_threads = n_threads
+        model = SoftmaxReg(C=0.3, random_state=0, **options)
+        models.append(model.fit(X, y))
+    np.testing.assert_allclose(models[0].coef_, models[1].coef_, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("options", [{}, {"l1_ratio": 1.0}])
+def test_verbose_says_how_many_threads_there_are(options, capsys, monkeypatch, pools):
+    monkeypatch.setattr("skxent._blocks.THREADED_WORK", 0)
+    X, y = make_data(3000, 6)
+    BinaryLogReg(verbose=2, **options).fit(X, y)
+    assert "for 2 threads" in capsys.readouterr().out
+
+
+def test_sums_do_not_depend_on_which_thread_is_faster(monkeypatch, pools):
+    monkeypatch.setattr("skxent._blocks.THREADED_WORK", 0)
+    blocks = RowBlocks(np.random.default_rng(0).normal(size=(256 * 40, 2)))
+
+    def add(X, rows, total):
+        total += X.sum(axis=0)
+
+    with blocks.threads():
+        first, *others = (blocks.sum(add, (2,))[0] for _ in range(5))
+    for other in others:
+        assert_array_equal(first, other)
