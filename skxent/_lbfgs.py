@@ -197,6 +197,8 @@ class _Round:
         u = run_lbfgs(self._evaluate, self._u, self._after_iteration, n_iter)
         # a line search that failed has left its last trial behind
         self._evaluate(u)
+        if not np.isfinite(self._fit.now.value):
+            self._evaluate(self._previous[0] / self._unit)
 
     def _evaluate(self, scaled):
         """Evaluate F at u = unit · scaled; return it and its gradient."""
@@ -219,6 +221,8 @@ class _Round:
     def _after_iteration(self, scaled):
         fit = self._fit
         self._evaluate(scaled)
+        if not np.isfinite(fit.now.value):
+            raise StopIteration
         step = self._u - self._previous[0]
         met = step @ (self._gradient - self._previous[1]) / max(step @ step, TINY)
         self._curvatures.append(float(met))

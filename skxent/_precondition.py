@@ -220,13 +220,16 @@ class DiagonalChange(ChangeOfVariables):
     def __init__(self, objective, zeroth, first, second, axis_aligned=False):
         self._split = objective.split
         self._centre = (lambda rows: rows) if axis_aligned else _centred
-        self._mean = first / zeroth if objective.fit_intercept else 0 * first
+        self._mean = np.zeros_like(first)
+        if objective.fit_intercept:
+            # no curvature at all where all rows are certain
+            np.divide(first, zeroth, out=self._mean, where=zeroth > 0)
         # Where a column hardly varies, the difference is rounding: hence the floor.
         variance = np.maximum(second - zeroth * self._mean**2, RIDGE * second)
         diagonal = variance + objective.penalty.l2
         # A column without spread or penalty has no gradient: any scale will do.
         self.scale = np.sqrt(np.where(diagonal > 0, diagonal, 1))
-        self._intercept_scale = np.sqrt(zeroth[:, 0])
+        self._intercept_scale = np.sqrt(np.where(zeroth > 0, zeroth, 1)[:, 0])
 
     def to_params(self, u: NDArray) -> NDArray:
         """Return T u, with classes that sum to 0."""

@@ -173,9 +173,11 @@ class QuadraticModel:
         _, lower, upper, free = face
         curvature = self.factor * self._matrix.diagonal().reshape(self._shape)
         curvature = curvature + self._penalty.l2
-        alone = np.divide(
-            on_face**2, 2 * curvature, out=np.zeros(self._shape), where=free
-        )
+        # where all rows are certain, there is no curvature and no end to the gain
+        with np.errstate(divide="ignore", over="ignore"):
+            alone = np.divide(
+                on_face**2, 2 * curvature, out=np.zeros(self._shape), where=free
+            )
         best = np.unravel_index(np.argmax(alone), alone.shape)
         step, left = self._downhill(coef, on_face, face, step, left)
         if left < alone[best]:
