@@ -129,21 +129,28 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-class BlockThreads:
+class BlockThreads(threading.local):
     """The threads of one fit, for all rows that it works on; one until they are opened.
+
+    Each Python thread opens its own: fits of one objective may overlap, and what a
+    worker calls never waits for other workers.
 
     Attributes
     ----------
     n_threads : int
         How many there are.
-    is_left : bool
-        Whether the fit has been interrupted: each thread stops at its next block.
+    left : Event
+        Set once the fit has been interrupted: each thread stops at its next block.
     """
 
     def __init__(self):
         self.n_threads = 1
-        self.is_left = False
+        self.left = threading.Event()
         self._executor: ThreadPoolExecutor | None = None
+
+    def __reduce__(self):
+        # a copy, here or in another process, has yet to open its own
+        return BlockThreads, ()
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -156,13 +163,14 @@ class BlockThreads:
             ONE_BLAS_THREAD.hold() as n_threads,
             ThreadPoolExecutor(n_threads, initializer=_limit_by_thread) as executor,
         ):
-            self._executor, self.n_threads, self.is_left = executor, n_threads, False
+            self._executor, self.n_threads = executor, n_threads
+            self.left = threading.Event()
             try:
                 yield
             except BaseException:
                 # After Ctrl-C nobody waits for the sums: each thread leaves at its next
                 # block, before the executor waits for it.
-                self.is_left = True
+                self.left.set()
                 raise
             finally:
                 self._executor, self.n_threads = None, 1

@@ -1,6 +1,7 @@
 """BLAS has one thread while fits run, and then as many as before, whoever ends last."""
 
 import os
+import pickle
 import threading
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -273,6 +274,31 @@ def test_rows_derived_from_others_share_their_threads(blas):
             ]
     here = columns.blocks.map(lambda _: threading.get_ident(), [1], 1e12)
     assert here == [threading.get_ident()]
+
+
+def test_each_python_thread_opens_its_own(blas):
+    threads = BlockThreads()
+    other = Elsewhere(threads.open)
+    assert threads.n_threads == 1
+    with threads.open():
+        other.leave()
+        assert threads.n_threads == BEFORE
+        assert list(threads.map(abs, [-1, -2], BEFORE)) == [1, 2]
+        # a worker has none: it would wait for itself
+        assert list(threads.map(lambda _: threads.n_threads, [1, 2], BEFORE)) == [1, 1]
+
+
+def test_an_objective_can_be_pickled(blas):
+    X, y = make_data()
+    objective = CrossEntropyObjective(X, y)
+    params = np.ones(objective.n_params)
+    with objective.blocks.threads():
+        other = pickle.loads(pickle.dumps(objective))
+    assert other.value_and_gradient(params)[0] == pytest.approx(
+        objective.value_and_gradient(params)[0], rel=1e-12
+    )
+    with other.blocks.threads():
+        assert blas.num_threads == 1
 
 
 def test_threads_may_be_opened_again_amid_themselves(blas):
