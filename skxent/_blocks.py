@@ -85,11 +85,12 @@ class RowBlocks:
         """
         n_threads = self._threads_for(work * _stored(self.X).size)
         blocks = list(self.slices(width, n_threads))
+        left = self._threads.left
 
         def add_up(share):
             sums = [np.zeros(shape) for shape in shapes]
             for rows in share:
-                if self._threads.is_left:
+                if left.is_set():
                     break
                 add_block(self.take(rows), rows, *sums)
             return sums

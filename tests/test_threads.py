@@ -1,7 +1,10 @@
 """BLAS has one thread while fits run, and then as many as before, whoever ends last."""
 
 import os
+import pickle
 import threading
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -18,39 +21,61 @@ from skxent._threads import ONE_BLAS_THREAD, BlockThreads
 BEFORE = 2
 
 
-class Pools:
-    """Thread pools as threadpoolctl controls them, on a machine with two cores.
+class Library:
+    """A library as threadpoolctl controls it, on a machine with two cores."""
 
-    The real ones cannot be told from outside the main thread on every machine.
-    """
-
-    lib_controllers = ()
+    user_api, internal_api, threading_layer = "blas", "openblas", "pthreads"
 
     def __init__(self, n_threads=BEFORE):
-        self.n_threads = n_threads
+        self.num_threads = n_threads
 
-    def info(self):
-        return [{"user_api": "blas", "num_threads": self.n_threads}]
-
-    def limit(self, limits, user_api):
-        assert user_api == "blas"
-        before, self.n_threads = self.n_threads, limits
-        return Limit(self, before)
+    def set_num_threads(self, n_threads):
+        self.num_threads = n_threads
 
 
-class Limit:
-    def __init__(self, pools, before):
-        self._pools, self._before = pools, before
+class LibraryOnOpenMP(threading.local, Library):
+    """One with a limit for each thread."""
 
-    def restore_original_limits(self):
-        self._pools.n_threads = self._before
+    threading_layer = "openmp"
 
 
 @pytest.fixture
-def pools(monkeypatch):
-    pools = Pools()
-    monkeypatch.setattr("skxent._threads.get_threadpool_controller", lambda: pools)
-    return pools
+def use(monkeypatch):
+    """Let these be the only libraries with threads."""
+
+    def use(*libraries):
+        monkeypatch.setattr(
+            "skxent._threads.get_threadpool_controller",
+            lambda: SimpleNamespace(lib_controllers=libraries),
+        )
+
+    return use
+
+
+@pytest.fixture
+def blas(use):
+    blas = Library()
+    use(blas)
+    return blas
+
+
+class Elsewhere:
+    """A context that another Python thread has entered, until it shall leave."""
+
+    def __init__(self, context):
+        self._stay, self._entered = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(context,))
+        self._thread.start()
+        assert self._entered.wait(60)
+
+    def _run(self, context):
+        with context() as self.value:
+            self._entered.set()
+            self._stay.wait(60)
+
+    def leave(self):
+        self._stay.set()
+        self._thread.join()
 
 
 def n_blas_threads():
@@ -66,16 +91,71 @@ def make_data(n=60, d=4):
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 0, 2], [2, 0, 1]])
-def test_the_last_to_leave_restores_what_the_first_found(order, pools):
+def test_the_last_to_leave_restores_what_the_first_found(order, blas):
     held = [ONE_BLAS_THREAD.hold() for _ in range(3)]
     assert [hold.__enter__() for hold in held] == 3 * [BEFORE]
-    assert pools.n_threads == 1
+    assert blas.num_threads == 1
     for i, k in enumerate(order):
         held[k].__exit__(None, None, None)
-        assert pools.n_threads == (BEFORE if i == 2 else 1)
+        assert blas.num_threads == (BEFORE if i == 2 else 1)
 
 
-def test_fits_that_overlap_leave_blas_as_it_was(monkeypatch, pools):
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 0, 2], [2, 0, 1]])
+def test_it_does_not_matter_which_threads_they_are(order):
+    with threadpool_limits(3, user_api="blas"):
+        before = n_blas_threads()
+        held = [Elsewhere(ONE_BLAS_THREAD.hold) for _ in range(3)]
+        assert {hold.value for hold in held} == before
+        for k in order:
+            assert n_blas_threads() == {1}
+            held[k].leave()
+        assert n_blas_threads() == before
+
+
+def test_a_limit_that_ends_amid_a_fit_is_not_restored():
+    before = n_blas_threads()
+    limit = Elsewhere(lambda: threadpool_limits(1, user_api="blas"))
+    fit = Elsewhere(ONE_BLAS_THREAD.hold)
+    limit.leave()
+    assert n_blas_threads() == before
+    fit.leave()
+    assert n_blas_threads() == before
+
+
+def test_a_limit_set_amid_a_fit_holds_for_the_next_and_after_it(blas):
+    with ONE_BLAS_THREAD.hold():
+        blas.num_threads = 3
+        with ONE_BLAS_THREAD.hold() as n_threads:
+            assert n_threads == 3
+            assert blas.num_threads == 1
+        blas.num_threads = 5
+    assert blas.num_threads == 5
+
+
+def test_limits_on_openmp_are_left_alone():
+    fit = Elsewhere(ONE_BLAS_THREAD.hold)
+    with threadpool_limits(3, user_api="openmp"):
+        with ONE_BLAS_THREAD.hold():
+            fit.leave()
+        pools = threadpool_info()
+    assert {p["num_threads"] for p in pools if p["user_api"] == "openmp"} <= {3}
+
+
+def test_where_each_thread_has_a_limit_each_gets_its_own_back(use):
+    blas = LibraryOnOpenMP()
+    use(blas)
+    first = Elsewhere(ONE_BLAS_THREAD.hold)
+    with BlockThreads().open():
+        first.leave()
+        assert blas.num_threads == 1
+    assert blas.num_threads == BEFORE
+    threads = BlockThreads()
+    with threads.open():
+        assert threads.n_threads == BEFORE
+        assert set(threads.map(lambda _: blas.num_threads, range(9), BEFORE)) == {1}
+
+
+def test_fits_that_overlap_leave_blas_as_it_was(monkeypatch, blas):
     n_fits = 8
     everybody = threading.Barrier(n_fits)
     seen = []
@@ -87,7 +167,7 @@ def test_fits_that_overlap_leave_blas_as_it_was(monkeypatch, pools):
         if not getattr(waiting, "done", False):
             waiting.done = True
             everybody.wait(timeout=60)
-            seen.append(pools.n_threads)
+            seen.append(blas.num_threads)
         return evaluate(self, params)
 
     monkeypatch.setattr(CrossEntropyObjective, "evaluate", evaluate_together)
@@ -100,21 +180,47 @@ def test_fits_that_overlap_leave_blas_as_it_was(monkeypatch, pools):
         thread.join()
     assert all(model.converged_ for model in models)
     assert seen == n_fits * [1]
-    assert pools.n_threads == BEFORE
+    assert blas.num_threads == BEFORE
+
+
+def test_a_second_interruption_leaves_blas_as_it_was(blas, monkeypatch):
+    # while the first one waits for the threads to leave
+    def interrupt(self, wait):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("concurrent.futures.ThreadPoolExecutor.shutdown", interrupt)
+    with pytest.raises(KeyboardInterrupt), BlockThreads().open():
+        raise KeyboardInterrupt
+    assert blas.num_threads == BEFORE
+
+
+def test_an_interruption_on_the_way_in_leaves_blas_as_it_was(blas):
+    def interrupt(n_threads):
+        Library.set_num_threads(blas, n_threads)
+        del blas.set_num_threads
+        raise KeyboardInterrupt
+
+    blas.set_num_threads = interrupt
+    with pytest.raises(KeyboardInterrupt), ONE_BLAS_THREAD.hold():
+        pass
+    assert blas.num_threads == BEFORE
+    with ONE_BLAS_THREAD.hold() as n_threads:
+        assert n_threads == BEFORE
+    assert blas.num_threads == BEFORE
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_fit_that_raises_leaves_blas_as_it_was(error, monkeypatch, pools):
+def test_a_fit_that_raises_leaves_blas_as_it_was(error, monkeypatch, blas):
     def fail(self, params):
-        assert pools.n_threads == 1
+        assert blas.num_threads == 1
         raise error
 
     monkeypatch.setattr(CrossEntropyObjective, "evaluate", fail)
     with ONE_BLAS_THREAD.hold():
         with pytest.raises(error):
             BinaryLogReg().fit(*make_data())
-        assert pools.n_threads == 1
-    assert pools.n_threads == BEFORE
+        assert blas.num_threads == 1
+    assert blas.num_threads == BEFORE
 
 
 def test_a_search_on_threads_leaves_blas_as_it_was():
@@ -136,20 +242,27 @@ def test_a_limit_around_a_fit_holds(n_allowed):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12
-def test_a_fork_amid_a_fit_starts_afresh(pools):
-    with ONE_BLAS_THREAD.hold():
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_a_fork_amid_a_fit_starts_afresh(elsewhere, blas):
+    # the thread of the fit does not exist in the child, or goes on there, too
+    fit = Elsewhere(ONE_BLAS_THREAD.hold) if elsewhere else ONE_BLAS_THREAD.hold()
+    with nullcontext() if elsewhere else fit:
         child = os.fork()
         if not child:  # pragma: no cover
-            is_right = pools.n_threads == BEFORE
+            is_right = blas.num_threads == BEFORE
             with ONE_BLAS_THREAD.hold():
-                is_right &= pools.n_threads == 1
-            is_right &= pools.n_threads == BEFORE
+                is_right &= blas.num_threads == 1
+            is_right &= blas.num_threads == BEFORE
             os._exit(not is_right)
         _, status = os.waitpid(child, 0)
+        assert blas.num_threads == 1
+    if elsewhere:
+        fit.leave()
+    assert blas.num_threads == BEFORE
     assert os.waitstatus_to_exitcode(status) == 0
 
 
-def test_rows_derived_from_others_share_their_threads(pools):
+def test_rows_derived_from_others_share_their_threads(blas):
     X, y = make_data()
     objective = CrossEntropyObjective(X, y, l1_ratio=0.5)
     columns = objective.on_some_columns(np.arange(2))
@@ -163,37 +276,62 @@ def test_rows_derived_from_others_share_their_threads(pools):
     assert here == [threading.get_ident()]
 
 
-def test_threads_may_be_opened_again_amid_themselves(pools):
+def test_each_python_thread_opens_its_own(blas):
+    threads = BlockThreads()
+    other = Elsewhere(threads.open)
+    assert threads.n_threads == 1
+    with threads.open():
+        other.leave()
+        assert threads.n_threads == BEFORE
+        assert list(threads.map(abs, [-1, -2], BEFORE)) == [1, 2]
+        # a worker has none: it would wait for itself
+        assert list(threads.map(lambda _: threads.n_threads, [1, 2], BEFORE)) == [1, 1]
+
+
+def test_an_objective_can_be_pickled(blas):
+    X, y = make_data()
+    objective = CrossEntropyObjective(X, y)
+    params = np.ones(objective.n_params)
+    with objective.blocks.threads():
+        other = pickle.loads(pickle.dumps(objective))
+    assert other.value_and_gradient(params)[0] == pytest.approx(
+        objective.value_and_gradient(params)[0], rel=1e-12
+    )
+    with other.blocks.threads():
+        assert blas.num_threads == 1
+
+
+def test_threads_may_be_opened_again_amid_themselves(blas):
     threads = BlockThreads()
     with threads.open():
         with threads.open():
             assert threads.n_threads == BEFORE
         assert threads.n_threads == BEFORE
     assert threads.n_threads == 1
-    assert pools.n_threads == BEFORE
+    assert blas.num_threads == BEFORE
 
 
 @pytest.mark.parametrize("options", [{}, {"l1_ratio": 1.0}, {"early_stopping": True}])
-def test_the_number_of_threads_does_not_change_the_answer(options, monkeypatch, pools):
+def test_the_number_of_threads_does_not_change_the_answer(options, monkeypatch, blas):
     X, y = make_data(3000, 6)
     monkeypatch.setattr("skxent._blocks.THREADED_WORK", 0)
     models = []
     for n_threads in (1, 3):
-        pools.n_threads = n_threads
+        blas.num_threads = n_threads
         model = SoftmaxReg(C=0.3, random_state=0, **options)
         models.append(model.fit(X, y))
     np.testing.assert_allclose(models[0].coef_, models[1].coef_, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("options", [{}, {"l1_ratio": 1.0}])
-def test_verbose_says_how_many_threads_there_are(options, capsys, monkeypatch, pools):
+def test_verbose_says_how_many_threads_there_are(options, capsys, monkeypatch, blas):
     monkeypatch.setattr("skxent._blocks.THREADED_WORK", 0)
     X, y = make_data(3000, 6)
     BinaryLogReg(verbose=2, **options).fit(X, y)
     assert "for 2 threads" in capsys.readouterr().out
 
 
-def test_sums_do_not_depend_on_which_thread_is_faster(monkeypatch, pools):
+def test_sums_do_not_depend_on_which_thread_is_faster(monkeypatch, blas):
     monkeypatch.setattr("skxent._blocks.THREADED_WORK", 0)
     blocks = RowBlocks(np.random.default_rng(0).normal(size=(256 * 40, 2)))
 
