@@ -108,6 +108,8 @@ class _Scaled:
             self.lower = np.append(self.lower, -inf)
             self.upper = np.append(self.upper, inf)
         self.Z_float = self.Z.astype(float)
+        is_smooth = not (self.l1.any() or np.isfinite([self.lower, self.upper]).any())
+        self.shifts_freely = is_smooth and not problem.binary
         self.q = _long(problem.q)
         # the classes that have a logit
         self.own = slice(1, None) if problem.binary else slice(None)
@@ -117,7 +119,7 @@ class _Scaled:
         theta = _long(coef) * self.scale
         if self.problem.fit_intercept:
             theta = np.column_stack([theta, _long(intercept) + _long(coef) @ self.mean])
-        return np.clip(theta, self.lower, self.upper)
+        return self._projected(theta, theta)
 
     def evaluate(self, theta):
         """Return F, its gradient with 0 for that of |w| at 0, and the probabilities."""
@@ -235,6 +237,9 @@ class _Scaled:
 
     def _projected(self, theta, there):
         """Return the point within bounds; what has crossed a kink ends there."""
+        if self.shifts_freely:
+            # the loss does not see a common shift of all classes, the penalty does
+            return there - there.mean(axis=0)
         crossed = (self.l1 > 0) & (theta * there < 0)
         return np.clip(np.where(crossed, 0, there), self.lower, self.upper)
 

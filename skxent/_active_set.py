@@ -12,10 +12,10 @@ box rounds   Elsewhere. On an orthant |w| is linear, so that the objective is sm
 
 import numpy as np
 
+from ._columns import take_columns
 from ._curvature import curvature_moments
 from ._lbfgs import LEAST, TINY, WITNESSES, run_lbfgs
 from ._newton import NewtonSteps
-from ._objective import take_columns
 from ._outcomes import CONVERGED, ITERATION_LIMIT, STALLED, STOPPED
 from ._precondition import (
     ChangeOfVariables,

@@ -28,6 +28,7 @@ from scipy.special import entr
 
 from ._curvature import HessianProduct, hessian_times, intercept_hessian
 from ._objective import EPS, CrossEntropyObjective, Evaluation
+from ._rounding import rounding_of_value
 
 # Newton steps for the intercepts, most of which only a start far away needs.
 MAX_STEPS = 30
@@ -75,7 +76,7 @@ def certify(
     value = evaluation.value
     if newton is not None and newton.product.largest_change > LARGEST_CHANGE:
         newton = None
-    rounding = RESOLVED * value + objective.rounding_of_logits(params)
+    rounding = RESOLVED * value + rounding_of_value(objective, params)
     if objective.fit_intercept:
         if newton is None:
             params, evaluation = _with_settled_intercepts(objective, params, evaluation)

@@ -270,49 +270,6 @@ class CrossEntropyObjective:
 
         return logits
 
-    def rounding_of_logits(self, params: NDArray) -> float:
-        """Return about how far rounding in the logits moves F."""
-        rows = self.blocks.spread()
-        _, r = self.loss.loss_and_residual(
-            self.targets[rows], self.linear_model(params)(self.blocks.take(rows), rows)
-        )
-        weights = 1.0 if self.weights is None else self.weights[rows][:, None]
-        mean = float(np.sum(weights * np.abs(r) * self._terms(params, rows)))
-        return EPS * mean * self.mean_factor * self.n_samples / len(rows)
-
-    def rounding_of_answer(self, params: NDArray) -> float:
-        """Return about how far F is above its value once an answer is rounded.
-
-        Coefficients and intercepts are those of the columns as given, however far from
-        0 they are. At an optimum, rounding counts by its square.
-        """
-        rows = self.blocks.spread()
-        z = self.linear_model(params)(self.blocks.take(rows), rows)
-        weights = 1.0 if self.weights is None else self.weights[rows][:, None]
-        coef, intercept = self.unpack(params)
-        terms = abs(self.blocks.X[rows]) @ np.abs(coef).T + np.abs(intercept)
-        squares = weights * self.loss.curvature(z) * (EPS * terms) ** 2
-        mean = float(np.sum(squares)) * self.mean_factor * self.n_samples / len(rows)
-        return mean / 2
-
-    def rounding_of_step(self, step: NDArray) -> float:
-        """Return about how large rounding is in the change of a logit by a step."""
-        return EPS * float(self._terms(step, self.blocks.spread()).max())
-
-    def spread_of_step(self, step: NDArray) -> float:
-        """Return how much a step changes logits by columns on their own, around 0."""
-        X = self.blocks.take(self.blocks.spread())
-        if sparse.issparse(X):
-            X = X.toarray()
-        coef, _ = self.split(step)
-        return float((np.abs(coef) @ X.std(axis=0)).max())
-
-    def _terms(self, params, rows):
-        """Return how large the terms are that logits are sums of, and may cancel."""
-        coef, intercept = self.split(params)
-        terms = abs(self.blocks.take(rows)) @ np.abs(coef).T
-        return terms + np.abs(intercept) if intercept.size else terms
-
     def split(self, params: NDArray) -> tuple[NDArray, NDArray]:
         """Return views of coefficients, (L, d), and intercepts, (L,) or empty."""
         rows = params.reshape(self.n_logits, -1)
@@ -411,23 +368,6 @@ class CrossEntropyObjective:
                 "positive weight for every class: drop the class or weigh its rows."
             )
         return totals / totals.sum()
-
-
-def take_columns(
-    objective: CrossEntropyObjective,
-    part: CrossEntropyObjective,
-    columns: NDArray,
-    whole: NDArray,
-) -> NDArray:
-    """Return the entries of params, or of a gradient, that belong to some columns.
-
-    ``part`` is the objective on these columns.
-    """
-    taken = np.empty(part.n_params)
-    into_coef, into_intercept = part.split(taken)
-    coef, into_intercept[:] = objective.split(whole)
-    into_coef[:] = coef[:, columns]
-    return taken
 
 
 def _as_floating(X) -> Any:

@@ -6,6 +6,8 @@ in docs/messages.md explains each message.
 
 import numpy as np
 
+from ._rounding import rounding_of_answer, rounding_of_value
+
 CONVERGED = "converged"
 STOPPED = "stopped on request"
 ITERATION_LIMIT = "iteration limit"
@@ -77,7 +79,7 @@ def why_stalled(objective, params, evaluation, newton) -> str:
     """
     is_hidden = newton is not None and np.isinf(newton.decrement)
     spoilt = max(
-        objective.rounding_of_logits(params), objective.rounding_of_answer(params)
+        rounding_of_value(objective, params), rounding_of_answer(objective, params)
     )
     if is_hidden or spoilt > SPOILT * evaluation.value:
         return CANCELLATION

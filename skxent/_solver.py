@@ -25,6 +25,7 @@ from ._outcomes import (
     STOPPED,
     why_stalled,
 )
+from ._rounding import rounding_of_answer
 from ._row_space import LiftedChange, RowSpace, row_space_pays
 from ._trace import Trace
 from ._verification import NewtonStep, step_of_all, step_of_model
@@ -226,7 +227,7 @@ def _bounded(objective, fit, params, now, suboptimality, newton=None, end=None):
     if end is not None:
         gap = max(RESOLVED * now.value, gap - (now.value - end[1].value))
         params, now = end
-    rounding = objective.rounding_of_answer(params)
+    rounding = rounding_of_answer(objective, params)
     gap += rounding
     suboptimality = min(suboptimality + rounding / value, gap / value, 1.0)
     outcome = _outcome(objective, fit, params, now, suboptimality, newton)

@@ -23,18 +23,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._certificate import DualStep
+from ._columns import take_columns
 from ._curvature import (
     HessianProduct,
     hessian_of_loss,
     hessian_times,
 )
-from ._objective import CrossEntropyObjective, Evaluation, take_columns
+from ._objective import CrossEntropyObjective, Evaluation
 from ._precondition import (
     ChangeOfVariables,
     exact_change,
     price_of_exact_hessian,
 )
 from ._quadratic import QuadraticModel
+from ._rounding import ordinary_change, rounding_of_change
 
 # A Hessian of its own may cost the verification so many evaluations, or this share of
 # those so far. In Python, each of them takes so many nanoseconds.
@@ -207,11 +209,11 @@ def newton_step(
         curvature = float(direction @ turned)
         share = curvature / float(direction @ direction)
         if share < FAINT:
-            rounding = NOISE * objective.rounding_of_step(along)
+            rounding = NOISE * rounding_of_change(objective, along)
             if of_logit < rounding or share <= 0:
                 # Neither data nor penalty see this direction, or rounding hides that
                 # they do: then a step of ordinary size may change a logit by 1.
-                spread = objective.spread_of_step(along)
+                spread = ordinary_change(objective, along)
                 unseen = np.inf if spread < ORDINARY * rounding else 0.0
                 break
         length = size / curvature

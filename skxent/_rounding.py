@@ -1,0 +1,66 @@
+"""How far rounding in float64 moves logits, F, and the answer of a fit.
+
+Logits are sums of terms; where large ones cancel, few digits remain. A few rows, spread
+over X, tell how large the terms are.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from ._objective import EPS, CrossEntropyObjective
+
+
+def rounding_of_value(objective: CrossEntropyObjective, params: NDArray) -> float:
+    """Return about how far rounding in the logits moves F, in its units."""
+    rows, X = _spread_rows(objective)
+    z = objective.linear_model(params)(X, rows)
+    _, r = objective.loss.loss_and_residual(objective.targets[rows], z)
+    terms = _terms(X, *objective.split(params))
+    return EPS * _mean(objective, rows, np.abs(r) * terms)
+
+
+def rounding_of_answer(objective: CrossEntropyObjective, params: NDArray) -> float:
+    """Return about how far F is above its value once an answer is rounded.
+
+    Coefficients and intercepts are those of the columns as given, however far from 0
+    these are. At an optimum, rounding counts by its square.
+    """
+    rows, X = _spread_rows(objective)
+    h = objective.loss.curvature(objective.linear_model(params)(X, rows))
+    terms = _terms(objective.blocks.X[rows], *objective.unpack(params))
+    return 0.5 * EPS**2 * _mean(objective, rows, h * terms**2)
+
+
+def rounding_of_change(objective: CrossEntropyObjective, step: NDArray) -> float:
+    """Return about how large rounding is in the change of a logit by a step."""
+    _, X = _spread_rows(objective)
+    return EPS * float(_terms(X, *objective.split(step)).max())
+
+
+def ordinary_change(objective: CrossEntropyObjective, step: NDArray) -> float:
+    """Return how much a step changes logits, were the columns centred and unrelated."""
+    _, X = _spread_rows(objective)
+    if sparse.issparse(X):
+        X = X.toarray()
+    coef, _ = objective.split(step)
+    return float((np.abs(coef) @ X.std(axis=0)).max())
+
+
+def _spread_rows(objective):
+    rows = objective.blocks.spread()
+    return rows, objective.blocks.take(rows)
+
+
+def _terms(X, coef, intercept):
+    """Return how large the terms of each logit are, (m, L)."""
+    terms = abs(X) @ np.abs(coef).T
+    return terms + np.abs(intercept) if intercept.size else terms
+
+
+def _mean(objective, rows, of_logits):
+    """Return the weighted mean over all rows, as these tell, of a sum over logits."""
+    if objective.weights is not None:
+        of_logits = objective.weights[rows][:, None] * of_logits
+    total = float(np.sum(of_logits)) * objective.mean_factor
+    return total * objective.n_samples / len(rows)
