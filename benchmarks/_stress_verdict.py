@@ -1,0 +1,177 @@
+"""One fit of a random problem, and whether what it says of itself is true.
+
+The judge is the optimum in long double. A fit is wrong in one of these ways:
+
+silent
+    It does not warn, and (F − F*) / F exceeds what its ``tol`` allows.
+estimate
+    ``suboptimality_`` is too small, whether it warns or not.
+bound
+    ``duality_gap_`` is below F − F*.
+curve
+    The end of ``loss_curve_`` is not F of the coefficients that it returns.
+infeasible
+    A coefficient is out of its bounds.
+stray
+    It warns of anything but convergence, or of what scikit-learn says of many labels.
+crash, slow
+    It raises, or takes longer than `SLOW` seconds.
+
+A fit that says "separable" promises nothing: there is no optimum to be near to.
+"""
+
+import warnings
+from time import perf_counter
+
+import numpy as np
+from _stress_objective import Objective, limits
+from _stress_reference import find_optimum
+from sklearn.exceptions import ConvergenceWarning
+
+from skxent import BinaryLogReg, SoftmaxReg
+
+BAD = [
+    "silent",
+    "estimate",
+    "bound",
+    "curve",
+    "infeasible",
+    "stray",
+    "crash",
+    "slow",
+]
+# What is allowed: multiples of what the fit says, and of F what a sum in float64 over
+# the rows resolves.
+SILENT_FACTOR, SILENT_ROUNDING = 10, 1e-11
+ESTIMATE_FACTOR, ESTIMATE_ROUNDING = 3, 1e-12
+BOUND_ROUNDING = 1e-15
+CURVE_ROUNDING = 1e-12
+SLOW = 20.0
+EPS = np.finfo(float).eps
+# What scikit-learn says where half of the rows have labels of their own.
+FEW_ROWS = "The number of unique classes is greater than 50%"
+
+
+def judge(problem):
+    """Fit a problem and return the verdict.
+
+    Parameters
+    ----------
+    problem : Problem
+
+    Returns
+    -------
+    dict
+        "bad", the list of what is wrong, out of `BAD`; numbers; messages.
+    """
+    verdict = {
+        "kind": problem.kind,
+        "seed": problem.seed,
+        "problem": problem.describe(),
+        "bad": [],
+    }
+    started = perf_counter()
+    try:
+        model, caught = _fit(problem)
+    except Exception as error:  # whatever it is, the input is valid
+        return verdict | {"bad": ["crash"], "error": f"{type(error).__name__}: {error}"}
+    verdict["fit_seconds"] = perf_counter() - started
+    honest = [w for w in caught if issubclass(w.category, ConvergenceWarning)]
+    verdict["warned"] = [kind_of_message(str(w.message)) for w in honest]
+    verdict["stray"] = [str(w.message) for w in caught if w not in honest]
+
+    started = perf_counter()
+    coef, intercept = model.coef_, model.intercept_
+    if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
+        return verdict | {"bad": ["crash"], "error": "coefficients are not finite"}
+    best, F, ends = find_optimum(problem, coef, intercept)
+    best_value = min(F, best.value)
+    gap = float((F - best_value) / F) if F > 0 else 0.0
+    verdict |= {
+        "reference_seconds": perf_counter() - started,
+        "proved": best.proved,
+        "F": float(F),
+        "F*": float(best_value),
+        "ends": [float(end.value) for end in ends],
+        "decrement": float(best.decrement / max(best.value, np.longdouble(1e-4000))),
+        "gap": gap,
+        "tol": model.tol,
+        "suboptimality": model.suboptimality_,
+        "duality_gap": model.duality_gap_,
+        "converged": model.converged_,
+        "n_iter": int(model.n_iter_[0]),
+        "n_evals": model.n_evals_,
+    }
+    if len(model.loss_curve_):
+        verdict["curve_error"] = float(abs(model.loss_curve_[-1] - F))
+        verdict["curve_allowed"] = _curve_allowed(problem, coef, intercept, F)
+    separable = "separable" in verdict["warned"]
+    wrong = {
+        "silent": not honest and gap > SILENT_FACTOR * model.tol + SILENT_ROUNDING,
+        "estimate": not separable
+        and not gap <= ESTIMATE_FACTOR * model.suboptimality_ + ESTIMATE_ROUNDING,
+        "bound": not F - best_value <= model.duality_gap_ + BOUND_ROUNDING * F,
+        "curve": verdict.get("curve_error", 0) > verdict.get("curve_allowed", 0),
+        "infeasible": not _feasible(problem, coef),
+        "stray": bool(verdict["stray"]),
+        "slow": verdict["fit_seconds"] > SLOW,
+    }
+    verdict["bad"] = [name for name in BAD if wrong.get(name)]
+    return verdict
+
+
+def kind_of_message(message):
+    """Return in a word or two what a convergence warning is about."""
+    for words, kind in {
+        "max_iter=": "iteration limit",
+        "separable": "separable",
+        "line search": "line search",
+        "rounding errors": "rounding floor",
+    }.items():
+        if words in message:
+            return kind
+    return message[:40]
+
+
+def _fit(problem):
+    """Return the fitted model, and all warnings of the fit."""
+    model = (BinaryLogReg if problem.binary else SoftmaxReg)(**problem.params)
+    data = problem.X, problem.y, problem.sample_weight, problem.offset
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warnings.filterwarnings("ignore", message=FEW_ROWS)
+        if problem.first is not None:
+            model.set_params(**problem.first).fit(*data)
+            model.set_params(**{"C": 1.0} | problem.params)
+            caught.clear()
+        model.fit(*data)
+    return model, caught
+
+
+def _curve_allowed(problem, coef, intercept, F):
+    """Return how far F may be from what the fit has seen in float64.
+
+    A logit is a sum of products, each of which is rounded, and so are the coefficients
+    that are returned. That moves logit i by up to δ_i = eps (Σ_j |x_ij w_j| + |b|), and
+    F by the mean of |r_i| δ_i + δ_i² / 8.
+    """
+    objective = Objective(problem)
+    now = objective.evaluate(objective.unknowns(coef, intercept))
+    kept = problem_rows(problem)
+    X = abs(problem.dense[kept])
+    size = X @ abs(coef).T + abs(intercept) + abs(coef) @ abs(objective.center)
+    delta = EPS * size.max(axis=1)
+    r = np.sum(abs(now.p - objective.q), axis=1)
+    moved = float(objective.s @ (r * delta + delta**2 / 8))
+    return CURVE_ROUNDING * float(F) + moved
+
+
+def problem_rows(problem):
+    """Return which rows have a weight."""
+    s = problem.sample_weight
+    return slice(None) if s is None else s > 0
+
+
+def _feasible(problem, coef):
+    lower, upper = limits(problem.params.get("bounds"), coef.shape[1])
+    return bool(((lower <= coef) & (coef <= upper)).all())
