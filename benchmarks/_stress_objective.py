@@ -42,10 +42,14 @@ class Objective:
         Factors of |θ| and θ² / 2 in F, and the bounds of θ.
     is_smooth : bool
         Whether F has no kinks, and θ no bounds.
+    temperature : float
+        With T above 1 the loss is T H(q, softmax(z / T)), which is the smoother the
+        larger T is, and has no fewer digits.
     """
 
     def __init__(self, problem, near=None):
         params = {"C": 1.0, "fit_intercept": True, "l1_ratio": 0.0} | problem.params
+        self.temperature = LONG(1)
         q, s = targets(problem), row_weights(problem)
         kept = s > 0
         self.q, s = q[kept], s[kept]
@@ -84,7 +88,7 @@ class Objective:
         strength = np.ones(d, LONG) if pi is None else pi.astype(LONG)
         strength = strength / (LONG(params["C"]) * total)
         ratio = LONG(params["l1_ratio"])
-        lower, upper = limits(params.get("bounds"), d)
+        self.limits = lower, upper = limits(params.get("bounds"), d)
         self.l1 = self._of_features(ratio * strength / self.scale, 0)
         self.l2 = self._of_features((1 - ratio) * strength / self.scale**2, 0)
         self.lower = self._of_features(lower * self.scale, -np.inf)
@@ -111,6 +115,15 @@ class Objective:
             at_center.append(LONG(high) + LONG(float(total - Fraction(high))))
         return np.column_stack([theta, np.array(at_center, LONG)])
 
+    def model(self, theta):
+        """Return coefficients and intercepts in float64: the inverse of unknowns."""
+        d = len(self.scale)
+        exact = theta[:, :d] / self.scale
+        coef = np.clip(exact.astype(float), *self.limits)
+        if not self.fit_intercept:
+            return coef, np.zeros(len(coef))
+        return coef, (theta[:, d] - coef @ self.center.astype(LONG)).astype(float)
+
     def start(self):
         """Return the feasible θ that is nearest to 0."""
         return np.clip(np.zeros_like(self.l1), self.lower, self.upper)
@@ -125,19 +138,25 @@ class Objective:
 
     def value(self, theta):
         """Return F."""
-        minus_log_p, _ = self._log_proba(self.logits(theta))
-        return self.s @ np.sum(self.q * minus_log_p, axis=1) + self.penalty(theta)
+        minus_log_p, _ = self._log_proba(self.logits(theta) / self.temperature)
+        return self._mean_loss(minus_log_p) + self.penalty(theta)
 
     def evaluate(self, theta):
         """Return F, the gradient of its smooth part, and the probabilities."""
-        minus_log_p, (rows, largest, rest) = self._log_proba(self.logits(theta))
-        value = self.s @ np.sum(self.q * minus_log_p, axis=1) + self.penalty(theta)
+        minus_log_p, (rows, largest, rest) = self._log_proba(
+            self.logits(theta) / self.temperature
+        )
+        value = self._mean_loss(minus_log_p) + self.penalty(theta)
         p = np.exp(-minus_log_p)
         one_minus_p = 1 - p
         one_minus_p[rows, largest] = rest / (1 + rest)
         r = np.where(self.q == 1, -one_minus_p, p - self.q)[:, -self.n_logits :]
         gradient = (self.s[:, None] * r).T @ self.Z + self.l2 * theta
         return Evaluation(value, gradient, p, one_minus_p)
+
+    def _mean_loss(self, minus_log_p):
+        loss = np.sum(self.q * minus_log_p, axis=1)
+        return self.temperature * (self.s @ loss)
 
     def _log_proba(self, z):
         """Return −log p, as a sum of non-negative terms, and what it is made of."""
@@ -162,7 +181,7 @@ class Objective:
         for a in range(L):
             h = -now.p * now.p[:, a, None]
             h[:, a] = now.p[:, a] * now.one_minus_p[:, a]
-            h = (self.s[:, None] * h).astype(dtype)
+            h = (self.s[:, None] / self.temperature * h).astype(dtype)
             for b in range(a + 1):
                 H[a, :, b] = (h[:, b, None] * Z).T @ Z
                 H[b, :, a] = H[a, :, b]

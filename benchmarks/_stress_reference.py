@@ -19,6 +19,7 @@ from _stress_objective import Objective
 from _stress_quadratic import minimise_model
 
 MAX_STEPS = {np.float64: 80, np.longdouble: 25}
+COOLING_STEPS = 10
 # Of F: where the search stops, and what has been reached where it proves itself.
 STOP, PROOF = 1e-18, 1e-14
 # Change of a logit within which a quadratic model of the loss may be trusted.
@@ -57,20 +58,25 @@ def find_optimum(problem, coef, intercept):
         F of the model, in long double.
     ends : list of Optimum
         Both ends.
+    rounded : float
+        F of the optimum whose coefficients are rounded to float64.
     """
     objective = Objective(problem, near=(coef, intercept))
     theta = objective.unknowns(coef, intercept)
     at_start = objective.value(theta)
     feasible = np.clip(theta, objective.lower, objective.upper)
     ends = [search(objective, feasible)]
-    objective = Objective(problem)
-    ends.append(search(objective, objective.start()))
+    models = [objective.model(ends[0].theta)]
+    other = Objective(problem)
+    ends.append(search(other, _cooled(other, other.start())))
+    models.append(other.model(ends[1].theta))
     best = min(ends, key=lambda end: (end.value, not end.proved))
     # two ends that agree are each as good as the better proof
     for end in ends:
         if end.proved and end.value <= best.value * (1 + PROOF):
             best = best._replace(proved=True)
-    return best, at_start, ends
+    rounded = min(objective.value(objective.unknowns(*model)) for model in models)
+    return best, at_start, ends, rounded
 
 
 def search(objective, theta):
@@ -81,10 +87,25 @@ def search(objective, theta):
     return end
 
 
-def _newton(objective, theta, dtype):
+def _cooled(objective, theta):
+    """Return a start for rows that are certain of their class before the first step.
+
+    There is no curvature where offsets are of hundreds of logits. At a temperature of
+    that size there is.
+    """
+    hottest = abs(objective.logits(theta)).max()
+    while hottest > 1:
+        objective.temperature = hottest
+        theta = _newton(objective, theta, np.float64, max_steps=COOLING_STEPS).theta
+        hottest /= 4
+    objective.temperature = np.longdouble(1)
+    return theta
+
+
+def _newton(objective, theta, dtype, max_steps=None):
     now = objective.evaluate(theta)
     decrement, proved, slow = np.longdouble(np.inf), False, 0
-    for _ in range(MAX_STEPS[dtype]):
+    for _ in range(max_steps or MAX_STEPS[dtype]):
         if now.value <= NOTHING:
             return Optimum(now.value, now.value, True, theta)
         target, decrement = _model_minimum(objective, theta, now, dtype)

@@ -47,6 +47,8 @@ ESTIMATE_FACTOR, ESTIMATE_ROUNDING = 3, 1e-12
 BOUND_ROUNDING = 1e-15
 CURVE_ROUNDING = 1e-12
 SLOW = 20.0
+# F that is as good as 0: float64 has no digits to tell how much of it is left.
+TINY = 1e-300
 EPS = np.finfo(float).eps
 # What scikit-learn says where half of the rows have labels of their own.
 FEW_ROWS = "The number of unique classes is greater than 50%"
@@ -84,16 +86,17 @@ def judge(problem):
     coef, intercept = model.coef_, model.intercept_
     if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
         return verdict | {"bad": ["crash"], "error": "coefficients are not finite"}
-    best, F, ends = find_optimum(problem, coef, intercept)
+    best, F, ends, rounded = find_optimum(problem, coef, intercept)
     best_value = min(F, best.value)
-    gap = float((F - best_value) / F) if F > 0 else 0.0
+    gap = float((F - best_value) / F) if F > TINY else 0.0
     verdict |= {
         "reference_seconds": perf_counter() - started,
         "proved": best.proved,
         "F": float(F),
         "F*": float(best_value),
+        "F* in float64": float(rounded),
         "ends": [float(end.value) for end in ends],
-        "decrement": float(best.decrement / max(best.value, np.longdouble(1e-4000))),
+        "decrement": float(best.decrement / max(best.value, np.longdouble(TINY))),
         "gap": gap,
         "tol": model.tol,
         "suboptimality": model.suboptimality_,
