@@ -20,6 +20,7 @@ crash, slow
 A fit that says "separable" promises nothing: there is no optimum to be near to.
 """
 
+import traceback
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -77,7 +78,10 @@ def judge(problem):
     try:
         model, caught = _fit(problem)
     except Exception as error:  # whatever it is, the input is valid
-        return verdict | {"bad": ["crash"], "error": f"{type(error).__name__}: {error}"}
+        place = traceback.extract_tb(error.__traceback__)
+        place = [f"{Path(at.filename).name}:{at.lineno}" for at in place][-4:]
+        what = f"{type(error).__name__}: {error} ({', '.join(place)})"
+        return verdict | {"bad": ["crash"], "error": what}
     verdict["fit_seconds"] = perf_counter() - started
     honest = [w for w in caught if issubclass(w.category, ConvergenceWarning)]
     verdict["warned"] = [kind_of_message(str(w.message)) for w in honest]
