@@ -141,7 +141,9 @@ def kind_of_message(message):
     for words, kind in {
         "max_iter=": "iteration limit",
         "separable": "separable",
-        "line search": "line search",
+        "cancel each other": "cancellation",
+        "extreme rows": "saturation",
+        "keeps the coefficients finite": "weak penalty",
         "rounding errors": "rounding floor",
     }.items():
         if words in message:

@@ -33,7 +33,7 @@ from ._rounding import rounding_of_value
 # Newton steps for the intercepts, most of which only a start far away needs.
 MAX_STEPS = 30
 # What sums of float64 resolve of F, and of the terms that a dual value is made of.
-RESOLVED = 1e-14
+RESOLVED = 5e-14
 # A dual step may change a logit by this much: p' stays positive below 1.
 LARGEST_CHANGE = 0.5
 # Probabilities below 0 by less than this are so by rounding.
@@ -116,7 +116,7 @@ def _with_feasible_intercepts(objective, params, evaluation, newton):
     step, product = np.zeros(objective.n_params), np.zeros(objective.n_params)
     change = 0.0
     if newton is not None:
-        step, (product, change) = newton
+        step, (product, change, _) = newton
         residual_sum = residual_sum + objective.split(product)[1]
     correction = np.zeros(objective.n_params)
     hessian = intercept_hessian(objective, params)

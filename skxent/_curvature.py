@@ -165,10 +165,13 @@ class HessianProduct(NamedTuple):
     vector : ndarray of shape (n_params,)
     largest_change : float
         The largest change of a logit by the step, over the rows that still respond.
+    curvature : float
+        The step times the vector, as a sum of squares, where nothing cancels.
     """
 
     vector: NDArray
     largest_change: float
+    curvature: float = 0.0
 
 
 def hessian_times(
@@ -179,23 +182,24 @@ def hessian_times(
     change = objective.linear_model(step, with_offset=False)
     sparse_X = sparse.issparse(objective.blocks.X)
 
-    def add_block(X, rows, of_coef, of_intercept, largest):
-        product, changes = objective.loss.curvature_times(
-            model(X, rows), change(X, rows)
-        )
+    def add_block(X, rows, of_coef, of_intercept, largest, curvature):
+        dz = change(X, rows)
+        product, changes = objective.loss.curvature_times(model(X, rows), dz)
         if objective.weights is not None:
             s = objective.weights[rows][:, None]
             product = product * s.astype(product.dtype, copy=False)
             changes = np.where(s > 0, changes, 0)
         np.maximum(largest, np.abs(changes).max(initial=0), out=largest)
+        curvature += np.einsum("ik,ik->", product, changes)
         of_coef += transposed(X) @ product if sparse_X else product.T @ X
         of_intercept += product.sum(axis=0, dtype=np.float64)
 
     shape = (objective.n_features, objective.n_logits)
-    of_coef, of_intercept, largest = objective.blocks.sum(
+    of_coef, of_intercept, largest, curvature = objective.blocks.sum(
         add_block,
         shape if sparse_X else shape[::-1],
         (objective.n_logits,),
+        (),
         (),
         width=5 * objective.n_logits,
         work=2 * objective.n_logits,
@@ -205,7 +209,8 @@ def hessian_times(
     into_coef[:] = of_coef.T if sparse_X else of_coef
     into_intercept[:] = of_intercept[: into_intercept.size]
     vector *= objective.mean_factor
-    return HessianProduct(vector, float(largest))
+    curvature = float(curvature) * objective.mean_factor
+    return HessianProduct(vector, float(largest), curvature)
 
 
 def intercept_hessian(objective: CrossEntropyObjective, params: NDArray) -> NDArray:

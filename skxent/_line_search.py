@@ -94,6 +94,8 @@ def follow_within(
         there = params + length * step
         coef, _ = objective.split(there)
         coef[:] = objective.penalty.clipped(coef, start)
+        if len(coef) > 1:
+            coef[:] = objective.penalty.balanced(coef)
         return there, objective.evaluate(there)
 
     length, best = 1.0, None

@@ -168,6 +168,10 @@ class Penalty:
         for w, of_class in zip(step, out, strict=True):
             of_class += self.l2 * w
 
+    def curvature(self, step: NDArray) -> float:
+        """Return the second derivative along a step, (L, d)."""
+        return float(np.einsum("kj,kj,j->", step, step, self.l2))
+
     def largest_step_to_dual(self, slope: NDArray) -> float:
         """Return the largest τ ≤ 1 for which `conjugate` is finite at τ slope."""
         room = np.where(slope > 0, self.upper, -self.lower)

@@ -48,7 +48,8 @@ ROWS_PER_COLUMN = 2
 MAX_BYTES = 2**28
 # Below this share of the diagonal, curvature is rounding.
 RIDGE = 1e-12
-# A pivot below so many ridges is mostly ridge, or rounding.
+EPS, TINY = np.finfo(np.float64).eps, np.finfo(np.float64).tiny
+# A pivot below so many ridges, or roundings, may be nothing else.
 HIDING = 1e2
 
 
@@ -346,12 +347,16 @@ class _Factor:
     """
 
     def __init__(self, hessian, penalty, n_intercepts):
+        far = hessian.diagonal()[: len(penalty)].copy()
         matrix, self._intercepts = centred_hessian(hessian, n_intercepts)
         matrix[np.diag_indices_from(matrix)] += penalty
+        # what rounding leaves of the matrix of columns that are far from 0
+        noise = EPS * far / np.maximum(matrix.diagonal(), TINY)
         self._root = root_of(matrix, ridge=RIDGE)
         self._d = len(matrix)
         pivots = self._root[1].diagonal()
-        self.is_nearly_singular = bool(pivots.min(initial=1.0) ** 2 < HIDING * RIDGE)
+        blind = HIDING * max(RIDGE, noise.max(initial=0.0))
+        self.is_nearly_singular = bool(pivots.min(initial=1.0) ** 2 < blind)
 
     def solve(self, u):
         """Return T u of a vector or of columns."""

@@ -174,9 +174,10 @@ class QuadraticModel:
         curvature = self.factor * self._matrix.diagonal().reshape(self._shape)
         curvature = curvature + self._penalty.l2
         # where all rows are certain, there is no curvature and no end to the gain
-        with np.errstate(divide="ignore", over="ignore"):
-            alone = np.divide(
-                on_face**2, 2 * curvature, out=np.zeros(self._shape), where=free
+        alone = np.where(free & (on_face != 0), np.inf, 0.0)
+        with np.errstate(over="ignore"):
+            np.divide(
+                on_face**2, 2 * curvature, out=alone, where=free & (curvature > 0)
             )
         best = np.unravel_index(np.argmax(alone), alone.shape)
         step, left = self._downhill(coef, on_face, face, step, left)
@@ -203,7 +204,7 @@ class QuadraticModel:
         crossing = (there < lower) | (there > upper)
         if not crossing.any():
             return there, True
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             room = np.where(there < lower, lower - coef, upper - coef) / step
         first = float(room[crossing].min())
         promised = -0.5 * float(np.vdot(on_face, step))

@@ -29,7 +29,9 @@ def rounding_of_answer(objective: CrossEntropyObjective, params: NDArray) -> flo
     rows, X = _spread_rows(objective)
     h = objective.loss.curvature(objective.linear_model(params)(X, rows))
     terms = _terms(objective.blocks.X[rows], *objective.unpack(params))
-    return 0.5 * EPS**2 * _mean(objective, rows, h * terms**2)
+    with np.errstate(over="ignore"):
+        squares = (EPS * np.sqrt(h) * terms) ** 2
+    return 0.5 * _mean(objective, rows, squares)
 
 
 def rounding_of_change(objective: CrossEntropyObjective, step: NDArray) -> float:

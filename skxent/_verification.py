@@ -29,6 +29,7 @@ from ._curvature import (
     hessian_of_loss,
     hessian_times,
 )
+from ._face import FaceChange
 from ._objective import CrossEntropyObjective, Evaluation
 from ._precondition import (
     ChangeOfVariables,
@@ -49,13 +50,17 @@ TRUSTED_CHANGE = 0.5
 PRECISION, EXACT_PRECISION = 0.1, 1e-6
 # Where a ridge hides directions of little curvature, there may be this little.
 HIDDEN, FAINT = 1e-8, 1e-3
+# Rounding of this part of the curvature spoils a model.
+SPOILT = 1e-8
+# What the model with kinks misses has to be this many times what it sees.
+HIDDEN_FACTOR = 3
 # A step that changes logits by less than so many times their rounding changes none.
 NOISE = 8
 # The size of coefficients, in units of the spread of the columns, that are not absurd.
 ORDINARY = 1e6
 # This part of a decrement of no account is not worth a step.
 NEGLIGIBLE = 1e-4
-MAX_PRODUCTS = 20
+MAX_PRODUCTS = 40
 
 
 class NewtonStep(NamedTuple):
@@ -141,14 +146,40 @@ def step_of_model(
     of_penalty = np.zeros_like(part.split(start)[0])
     part.penalty.add_gradient(part.split(start)[0], of_penalty)
     part.split(of_loss)[0][:] -= of_penalty
-    model = QuadraticModel(part, hessian_of_loss(part, start))
+    hessian = hessian_of_loss(part, start)
+    model = QuadraticModel(part, hessian.copy())
     answer, gain, left = model.minimise(start, of_loss, enough=NEGLIGIBLE * enough)
+    decrement, of_part = max(0.0, gain + left), answer - start
+    hidden = _step_of_face(part, start, evaluation, columns, slope, hessian, enough)
+    if hidden is not None and hidden.decrement > enough + HIDDEN_FACTOR * decrement:
+        # the model has a ridge, which hides columns that are nearly collinear
+        decrement, of_part = hidden.decrement, hidden.dual.step
     step = np.zeros_like(params)
     into_coef, into_intercept = objective.split(step)
-    into_coef[:, columns], into_intercept[:] = part.split(answer - start)
+    into_coef[:, columns], into_intercept[:] = part.split(of_part)
     product = hessian_times(objective, params, step)
-    decrement = max(0.0, gain + left)
     return NewtonStep(DualStep(step, product), decrement, product.largest_change)
+
+
+def _step_of_face(part, start, evaluation, columns, slope, hessian, enough):
+    """Return the Newton step of the coefficients away from kinks and bounds.
+
+    None for several classes, unless rounding spoils the model: near many kinks, of
+    which the step knows nothing, it promises too much.
+    """
+    coef, _ = part.split(start)
+    penalty = part.penalty
+    free = (penalty.lower < coef) & (coef < penalty.upper)
+    free &= (coef != 0) | (penalty.l1 == 0)
+    change = FaceChange(part, hessian, free)
+    if part.n_logits > 1 and change.noise < SPOILT:
+        return None
+    left = np.zeros_like(start)
+    of_coef, of_intercept = part.split(left)
+    of_coef[:] = slope[:, columns]
+    if of_intercept.size:
+        of_intercept[:] = evaluation.gradient.reshape(len(coef), -1)[:, -1]
+    return newton_step(part, start, left, change, enough=enough, is_exact=True)
 
 
 def _is_cheap(objective, n_evals):
@@ -204,9 +235,9 @@ def newton_step(
         ):
             break
         along = change.to_params(direction)
-        of_loss, of_logit = hessian_times(objective, params, along)
+        of_loss, of_logit, curvature = hessian_times(objective, params, along)
         turned = change.pull_back(with_penalty(of_loss, along))
-        curvature = float(direction @ turned)
+        curvature += objective.penalty.curvature(objective.split(along)[0])
         share = curvature / float(direction @ direction)
         if share < FAINT:
             rounding = NOISE * rounding_of_change(objective, along)
