@@ -118,16 +118,30 @@ def _with_feasible_intercepts(objective, params, evaluation, newton):
     if newton is not None:
         step, (product, change, _) = newton
         residual_sum = residual_sum + objective.split(product)[1]
-    correction = np.zeros(objective.n_params)
-    hessian = intercept_hessian(objective, params)
-    objective.split(correction)[1][:] = -_solve(hessian, residual_sum)
-    of_correction = hessian_times(objective, params, correction)
+    correction, of_correction = _correction(objective, params, residual_sum)
     change += of_correction.largest_change
     product = product + of_correction.vector
     _, left = objective.split(evaluation.gradient + product)
     if change >= 1 or abs(left).max() > 1e-12:
         return None
     return DualStep(step + correction, HessianProduct(product, change))
+
+
+def _correction(objective, params, residual_sum):
+    """Return the step of the intercepts that takes the sums of residuals to 0."""
+    step = np.zeros(objective.n_params)
+    _, of_intercepts = objective.split(step)
+    if objective.n_logits > 1:
+        of_intercepts[:] = -_solve(intercept_hessian(objective, params), residual_sum)
+        return step, hessian_times(objective, params, step)
+    # one pass for the Hessian in the intercept and its product
+    of_intercepts[:] = 1
+    vector, change, curvature = hessian_times(objective, params, step)
+    length = -residual_sum[0] / curvature if curvature > 0 else 0.0
+    product = HessianProduct(
+        length * vector, abs(length) * change, length**2 * curvature
+    )
+    return length * step, product
 
 
 def _solve(hessian, right):

@@ -41,7 +41,7 @@ from ._rounding import ordinary_change, rounding_of_change
 
 # A Hessian of its own may cost the verification so many evaluations, or this share of
 # those so far. In Python, each of them takes so many nanoseconds.
-CHEAP, CHEAP_SHARE = 3.0, 0.05
+CHEAP, CHEAP_SHARE = 1.5, 0.05
 OVERHEAD = 3e5
 # The largest change of a logit for which a promise holds.
 TRUSTED_CHANGE = 0.5
@@ -60,7 +60,8 @@ NOISE = 8
 ORDINARY = 1e6
 # This part of a decrement of no account is not worth a step.
 NEGLIGIBLE = 1e-4
-MAX_PRODUCTS = 40
+# Products at the most, of any preconditioner and of an exact one.
+MAX_PRODUCTS, MAX_EXACT_PRODUCTS = 10, 40
 
 
 class NewtonStep(NamedTuple):
@@ -228,7 +229,7 @@ def newton_step(
     hidden = HIDDEN if change.is_nearly_singular else 1.0
     precision = EXACT_PRECISION if is_exact else PRECISION
     negligible = NEGLIGIBLE * enough
-    for n_done in range(MAX_PRODUCTS):
+    for n_done in range(MAX_EXACT_PRODUCTS if is_exact else MAX_PRODUCTS):
         # one product at least: a step that promises nothing may still change logits
         if size == 0 or (
             n_done and unseen <= hidden * max(precision * promised, negligible)
