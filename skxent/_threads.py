@@ -174,6 +174,8 @@ class BlockThreads(threading.local):
                 raise
             finally:
                 self._executor, self.n_threads = None, 1
+                # the sums that are under way keep theirs; later ones are not left
+                self.left = threading.Event()
 
     def map(self, function: Callable, items: Sequence, n_threads: int) -> Iterator[Any]:
         """Return an iterator over ``function(item)`` of every item, in their order."""

@@ -342,3 +342,15 @@ def test_sums_do_not_depend_on_which_thread_is_faster(monkeypatch, blas):
         first, *others = (blocks.sum(add, (2,))[0] for _ in range(5))
     for other in others:
         assert_array_equal(first, other)
+
+
+def test_sums_after_an_interrupted_fit_are_whole():
+    X, y = make_data()
+    objective = CrossEntropyObjective(X, y)
+    params = objective.initial_point()
+    before = objective.evaluate(params)
+    with pytest.raises(KeyboardInterrupt), objective.blocks.threads():
+        raise KeyboardInterrupt
+    after = objective.evaluate(params)
+    assert after.value == before.value
+    assert_array_equal(after.gradient, before.gradient)
