@@ -118,7 +118,7 @@ def _newton(objective, theta, dtype, max_steps=None):
         length, value = _search_line(objective, theta, target, now, decrement, change)
         if not value < now.value:
             break
-        # rounding may let F fall for ever by its last digits
+        # rounding may let the last digits of F fall without end
         slow = slow + 1 if now.value - value <= 1e-17 * now.value else 0
         theta = target if length == 1 else _between(objective, theta, step, length)
         theta = objective.settled(theta)

@@ -111,10 +111,8 @@ class NewtonSteps:
 
     def _loss_gradient(self):
         """Return the gradient of the mean loss alone."""
-        of_penalty = np.zeros_like(self._part.params)
-        coef, _ = self._objective.split(self._part.params)
-        self._objective.penalty.add_gradient(coef, self._objective.split(of_penalty)[0])
-        return self._part.now.gradient - of_penalty
+        part = self._part
+        return self._objective.gradient_of_loss(part.params, part.now.gradient)
 
 
 def _left(promises):

@@ -231,6 +231,12 @@ class CrossEntropyObjective:
             self.penalty.add_gradient(coef, of_coef)
         return Evaluation(value, gradient, float(largest))
 
+    def gradient_of_loss(self, params: NDArray, gradient: NDArray) -> NDArray:
+        """Return the gradient of the mean loss alone, from that of F at ``params``."""
+        of_penalty = np.zeros_like(params)
+        self.penalty.add_gradient(self.split(params)[0], self.split(of_penalty)[0])
+        return gradient - of_penalty
+
     def compute_in_float64(self) -> bool:
         """Convert float32 blocks from now on; return whether that changes anything."""
         changes = self.blocks.dtype != np.float64

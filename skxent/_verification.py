@@ -143,10 +143,8 @@ def step_of_model(
     if not _is_cheap(part, objective.n_evals):
         return None
     start = take_columns(objective, part, columns, params)
-    of_loss = take_columns(objective, part, columns, evaluation.gradient)
-    of_penalty = np.zeros_like(part.split(start)[0])
-    part.penalty.add_gradient(part.split(start)[0], of_penalty)
-    part.split(of_loss)[0][:] -= of_penalty
+    gradient = take_columns(objective, part, columns, evaluation.gradient)
+    of_loss = part.gradient_of_loss(start, gradient)
     hessian = hessian_of_loss(part, start)
     model = QuadraticModel(part, hessian.copy())
     answer, gain, left = model.minimise(start, of_loss, enough=NEGLIGIBLE * enough)
