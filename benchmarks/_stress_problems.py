@@ -293,6 +293,8 @@ def _soft(rng, y, K, families):
     if rng.random() < 0.3:
         share = share * (rng.random((len(y), 1)) < 0.5)
     q = (1 - share) * np.eye(K)[y] + share * q
+    # no class without any probability
+    q = np.maximum(q, 1e-300 * q.max())
     return q / q.sum(axis=1, keepdims=True)
 
 

@@ -96,7 +96,10 @@ def judge(problem):
     coef, intercept = model.coef_, model.intercept_
     if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
         return verdict | {"bad": ["crash"], "error": "coefficients are not finite"}
-    best, F, ends, rounded = find_optimum(problem, coef, intercept)
+    # squares of absurd coefficients overflow
+    with np.errstate(over="ignore", invalid="ignore"):
+        best, F, ends, rounded = find_optimum(problem, coef, intercept)
+        in_float64, in_long = _rounding(problem, coef, intercept)
     best_value = min(F, best.value)
     gap = float((F - best_value) / F) if F > TINY else 0.0
     verdict |= {
@@ -115,7 +118,6 @@ def judge(problem):
         "n_iter": int(model.n_iter_[0]),
         "n_evals": model.n_evals_,
     }
-    in_float64, in_long = _rounding(problem, coef, intercept)
     # where that is most of a gap, the reference cannot tell
     gap -= min(gap, in_long / max(float(F), TINY))
     if len(model.loss_curve_):

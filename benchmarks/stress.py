@@ -59,8 +59,10 @@ def judge_all(tasks, jobs):
             seconds = time.perf_counter() - started
             kind, seed = tasks[len(verdicts) - 1]
             line = f"{len(verdicts)} of {len(tasks)}, {seconds:.0f} s, {kind} {seed}"
-            print(f"\r{line:<50}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+            if sys.stderr.isatty():
+                print(f"\r{line:<50}", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
     return verdicts
 
 
