@@ -164,6 +164,8 @@ class CrossEntropyObjective:
         self.n_samples, self.n_features = n, d
         self.n_logits = self.loss.n_logits(self.n_classes)
         self.n_params = self.n_logits * self.n_columns
+        if self.n_logits > 1:
+            self.penalty = self.penalty.without_idle_bounds()
         self.offset = check_offset(offset, n, self.n_logits)
         self.n_evals = 0
 
@@ -261,7 +263,35 @@ class CrossEntropyObjective:
         much a step of the params changes the logits.
         """
         offset = self.offset if with_offset else None
-        coef, intercept = self.split(params.astype(self.blocks.dtype, copy=False))
+        return self._linear(self.split(params.astype(self.blocks.dtype)), offset)
+
+    def model_and_change(
+        self, params: NDArray, step: NDArray
+    ) -> Callable[[NDArray, slice | NDArray], tuple[NDArray, NDArray]]:
+        """Return the function that computes logits and what a step adds, (m, L) each.
+
+        It takes what the function of `linear_model` takes.
+        """
+        if self.n_logits == 1:
+            # two products with a vector are quicker than one with two columns
+            model = self.linear_model(params)
+            change = self.linear_model(step, with_offset=False)
+            return lambda X, rows: (model(X, rows), change(X, rows))
+        parts = [self.split(p.astype(self.blocks.dtype)) for p in (params, step)]
+        both = self._linear([np.concatenate(pair) for pair in zip(*parts, strict=True)])
+
+        def model_and_change(X, rows):
+            z = both(X, rows)
+            z, dz = z[:, : self.n_logits], z[:, self.n_logits :]
+            if self.offset is not None:
+                z = z + self.offset[rows]
+            return z, dz
+
+        return model_and_change
+
+    def _linear(self, coef_and_intercept, offset=None):
+        """Return the function that computes linear functions of a block of rows."""
+        coef, intercept = coef_and_intercept
         if sparse.issparse(self.blocks.X):
             by_feature = np.ascontiguousarray(coef.T)
 
@@ -297,9 +327,10 @@ class CrossEntropyObjective:
     def unpack(self, params: NDArray) -> tuple[NDArray, NDArray]:
         """Return coef, (L, d), and intercept, (L,), in the units of the given X."""
         coef, intercept = self.split(params)
+        coef = self.penalty.shown(coef)
         if not self.fit_intercept:
-            return coef.copy(), np.zeros(self.n_logits)
-        return coef.copy(), intercept - self._shift(coef)
+            return coef, np.zeros(self.n_logits)
+        return coef, intercept - self._shift(coef)
 
     def pack(self, coef: NDArray, intercept: NDArray) -> NDArray:
         """Return the params, (n_params,), of a model: the inverse of `unpack`."""

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 class Penalty:
     """Elastic net and bounds of d features, arrays of shape (d,).
 
-    ``tilt`` is a number or of shape (L, d).
+    ``tilt`` is a number or of shape (L, d). ``shown_within`` are the lower and the
+    upper bounds of the answer, where some are left out until then.
     """
 
     l1: NDArray
@@ -27,6 +28,7 @@ class Penalty:
     lower: NDArray
     upper: NDArray
     tilt: NDArray | float = 0.0
+    shown_within: tuple[NDArray, NDArray] | None = None
 
     @classmethod
     def elastic_net(cls, strength, l1_ratio, weights, bounds, n_features) -> "Penalty":
@@ -61,13 +63,14 @@ class Penalty:
 
     def take(self, columns) -> "Penalty":
         """Return the penalty of some of the features."""
-        tilt = np.asarray(self.tilt)
+        tilt, within = np.asarray(self.tilt), self.shown_within
         return Penalty(
             self.l1[columns],
             self.l2[columns],
             self.lower[columns],
             self.upper[columns],
             tilt[..., columns] if tilt.ndim else tilt,
+            None if within is None else (within[0][columns], within[1][columns]),
         )
 
     def of_rotated_features(self, n_features: int) -> "Penalty":
@@ -115,6 +118,30 @@ class Penalty:
         free_of_charge = (self.l1 == 0) & (self.l2 == 0)
         shift[balanced | free_of_charge] = 0
         return np.clip(coef - shift, self.lower, self.upper)
+
+    def without_idle_bounds(self) -> "Penalty":
+        """Return the penalty of a softmax without bounds that a shift evades.
+
+        Where a feature costs nothing, only differences between classes count: a bound
+        from one side is met by a shift of all classes, at the end, by `shown`.
+        """
+        idle = (self.l1 == 0) & (self.l2 == 0)
+        idle &= ~(np.isfinite(self.lower) & np.isfinite(self.upper))
+        return replace(
+            self,
+            lower=np.where(idle, -np.inf, self.lower),
+            upper=np.where(idle, np.inf, self.upper),
+            shown_within=(self.lower, self.upper),
+        )
+
+    def shown(self, coef: NDArray) -> NDArray:
+        """Return coef, (L, d), shifted into bounds that were left out."""
+        if self.shown_within is None:
+            return coef.copy()
+        lower, upper = self.shown_within
+        shift = np.maximum(lower - coef.min(axis=0), 0)
+        shift = shift + np.minimum(upper - coef.max(axis=0), 0)
+        return np.clip(coef + shift, lower, upper)
 
     def value(self, coef: NDArray) -> float:
         """Return the penalty of coefficients, (L, d), that keep the bounds."""
