@@ -23,6 +23,7 @@ from ._precondition import (
     evaluations_by_diagonal,
     price_of_exact_hessian,
 )
+from ._quadratic import FINE
 
 # Features to begin with, and then beside those whose coefficient is not 0.
 FIRST_FEATURES = 50
@@ -55,6 +56,8 @@ class ActiveSetFit:
         self.suboptimality = 1.0
         self.curvatures: list[float] = []
         self.outcome = ITERATION_LIMIT
+        # of the models, until one of them loses its way
+        self.ridge = FINE
         # what is left to gain on which columns, relative to F, once Newton has told
         self._promised = 0.0
         self.change: ChangeOfVariables | None = None
@@ -77,8 +80,8 @@ class ActiveSetFit:
                 return
             if not self.trace.iterations_left(self.max_iter):
                 return
-            if stalls == 2:
-                if not objective.compute_in_float64():
+            if stalls == 2 or self.trace.is_vain:
+                if self.trace.is_vain or not objective.compute_in_float64():
                     self.outcome = STALLED
                     return
                 self.now, stalls = objective.evaluate(self.params), 0

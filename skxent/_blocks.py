@@ -29,7 +29,7 @@ MAX_BLOCK_ROWS = 2**14
 # has to touch all columns.
 MIN_BLOCK_ENTRIES = 4
 # So many rows, spread over X, tell what the columns are like.
-SPREAD_ROWS = 1000
+SPREAD_ROWS, SPREAD_ENTRIES = (30, 1000), 50_000
 # Below this much data, float64 in place of float32 costs nothing.
 SMALL_BYTES = 2**23
 # Below so many products of numbers threads cost more than they save: handing the
@@ -144,8 +144,9 @@ class RowBlocks:
 
     def spread(self) -> NDArray:
         """Return where a few rows are, spread over X."""
-        n = self.X.shape[0]
-        return np.arange(0, n, max(1, n // SPREAD_ROWS))
+        n, d = self.X.shape
+        n_rows = np.clip(SPREAD_ENTRIES // max(d, 1), *SPREAD_ROWS)
+        return np.arange(0, n, max(1, n // int(n_rows)))
 
     def threads(self) -> AbstractContextManager[None]:
         """Return a context in which the blocks are dealt out to threads."""

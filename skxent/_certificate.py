@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import entr
+from scipy.special import entr, xlog1py
 
 from ._curvature import HessianProduct, hessian_times, intercept_hessian
 from ._objective import EPS, CrossEntropyObjective, Evaluation
@@ -33,9 +33,11 @@ from ._rounding import rounding_of_value
 # Newton steps for the intercepts, most of which only a start far away needs.
 MAX_STEPS = 30
 # What sums of float64 resolve of F, and of the terms that a dual value is made of.
-RESOLVED = 5e-14
+RESOLVED = 1e-12
 # A dual step may change a logit by this much: p' stays positive below 1.
 LARGEST_CHANGE = 0.5
+# Mean residuals that are as good as 0.
+FEASIBLE = 1e-12
 # Probabilities below 0 by less than this are so by rounding.
 ROUNDING = 1e-15
 
@@ -116,32 +118,34 @@ def _with_feasible_intercepts(objective, params, evaluation, newton):
     step, product = np.zeros(objective.n_params), np.zeros(objective.n_params)
     change = 0.0
     if newton is not None:
-        step, (product, change, _) = newton
+        step, (product, change, *_) = newton
         residual_sum = residual_sum + objective.split(product)[1]
-    correction, of_correction = _correction(objective, params, residual_sum)
-    change += of_correction.largest_change
-    product = product + of_correction.vector
-    _, left = objective.split(evaluation.gradient + product)
-    if change >= 1 or abs(left).max() > 1e-12:
+    if abs(residual_sum).max() > 4 * EPS * evaluation.value:
+        correction, of_correction = _correction(objective, params, residual_sum, newton)
+        step = step + correction
+        change += of_correction.largest_change
+        product = product + of_correction.vector
+        _, residual_sum = objective.split(evaluation.gradient + product)
+    if change >= 1 or abs(residual_sum).max() > FEASIBLE:
         return None
-    return DualStep(step + correction, HessianProduct(product, change))
+    return DualStep(step, HessianProduct(product, change))
 
 
-def _correction(objective, params, residual_sum):
+def _correction(objective, params, residual_sum, newton):
     """Return the step of the intercepts that takes the sums of residuals to 0."""
     step = np.zeros(objective.n_params)
     _, of_intercepts = objective.split(step)
     if objective.n_logits > 1:
         of_intercepts[:] = -_solve(intercept_hessian(objective, params), residual_sum)
         return step, hessian_times(objective, params, step)
-    # one pass for the Hessian in the intercept and its product
-    of_intercepts[:] = 1
-    vector, change, curvature = hessian_times(objective, params, step)
+    vector = None if newton is None else newton.product.of_intercept
+    if vector is None:
+        vector = hessian_times(objective, params, step).of_intercept
+    assert vector is not None  # as it is binary, with an intercept
+    curvature = vector[-1]
     length = -residual_sum[0] / curvature if curvature > 0 else 0.0
-    product = HessianProduct(
-        length * vector, abs(length) * change, length**2 * curvature
-    )
-    return length * step, product
+    of_intercepts[:] = length
+    return step, HessianProduct(length * vector, abs(length))
 
 
 def _solve(hessian, right):
@@ -181,6 +185,15 @@ def _gap(objective, params, evaluation, newton):
     return max(0.0, gap) + RESOLVED * size
 
 
+def _entropy(p):
+    """Return the entropy of each row, (n,), to the last digits of p near 0 and 1."""
+    top = np.argmax(p, axis=1)[:, None]
+    others = p.copy()
+    np.put_along_axis(others, top, 0, axis=1)
+    of_top = others.sum(axis=1)
+    return entr(others).sum(axis=1) - xlog1py(1 - of_top, -of_top)
+
+
 def _dual_of_loss(objective, params, newton, share):
     """Return the mean over rows of the dual value of the loss at scaled residuals.
 
@@ -204,7 +217,7 @@ def _dual_of_loss(objective, params, newton, share):
         residual = share * (p - q)
         between = q + residual
         between[(between < 0) & (between > -ROUNDING)] = 0
-        terms = [entr(between).sum(axis=1)]
+        terms = [_entropy(between)]
         if objective.offset is not None:
             of_logits = residual[:, -objective.n_logits :]
             terms.append(np.sum(of_logits * objective.offset[rows], axis=1))

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ._blocks import transposed
+from ._losses import SATURATED
 from ._objective import CrossEntropyObjective
 
 # With no more columns than these, one product for all classes beats one for each.
@@ -167,50 +168,63 @@ class HessianProduct(NamedTuple):
         The largest change of a logit by the step, over the rows that still respond.
     curvature : float
         The step times the vector, as a sum of squares, where nothing cancels.
+    of_intercept : ndarray of shape (n_params,) or None
+        The Hessian times a unit of the intercept, of a binary objective with one. It
+        comes from the same pass.
     """
 
     vector: NDArray
     largest_change: float
     curvature: float = 0.0
+    of_intercept: NDArray | None = None
 
 
 def hessian_times(
     objective: CrossEntropyObjective, params: NDArray, step: NDArray
 ) -> HessianProduct:
     """Return the Hessian of the mean loss at ``params`` times ``step``, in one pass."""
-    model = objective.linear_model(params)
-    change = objective.linear_model(step, with_offset=False)
+    model_and_change = objective.model_and_change(params, step)
     sparse_X = sparse.issparse(objective.blocks.X)
+    for_intercept = objective.n_logits == 1 and objective.fit_intercept
+    n_products = objective.n_logits + for_intercept
 
     def add_block(X, rows, of_coef, of_intercept, largest, curvature):
-        dz = change(X, rows)
-        product, changes = objective.loss.curvature_times(model(X, rows), dz)
+        z, dz = model_and_change(X, rows)
+        if for_intercept:
+            h = objective.loss.curvature(z)
+            product, changes = np.hstack([h * dz, h]), np.where(h > SATURATED, dz, 0)
+        else:
+            product, changes = objective.loss.curvature_times(z, dz)
         if objective.weights is not None:
             s = objective.weights[rows][:, None]
             product = product * s.astype(product.dtype, copy=False)
             changes = np.where(s > 0, changes, 0)
         np.maximum(largest, np.abs(changes).max(initial=0), out=largest)
-        curvature += np.einsum("ik,ik->", product, changes)
+        own = product[:, : objective.n_logits]
+        curvature += np.einsum("ik,ik->", own, changes)
         of_coef += transposed(X) @ product if sparse_X else product.T @ X
         of_intercept += product.sum(axis=0, dtype=np.float64)
 
-    shape = (objective.n_features, objective.n_logits)
+    shape = (objective.n_features, n_products)
     of_coef, of_intercept, largest, curvature = objective.blocks.sum(
         add_block,
         shape if sparse_X else shape[::-1],
-        (objective.n_logits,),
+        (n_products,),
         (),
         (),
-        width=5 * objective.n_logits,
+        width=5 * n_products,
         work=2 * objective.n_logits,
     )
-    vector = np.empty(objective.n_params)
-    into_coef, into_intercept = objective.split(vector)
-    into_coef[:] = of_coef.T if sparse_X else of_coef
-    into_intercept[:] = of_intercept[: into_intercept.size]
-    vector *= objective.mean_factor
+    if sparse_X:
+        of_coef = of_coef.T
+    if objective.fit_intercept:
+        of_coef = np.column_stack([of_coef, of_intercept])
+    of_coef *= objective.mean_factor
     curvature = float(curvature) * objective.mean_factor
-    return HessianProduct(vector, float(largest), curvature)
+    vector = of_coef[: objective.n_logits].ravel()
+    return HessianProduct(
+        vector, float(largest), curvature, of_coef[1] if for_intercept else None
+    )
 
 
 def intercept_hessian(objective: CrossEntropyObjective, params: NDArray) -> NDArray:

@@ -8,6 +8,7 @@ from ._precondition import (
     RIDGE,
     TINY,
     ChangeOfVariables,
+    bend_shifts,
     centred_hessian,
     coefficients_first,
     root_of,
@@ -49,10 +50,8 @@ class FaceChange(ChangeOfVariables):
         far = hessian.diagonal()[: free.size].copy()
         matrix, self._intercepts = centred_hessian(hessian, len(hessian) - free.size)
         self.noise = float((EPS * far / np.maximum(matrix.diagonal(), TINY)).max())
-        blocks = matrix.reshape(*free.shape, *free.shape)
-        (j,) = np.nonzero(self._shifts)
-        # any curvature of a shift will do
-        blocks[:, j, :, j] += np.einsum("kiki->i", blocks)[j, None, None]
+        if len(free) > 1:
+            bend_shifts(matrix, free)
         matrix = matrix[np.ix_(self._moving, self._moving)]
         l2 = np.broadcast_to(objective.penalty.l2, free.shape)[free]
         matrix[np.diag_indices_from(matrix)] += l2

@@ -101,7 +101,7 @@ def follow_within(
     length, best = 1.0, None
     for _ in range(max_trials):
         end = go(length)
-        if best is None and end[1].value > evaluation.value:
+        if best is None and not end[1].value <= evaluation.value:
             length /= 2
         elif best is None or end[1].value < best[1].value:
             best = end

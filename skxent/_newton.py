@@ -10,9 +10,9 @@ import numpy as np
 from ._curvature import hessian_of_loss
 from ._lbfgs import LEAST, TINY
 from ._precondition import FACTOR, price_of_exact_hessian
-from ._quadratic import QuadraticModel
+from ._quadratic import COARSE, QuadraticModel, promise
 
-MAX_HALVINGS = 30
+MAX_HALVINGS = 100
 # A step that gains less of what it promises than this is shortened.
 SUFFICIENT = 1e-4
 # Steps with a fresh Hessian that are expected to suffice.
@@ -50,16 +50,18 @@ class NewtonSteps:
         """Go on until the columns promise little more."""
         fit, goal = self._fit, None
         while True:
-            model = QuadraticModel(
-                self._objective, hessian_of_loss(self._objective, self._part.params)
-            )
+            hessian = hessian_of_loss(self._objective, self._part.params)
+            model = QuadraticModel(self._objective, hessian, fit.ridge)
             promises: list[float] = []
             while True:
                 value = max(self._part.now.value, TINY)
                 answer, gain, left = model.minimise(
                     self._part.params, self._loss_gradient(), enough=fit.tol * value / 8
                 )
-                promises.append(max(gain + left, 0.0) / value)
+                if model.is_exhausted and fit.ridge < COARSE:
+                    fit.ridge = COARSE
+                    break
+                promises.append(promise(gain, left) / value)
                 fit.suboptimality = _left(promises)
                 if goal is None:
                     goal = max(fit.tol / 2, WORTHWHILE * fit.suboptimality)
@@ -74,6 +76,9 @@ class NewtonSteps:
                         return
                     break
                 self._note()
+                fit.trace.note_effort(model.n_steps)
+                if fit.trace.is_vain:
+                    return
 
     def _step(self, model, answer, gain):
         """Go towards the answer, note the curvature met; return whether F fell."""

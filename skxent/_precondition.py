@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import LinAlgError, blas, cholesky
+from scipy.linalg import LinAlgError, blas, cholesky, eigh, qr
 
 from ._curvature import (
     class_hessians,
@@ -48,9 +48,14 @@ ROWS_PER_COLUMN = 2
 MAX_BYTES = 2**28
 # Below this share of the diagonal, curvature is rounding.
 RIDGE = 1e-12
+# Rounding is met by this ridge at the most, or by eigenvalues lifted to so many times
+# the most negative one.
+LARGEST_RIDGE, LIFTED = 1e-8, 10
 EPS, TINY = np.finfo(np.float64).eps, np.finfo(np.float64).tiny
-# A pivot below so many ridges, or roundings, may be nothing else.
-HIDING = 1e2
+# Columns of which each has this part of its variance to itself are well conditioned.
+WELL = 1e-3
+# A pivot below so many ridges, or roundings of a term, may be nothing else.
+HIDING, HIDING_NOISE = 1e2, 1e3
 
 
 @dataclass(frozen=True)
@@ -182,9 +187,12 @@ class ChangeOfVariables:
     ----------
     is_nearly_singular : bool
         Whether the ridge of a factor hides directions of little curvature.
+    is_well_conditioned : bool
+        Whether there are no directions of little curvature, as far as is known.
     """
 
     is_nearly_singular = False
+    is_well_conditioned = False
 
     def to_params(self, u: NDArray) -> NDArray:
         """Return T u."""
@@ -217,6 +225,9 @@ class DiagonalChange(ChangeOfVariables):
     scale : ndarray of shape (L, d)
         Coefficients are the variables divided by this.
     """
+
+    # nobody knows, and the fit has an estimate of its own for what a diagonal misses
+    is_well_conditioned = True
 
     def __init__(self, objective, zeroth, first, second, axis_aligned=False):
         self._split = objective.split
@@ -288,6 +299,7 @@ class ClassChange(ChangeOfVariables):
             work=hessians.size * objective.n_columns / 3,
         )
         self.is_nearly_singular = any(f.is_nearly_singular for f in self._factors)
+        self.is_well_conditioned = all(f.is_well_conditioned for f in self._factors)
         self._scales = 1.0 if scales is None else scales[:, None]
         self._map = objective.blocks.map
 
@@ -313,20 +325,17 @@ class CoupledChange(ChangeOfVariables):
     """``params = T u`` from the Hessian of all params of a softmax."""
 
     def __init__(self, objective, hessian):
-        n_logits, e = objective.n_logits, objective.n_columns
-        blocks = hessian.reshape(n_logits, e, n_logits, e)
-        # A common shift of all classes has no curvature; as params never move that way,
-        # any will do, and with that of the other directions there is no rank to miss.
-        mean = np.einsum("kiki->i", blocks) / n_logits**2
-        blocks[:, np.arange(e), :, np.arange(e)] += mean[:, None, None]
-        self._shape = (n_logits, e)
+        n_logits = objective.n_logits
+        self._shape = (n_logits, objective.n_columns)
         self._order = coefficients_first(objective)
         self._factor = _Factor(
             hessian[np.ix_(self._order, self._order)],
             np.tile(objective.penalty.l2, n_logits),
             n_logits * objective.fit_intercept,
+            np.ones((n_logits, objective.n_features), dtype=bool),
         )
         self.is_nearly_singular = self._factor.is_nearly_singular
+        self.is_well_conditioned = self._factor.is_well_conditioned
 
     def to_params(self, u: NDArray) -> NDArray:
         """Return T u, with classes that sum to 0."""
@@ -343,20 +352,25 @@ class CoupledChange(ChangeOfVariables):
 class _Factor:
     """A root T of an inverse Hessian, which it uses up, of coefficients and intercepts.
 
-    It is made of the Hessian of centred columns, with the penalty and a ridge.
+    It is made of the Hessian of centred columns, with the penalty and a ridge. Where
+    all classes are together, ``coupled`` are their coefficients, (L, d).
     """
 
-    def __init__(self, hessian, penalty, n_intercepts):
+    def __init__(self, hessian, penalty, n_intercepts, coupled=None):
         far = hessian.diagonal()[: len(penalty)].copy()
         matrix, self._intercepts = centred_hessian(hessian, n_intercepts)
+        if coupled is not None:
+            bend_shifts(matrix, coupled)
         matrix[np.diag_indices_from(matrix)] += penalty
         # what rounding leaves of the matrix of columns that are far from 0
         noise = EPS * far / np.maximum(matrix.diagonal(), TINY)
         self._root = root_of(matrix, ridge=RIDGE)
         self._d = len(matrix)
         pivots = self._root[1].diagonal()
-        blind = HIDING * max(RIDGE, noise.max(initial=0.0))
-        self.is_nearly_singular = bool(pivots.min(initial=1.0) ** 2 < blind)
+        blind = max(HIDING * RIDGE, HIDING_NOISE * noise.max(initial=0.0))
+        smallest = float(pivots.min(initial=1.0)) ** 2
+        self.is_nearly_singular = smallest < blind
+        self.is_well_conditioned = smallest > WELL
 
     def solve(self, u):
         """Return T u of a vector or of columns."""
@@ -382,6 +396,25 @@ def coefficients_first(objective) -> NDArray:
     return np.concatenate([rows[:, :d].ravel(), rows[:, d:].ravel()])
 
 
+def bend_shifts(matrix: NDArray, coupled: NDArray) -> None:
+    """Give common shifts of all classes curvature, which a softmax does not, in place.
+
+    As params never move that way, any will do. With that of the other directions there
+    is no rank to miss.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (L d, L d)
+        The Hessian of the coefficients.
+    coupled : ndarray of shape (L, d), bool
+        Those that are free to move; a feature has a shift where all classes are.
+    """
+    (j,) = np.nonzero(coupled.all(axis=0))
+    blocks = matrix.reshape(*coupled.shape, *coupled.shape)
+    mean = np.einsum("kiki->i", blocks)[j] / len(coupled) ** 2
+    blocks[:, j, :, j] += mean[:, None, None]
+
+
 def centred_hessian(
     hessian: NDArray, n_intercepts: int
 ) -> tuple[NDArray, "FollowingIntercepts"]:
@@ -396,14 +429,22 @@ def centred_hessian(
             "squares are finite: choose other units."
         )
     d = len(hessian) - n_intercepts
+    if n_intercepts > 1:
+        # A common shift of all classes has no curvature. With that of the others the
+        # intercepts that follow sum to 0, and keep their digits.
+        own = hessian[d:, d:]
+        own += np.trace(own) / n_intercepts**2
     intercepts = FollowingIntercepts(hessian, d)
     matrix = hessian[:d, :d]
     if n_intercepts:
         far = matrix.diagonal().copy()
         matrix -= intercepts.cross.T @ intercepts.cross
-        # Where a column hardly varies, what is left is rounding: hence the floor.
-        floor = 10 * np.finfo(float).eps * far
-        np.fill_diagonal(matrix, np.maximum(matrix.diagonal(), floor))
+        # Where a column hardly varies, all that is left is rounding: a variance that
+        # is surely too large, and nothing in common with other columns.
+        floor = 10 * EPS * far
+        constant = np.flatnonzero(matrix.diagonal() <= floor)
+        matrix[constant] = matrix[:, constant] = 0
+        matrix[constant, constant] = floor[constant]
     return matrix, intercepts
 
 
@@ -434,18 +475,27 @@ class FollowingIntercepts:
 
 
 def root_of(matrix: NDArray, ridge: float) -> tuple[NDArray, NDArray]:
-    """Return D and U with D Uᵀ U D equal to the matrix, up to a ridge."""
+    """Return D and U with D Uᵀ U D equal to the matrix, up to a ridge.
+
+    Where rounding has left negative eigenvalues, these and all of their size are lifted
+    to where they are surely positive.
+    """
     diagonal = matrix.diagonal()
     # A variable without curvature has no gradient: any scale will do.
     scale = np.sqrt(np.where(diagonal > 0, diagonal, 1))
     matrix /= scale[:, None]
     matrix /= scale
-    while True:
+    while ridge <= LARGEST_RIDGE:
         np.fill_diagonal(matrix, 1 + ridge)
         try:
             return scale, np.asfortranarray(cholesky(matrix, check_finite=False))
         except LinAlgError:
             ridge = max(RIDGE, 100 * ridge)
+    np.fill_diagonal(matrix, 1)
+    values, vectors = eigh(matrix, check_finite=False)
+    values = np.maximum(values, max(LIFTED * abs(values[0]), LARGEST_RIDGE))
+    upper = qr(np.sqrt(values)[:, None] * vectors.T, mode="r", check_finite=False)[0]
+    return scale, np.asfortranarray(upper * np.sign(upper.diagonal())[:, None])
 
 
 def solve_root(scale: NDArray, upper: NDArray, right: NDArray) -> NDArray:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._precondition import (
-    RIDGE,
+    EPS,
+    WELL,
     centred_hessian,
     coefficients_first,
     root_of,
@@ -23,6 +24,13 @@ from ._precondition import (
     solve_root_transposed,
 )
 
+# The one keeps more directions in which columns are nearly collinear, the other does
+# not lose its way in them.
+RIDGES = FINE, COARSE = 1e-14, 1e-12
+# Where all rows are certain a step goes far, but not so far that squares overflow.
+LEAST_CURVATURE = 1e-120
+# What rounding may leave of the curvature of columns that are far from 0, relative.
+NOISELESS = 1e-10
 # Steps to the minimum of a model; each sets the coefficients free that want to move.
 MAX_STEPS = 200
 # The model is not solved beyond this part of what it has gained.
@@ -33,6 +41,16 @@ SHARES = (1.0, 0.5, 0.25, 0.125)
 SUFFICIENT = 0.1
 
 
+def promise(gain: float, left: float) -> float:
+    """Return how far below its starting point the minimum of a model is.
+
+    Rounding may make a gain negative: then what is left is not made up for. Where no
+    curvature is left the model has no minimum, and its numbers overflow.
+    """
+    total = max(gain, 0.0) + left
+    return np.inf if np.isnan(total) else total
+
+
 class QuadraticModel:
     """The model from a Hessian of the mean loss, which it uses up.
 
@@ -41,15 +59,24 @@ class QuadraticModel:
     objective : CrossEntropyObjective
         Its penalty, and the layout of its params.
     hessian : ndarray of shape (n_params, n_params)
+    ridge : float
+        Curvature below this share of the diagonal is taken for rounding, one of
+        `RIDGES`.
 
     Attributes
     ----------
     factor : float
         The model uses the Hessian times this: what steps have met of it.
+    is_well_conditioned : bool
+        Whether there are no directions of little curvature, and no columns far from 0.
+    n_steps : int
+        Steps that the last minimum took.
+    is_exhausted : bool
+        Whether these were too few. A larger ridge makes the way shorter.
     """
 
-    def __init__(self, objective, hessian: NDArray):
-        self.factor = 1.0
+    def __init__(self, objective, hessian: NDArray, ridge: float):
+        self.factor, self.n_steps, self.is_exhausted = 1.0, 0, False
         self._split = objective.split
         self._penalty = objective.penalty
         self._shape = (objective.n_logits, objective.n_features)
@@ -57,14 +84,21 @@ class QuadraticModel:
         if objective.n_logits > 1:
             order = coefficients_first(objective)
             hessian = hessian[np.ix_(order, order)]
+        far = hessian.diagonal()[:n_coefs].copy()
         self._matrix, self._intercepts = centred_hessian(
             hessian, objective.n_params - n_coefs
         )
+        noise = EPS * far / np.maximum(self._matrix.diagonal(), LEAST_CURVATURE)
         # Curvature that is lost in rounding would be taken for a long way to go.
-        scale, upper = root_of(self._matrix.copy(), ridge=RIDGE)
-        diagonal = np.einsum("ij,ij->j", upper, upper) * scale**2
-        known = np.flatnonzero(self._matrix.diagonal() > 0)
-        self._matrix[known, known] = diagonal[known]
+        scale, upper = root_of(self._matrix.copy(), ridge=ridge)
+        pivots = upper.diagonal() ** 2
+        self.is_well_conditioned = bool(
+            pivots.min(initial=1.0) > WELL and noise.max(initial=0.0) < NOISELESS
+        )
+        saturated = np.flatnonzero(self._matrix.diagonal() < LEAST_CURVATURE)
+        self._matrix = upper.T @ upper * np.outer(scale, scale)
+        self._matrix[saturated] = self._matrix[:, saturated] = 0
+        self._matrix[saturated, saturated] = LEAST_CURVATURE
 
     def curvature(self, step: NDArray) -> float:
         """Return δᵀH δ, with the Hessian as it was given."""
@@ -106,8 +140,8 @@ class QuadraticModel:
             own, by_slopes = self._intercepts.pull_back(of_intercept)
             gain += 0.5 * float(own @ own) / self.factor
             slope = slope + by_slopes.reshape(self._shape)
-        is_new = True
-        for _ in range(MAX_STEPS):
+        is_new, self.is_exhausted = True, False
+        for self.n_steps in range(MAX_STEPS):
             if is_new:
                 face = self._face(coef, slope)
             sign, lower, upper, free = face
@@ -128,6 +162,8 @@ class QuadraticModel:
             gain += before - penalty.value(coef)
             gain -= float(np.vdot(slope, move)) + 0.5 * float(np.vdot(move, bent))
             slope = slope + bent
+        else:
+            self.is_exhausted = True
         answer = params.copy()
         answer_coef, answer_intercept = self._split(answer)
         answer_coef[:] = coef

@@ -10,6 +10,9 @@ from scipy import sparse
 
 from ._objective import EPS, CrossEntropyObjective
 
+# A change of a logit by less than so many times its rounding is none.
+NOISE = 8
+
 
 def rounding_of_value(objective: CrossEntropyObjective, params: NDArray) -> float:
     """Return about how far rounding in the logits moves F, in its units."""
@@ -47,6 +50,42 @@ def ordinary_change(objective: CrossEntropyObjective, step: NDArray) -> float:
         X = X.toarray()
     coef, _ = objective.split(step)
     return float((np.abs(coef) @ X.std(axis=0)).max())
+
+
+def ordinary_slope(objective: CrossEntropyObjective, params: NDArray) -> float:
+    """Return about the slope of F along a change of each logit by 1, signs at random.
+
+    That is what the residuals of n rows leave: their size, divided by √n.
+    """
+    rows, X = _spread_rows(objective)
+    z = objective.linear_model(params)(X, rows)
+    _, r = objective.loss.loss_and_residual(objective.targets[rows], z)
+    return float(np.sqrt(_mean(objective, rows, r**2) / objective.n_samples))
+
+
+def room_along(
+    objective: CrossEntropyObjective, params: NDArray, step: NDArray
+) -> float:
+    """Return how many steps leave the curvature about as it is.
+
+    A logit may change by ½, or by half of what separates it from the others: where a
+    row is certain there is no curvature yet. It is inf where no logit changes beyond
+    rounding.
+    """
+    rows, X = _spread_rows(objective)
+    z = objective.linear_model(params)(X, rows)
+    dz = objective.linear_model(step, with_offset=False)(X, rows)
+    rounding = EPS * _terms(X, *objective.split(step)).max(axis=1)
+    if objective.n_logits == 1:
+        margin, change = np.abs(z[:, 0]), np.abs(dz[:, 0])
+    else:
+        second, first = np.sort(z, axis=1)[:, -2:].T
+        margin, change = first - second, np.ptp(dz, axis=1)
+    moves = change > NOISE * rounding
+    if objective.weights is not None:
+        moves &= objective.weights[rows] > 0
+    room = np.maximum(0.5, margin / 2)[moves] / change[moves]
+    return float(room.min(initial=np.inf))
 
 
 def _spread_rows(objective):

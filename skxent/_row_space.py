@@ -97,6 +97,7 @@ class LiftedChange(ChangeOfVariables):
     def __init__(self, space: RowSpace, original: CrossEntropyObjective, change):
         self._space, self._original, self._change = space, original, change
         self.is_nearly_singular = change.is_nearly_singular
+        self.is_well_conditioned = change.is_well_conditioned
 
     def to_params(self, u: NDArray) -> NDArray:
         """Return T u."""

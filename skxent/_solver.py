@@ -14,6 +14,7 @@ from ._active_set import ActiveSetFit
 from ._certificate import RESOLVED, certify
 from ._lbfgs import TINY, SmoothFit
 from ._line_search import MAX_TRIALS, follow, follow_within
+from ._model_step import step_of_model
 from ._objective import EPS, CrossEntropyObjective, Evaluation
 from ._outcomes import (
     CONVERGED,
@@ -28,10 +29,12 @@ from ._outcomes import (
 from ._rounding import rounding_of_answer
 from ._row_space import LiftedChange, RowSpace, row_space_pays
 from ._trace import Trace
-from ._verification import NewtonStep, step_of_all, step_of_model
+from ._verification import NewtonStep, step_of_all
 
 # Sums over rows resolve about this part of F.
 FLOOR = 1e-11
+# A promise of this part of F that cannot be trusted counts as this power of it.
+UNTRUSTED = 1 / 3
 # A fit that is not verified goes on, but not after so many times in vain, when it has
 # gained less than this part of what was promised.
 MAX_VAIN = 10
@@ -98,7 +101,7 @@ def minimise(
         fit.run()
         answer = _judge(objective, fit, space, trace)
         n_vain = 0
-        while answer.goes_on and n_vain < MAX_VAIN:
+        while answer.goes_on and n_vain < MAX_VAIN and not trace.is_vain:
             trace.tell("not verified: going on in the coordinates of the data".format)
             before = answer
             fit = _fit(objective, answer.params, tol, max_iter, trace)
@@ -109,7 +112,8 @@ def minimise(
         if answer.goes_on:
             point = answer.params, answer.evaluation
             outcome = why_stalled(objective, *point, answer.doubt)
-            answer = _bounded(objective, fit, *point, answer.suboptimality)
+            left = 1.0 if trace.is_vain else answer.suboptimality
+            answer = _bounded(objective, fit, *point, left)
             answer = answer._replace(outcome=outcome)
     return Solution(
         params=answer.params,
@@ -187,25 +191,33 @@ def _judge(objective, fit, space, trace):
 def _verified(objective, fit, space, params, now):
     """Return the answer after a Newton step that judges it and improves it."""
     trace, value = fit.trace, max(now.value, TINY)
+    enough = max(fit.tol, FLOOR) * value
     newton: NewtonStep | None
     if objective.penalty.is_smooth:
         change = fit.change
         if space is not None:
             change = LiftedChange(space, objective, change)
-        newton = step_of_all(objective, params, now, change, fit.tol * value)
+        newton = step_of_all(objective, params, now, change, enough)
         go = follow
     else:
-        newton = step_of_model(objective, params, now, fit.tol * value)
+        newton = step_of_model(objective, params, now, enough)
         go = follow_within
     if newton is None:
         return _bounded(objective, fit, params, now, fit.suboptimality)
     promised = newton.decrement / value
     if not newton.is_exact:
         promised = max(promised, fit.suboptimality)
-    # What may lie behind saturated rows is unknown: rather too much than too little.
-    suboptimality = min(1.0, promised if newton.is_trusted else np.sqrt(promised))
+    goes_on = not trace.stopped and trace.iterations_left(fit.max_iter) > 0
+    suboptimality = min(1.0, promised)
+    if not newton.is_trusted:
+        # what lies behind saturated rows is unknown: rather too much than too little
+        suboptimality **= UNTRUSTED
+    if promised > fit.tol and not goes_on:
+        # on the way there, what lies behind kinks and saturated rows is, too
+        is_certain = objective.penalty.is_smooth and newton.is_trusted
+        suboptimality **= 1.0 if is_certain else 0.5
     end = None
-    if not trace.stopped and trace.iterations_left(fit.max_iter):
+    if goes_on:
         is_good = newton.is_trusted and suboptimality <= fit.tol
         trials = 1 if is_good else MAX_TRIALS
         end = go(objective, params, now, newton.dual.step, trials)
@@ -213,11 +225,18 @@ def _verified(objective, fit, space, params, now):
             fit.outcome = STALLED
         else:
             trace.note(end[1].value, suboptimality, objective.n_evals, lambda: end[0])
-            # below that, rounding is all there is
-            more = suboptimality > max(fit.tol, EPS)
-            if more and not trace.stopped:
-                return _Answer(*end, fit.outcome, suboptimality, np.inf, newton)
+    suboptimality = max(suboptimality, _to_come(objective, trace))
+    # below EPS, rounding is all there is
+    if end is not None and suboptimality > max(fit.tol, EPS) and not trace.stopped:
+        return _Answer(*end, fit.outcome, suboptimality, np.inf, newton)
     return _bounded(objective, fit, params, now, suboptimality, newton, end)
+
+
+def _to_come(objective, trace):
+    """Return what is left if Newton's method goes on as slowly as it does, relative."""
+    if objective.penalty.is_smooth:
+        return 0.0
+    return min(1.0, trace.gain_to_come())
 
 
 def _bounded(objective, fit, params, now, suboptimality, newton=None, end=None):

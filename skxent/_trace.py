@@ -12,7 +12,14 @@ from functools import cached_property
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
+
+# Steps to the minima of models, with which a fit gives up. Some hundreds are usual;
+# where rounding spoils each model, the next is as far from the truth as the last.
+MAX_EFFORT = 6_000
+# Ratios of successive gains: slow from here on, and the slowest that is convergence.
+SLOW, SLOWEST = 0.1, 0.99
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,8 @@ class Trace:
         Called with each `Iteration`; one that returns True asks the fit to stop.
     stopped : bool
         Whether one has asked.
+    effort : int
+        Steps to the minima of quadratic models, inside of iterations.
     kept : Iteration or None
         The one to return in place of the last, if a listener chose one.
     lift : callable or None
@@ -82,6 +91,7 @@ class Trace:
         self.before: list[Callable[[], Any]] = []
         self.after: list[Callable[[Iteration], Any]] = []
         self.stopped = False
+        self.effort = 0
         self.kept: Iteration | None = None
         self.lift: Callable[[NDArray], NDArray] | None = None
         if verbose:
@@ -124,6 +134,31 @@ class Trace:
         for listener in self.after:
             if listener(iteration):
                 self.stopped = True
+
+    def note_effort(self, n_steps: int) -> None:
+        """Note what an iteration has cost inside of it."""
+        self.effort += n_steps
+
+    @property
+    def is_vain(self) -> bool:
+        """Whether no model can be trusted: good ones lead there with less effort."""
+        return self.effort >= MAX_EFFORT
+
+    def gain_to_come(self) -> float:
+        """Return what is left to gain, relative to F, at the pace of the last two.
+
+        Newton's method gains less and less, and soon nothing. Where rounding spoils its
+        models, gains fall slowly, like a geometric series.
+        """
+        if len(self.loss_curve) < 3:
+            return 0.0
+        before, last = -np.diff(self.loss_curve[-3:])
+        if not (last > 0 and before > 0 and self.loss_curve[-1] > 0):
+            return 0.0
+        ratio = min(last / before, SLOWEST)
+        if ratio < SLOW:
+            return 0.0
+        return float(last * ratio / (1 - ratio) / abs(self.loss_curve[-1]))
 
     @property
     def keeps_last(self) -> bool:

@@ -23,43 +23,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._certificate import DualStep
-from ._columns import take_columns
-from ._curvature import (
-    HessianProduct,
-    hessian_of_loss,
-    hessian_times,
-)
-from ._face import FaceChange
+from ._curvature import HessianProduct, hessian_times
+from ._hidden import look_along
 from ._objective import CrossEntropyObjective, Evaluation
 from ._precondition import (
     ChangeOfVariables,
     exact_change,
     price_of_exact_hessian,
 )
-from ._quadratic import QuadraticModel
-from ._rounding import ordinary_change, rounding_of_change
 
 # A Hessian of its own may cost the verification so many evaluations, or this share of
 # those so far. In Python, each of them takes so many nanoseconds.
-CHEAP, CHEAP_SHARE = 1.5, 0.05
+CHEAP, CHEAP_SHARE = 0.7, 0.03
 OVERHEAD = 3e5
 # The largest change of a logit for which a promise holds.
 TRUSTED_CHANGE = 0.5
 # Conjugate gradients end when what they have not seen may promise this part of what
 # they have. An exact Hessian for a preconditioner gives all digits at once.
 PRECISION, EXACT_PRECISION = 0.1, 1e-6
+# What is promised where directions of little curvature are hidden may be too little.
+HIDDEN_FACTOR = 10
 # Where a ridge hides directions of little curvature, there may be this little.
 HIDDEN, FAINT = 1e-8, 1e-3
-# Rounding of this part of the curvature spoils a model.
-SPOILT = 1e-8
-# What the model with kinks misses has to be this many times what it sees.
-HIDDEN_FACTOR = 3
-# A step that changes logits by less than so many times their rounding changes none.
-NOISE = 8
-# The size of coefficients, in units of the spread of the columns, that are not absurd.
-ORDINARY = 1e6
 # This part of a decrement of no account is not worth a step.
 NEGLIGIBLE = 1e-4
+# A preconditioner that is well conditioned has told enough below this part of it.
+HOPEFUL = 0.5
 # Products at the most, of any preconditioner and of an exact one.
 MAX_PRODUCTS, MAX_EXACT_PRODUCTS = 10, 40
 
@@ -111,7 +100,7 @@ def step_of_all(
     enough : float
         A decrement that is of no account, in units of F.
     """
-    is_exact = _is_cheap(objective, objective.n_evals)
+    is_exact = is_cheap(objective, objective.n_evals)
     if is_exact:
         change = exact_change(objective, params)
     gradient = evaluation.gradient
@@ -120,68 +109,7 @@ def step_of_all(
     )
 
 
-def step_of_model(
-    objective: CrossEntropyObjective,
-    params: NDArray,
-    evaluation: Evaluation,
-    enough: float,
-) -> NewtonStep | None:
-    """Return the step to the minimum of the quadratic model with kinks and bounds.
-
-    It takes the arguments of `step_of_all`. The model has the Hessian there of the
-    columns that are not 0 or leave it; None if that is too dear.
-    """
-    coef, _ = objective.split(params)
-    slope = objective.penalty.least_slope(coef, objective.split(evaluation.gradient)[0])
-    # those at a bound do not move, but are part of the logits
-    columns = np.flatnonzero(((coef != 0) | (slope != 0)).any(axis=0))
-    part = objective
-    if 0 < len(columns) < objective.n_features:
-        part = objective.on_some_columns(columns)
-    else:
-        columns = np.arange(objective.n_features)
-    if not _is_cheap(part, objective.n_evals):
-        return None
-    start = take_columns(objective, part, columns, params)
-    gradient = take_columns(objective, part, columns, evaluation.gradient)
-    of_loss = part.gradient_of_loss(start, gradient)
-    hessian = hessian_of_loss(part, start)
-    model = QuadraticModel(part, hessian.copy())
-    answer, gain, left = model.minimise(start, of_loss, enough=NEGLIGIBLE * enough)
-    decrement, of_part = max(0.0, gain + left), answer - start
-    hidden = _step_of_face(part, start, evaluation, columns, slope, hessian, enough)
-    if hidden is not None and hidden.decrement > enough + HIDDEN_FACTOR * decrement:
-        # the model has a ridge, which hides columns that are nearly collinear
-        decrement, of_part = hidden.decrement, hidden.dual.step
-    step = np.zeros_like(params)
-    into_coef, into_intercept = objective.split(step)
-    into_coef[:, columns], into_intercept[:] = part.split(of_part)
-    product = hessian_times(objective, params, step)
-    return NewtonStep(DualStep(step, product), decrement, product.largest_change)
-
-
-def _step_of_face(part, start, evaluation, columns, slope, hessian, enough):
-    """Return the Newton step of the coefficients away from kinks and bounds.
-
-    None for several classes, unless rounding spoils the model: near many kinks, of
-    which the step knows nothing, it promises too much.
-    """
-    coef, _ = part.split(start)
-    penalty = part.penalty
-    free = (penalty.lower < coef) & (coef < penalty.upper)
-    free &= (coef != 0) | (penalty.l1 == 0)
-    change = FaceChange(part, hessian, free)
-    if part.n_logits > 1 and change.noise < SPOILT:
-        return None
-    left = np.zeros_like(start)
-    of_coef, of_intercept = part.split(left)
-    of_coef[:] = slope[:, columns]
-    if of_intercept.size:
-        of_intercept[:] = evaluation.gradient.reshape(len(coef), -1)[:, -1]
-    return newton_step(part, start, left, change, enough=enough, is_exact=True)
-
-
-def _is_cheap(objective, n_evals):
+def is_cheap(objective, n_evals):
     """Whether the fit so far, of ``n_evals`` evaluations, makes up for a Hessian."""
     price = price_of_exact_hessian(objective, OVERHEAD)
     return price <= max(CHEAP, CHEAP_SHARE * n_evals)
@@ -224,34 +152,42 @@ def newton_step(
     direction = residual
     step, product = np.zeros_like(params), np.zeros_like(params)
     promised, largest, unseen, smallest = 0.0, 0.0, 0.5 * size, 1.0
-    hidden = HIDDEN if change.is_nearly_singular else 1.0
+    of_intercept = None
+    rarest = HIDDEN if change.is_nearly_singular else 1.0
     precision = EXACT_PRECISION if is_exact else PRECISION
     negligible = NEGLIGIBLE * enough
     for n_done in range(MAX_EXACT_PRODUCTS if is_exact else MAX_PRODUCTS):
         # one product at least: a step that promises nothing may still change logits
         if size == 0 or (
-            n_done and unseen <= hidden * max(precision * promised, negligible)
+            n_done and unseen <= rarest * max(precision * promised, negligible)
         ):
             break
+        is_sure = n_done and not is_exact and change.is_well_conditioned
+        if is_sure and promised + unseen <= HOPEFUL * enough:
+            break
         along = change.to_params(direction)
-        of_loss, of_logit, curvature = hessian_times(objective, params, along)
+        of_loss, of_logit, curvature, of_intercept = hessian_times(
+            objective, params, along
+        )
         turned = change.pull_back(with_penalty(of_loss, along))
         curvature += objective.penalty.curvature(objective.split(along)[0])
         share = curvature / float(direction @ direction)
-        if share < FAINT:
-            rounding = NOISE * rounding_of_change(objective, along)
-            if of_logit < rounding or share <= 0:
-                # Neither data nor penalty see this direction, or rounding hides that
-                # they do: then a step of ordinary size may change a logit by 1.
-                spread = ordinary_change(objective, along)
-                unseen = np.inf if spread < ORDINARY * rounding else 0.0
+        if share < FAINT or of_logit == 0:
+            hidden = look_along(
+                objective, params, along, of_logit, size, curvature, enough
+            )
+            if hidden is not None:
+                if hidden.room:
+                    step += hidden.room * along
+                    largest = np.inf
+                unseen = hidden.gain
                 break
         length = size / curvature
         gain = 0.5 * length * size
         if (
             gain <= negligible
             and length * of_logit <= TRUSTED_CHANGE
-            and (hidden == 1 or share < FAINT)
+            and (rarest == 1 or share < FAINT)
         ):
             # not worth a step, which may be long where no curvature is left
             largest += length * of_logit
@@ -266,7 +202,13 @@ def newton_step(
         before, size = size, float(residual @ residual)
         unseen = 0.5 * size / smallest
         direction = residual + size / before * direction
+    else:
+        if rarest < 1:
+            # directions that rounding hides from the preconditioner are still to come
+            unseen = np.inf
     left = gradient + with_penalty(product, step)
     decrement = promised + unseen + change.decrement_outside(left)
-    dual = DualStep(step, HessianProduct(product, largest))
+    if change.is_nearly_singular:
+        decrement *= HIDDEN_FACTOR
+    dual = DualStep(step, HessianProduct(product, largest, 0.0, of_intercept))
     return NewtonStep(dual, decrement, largest, is_exact)

@@ -1,0 +1,162 @@
+"""The step that judges an answer with kinks and bounds: to the minimum of its model.
+
+Newton's step knows nothing of kinks. The quadratic model does, but it is made of a
+matrix, whose ridge hides what columns that are nearly collinear may gain. So a Newton
+step of the coefficients away from kinks and bounds has a second look, with products
+that keep their digits.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._certificate import DualStep
+from ._columns import take_columns
+from ._curvature import hessian_of_loss, hessian_times
+from ._face import FaceChange
+from ._losses import SATURATED
+from ._objective import CrossEntropyObjective, Evaluation
+from ._quadratic import RIDGES, QuadraticModel, promise
+from ._rounding import room_along
+from ._verification import NEGLIGIBLE, NewtonStep, is_cheap, newton_step
+
+# Columns that the step takes from their kinks join it, so many times at the most.
+MAX_REVISIONS = 3
+# What the model misses has to be this many times what it sees.
+HIDDEN_FACTOR = 3
+# Rounding of this part of the curvature spoils a model.
+SPOILT = 1e-8
+
+
+def step_of_model(
+    objective: CrossEntropyObjective,
+    params: NDArray,
+    evaluation: Evaluation,
+    enough: float,
+) -> NewtonStep | None:
+    """Return the step to the minimum of the quadratic model with kinks and bounds.
+
+    The model has the Hessian there of the columns that are not 0, or leave it; those at
+    a bound do not move, but are part of the logits.
+
+    Parameters
+    ----------
+    objective : CrossEntropyObjective
+    params : ndarray of shape (n_params,)
+    evaluation : Evaluation
+        The objective there.
+    enough : float
+        A decrement that is of no account, in units of F.
+
+    Returns
+    -------
+    NewtonStep or None
+        None if the Hessian is too dear.
+    """
+    coef, _ = objective.split(params)
+    moving = (coef != 0).any(axis=0)
+    gradient, newton = evaluation.gradient, None
+    for _ in range(MAX_REVISIONS):
+        slope, _ = objective.split(_least_gradient(objective, params, gradient))
+        released = (slope != 0).any(axis=0) & ~moving
+        if newton is not None and not released.any():
+            break
+        moving |= released
+        newton = _step_on_columns(objective, params, evaluation, moving, enough)
+        if newton is None:
+            break
+        gradient = evaluation.gradient + newton.dual.product.vector
+    return newton
+
+
+def _step_on_columns(objective, params, evaluation, moving, enough):
+    columns, part = np.flatnonzero(moving), objective
+    if 0 < len(columns) < objective.n_features:
+        part = objective.on_some_columns(columns)
+    else:
+        columns = np.arange(objective.n_features)
+    if not is_cheap(part, objective.n_evals):
+        return None
+    start = take_columns(objective, part, columns, params)
+    gradient = take_columns(objective, part, columns, evaluation.gradient)
+    hessian = hessian_of_loss(part, start)
+    of_part, decrement = _step_of_part(part, start, gradient, hessian, enough)
+
+    def on_all_columns(of_part):
+        step = np.zeros_like(params)
+        into_coef, into_intercept = objective.split(step)
+        into_coef[:, columns], into_intercept[:] = part.split(of_part)
+        return step
+
+    step = on_all_columns(of_part)
+    product = hessian_times(objective, params, step)
+    newton = NewtonStep(DualStep(step, product), decrement, product.largest_change)
+    curvature = hessian.diagonal().copy()
+    part.split(curvature)[0][:] += part.penalty.l2
+    blind = curvature < SATURATED
+    along = np.where(blind, -_least_gradient(part, start, gradient), 0.0)
+    slope = float(along @ along)
+    if slope == 0:
+        return newton
+    along, step = on_all_columns(along), on_all_columns(np.where(blind, 0, of_part))
+    room = room_along(objective, params, along)
+    if room == np.inf or room * slope <= NEGLIGIBLE * enough:
+        return newton
+    # all rows that move are certain: F falls like a line
+    dual = DualStep(step + room * along, product)
+    return NewtonStep(dual, decrement + room * slope, np.inf)
+
+
+def _step_of_part(part, start, gradient, hessian, enough):
+    """Return the better of two steps, and what it promises."""
+    of_loss = part.gradient_of_loss(start, gradient)
+    for ridge in RIDGES:
+        model = QuadraticModel(part, hessian.copy(), ridge)
+        answer, *gains = model.minimise(start, of_loss, enough=NEGLIGIBLE**2 * enough)
+        if not model.is_exhausted:
+            break
+    step, decrement = answer - start, promise(*gains)
+    if model.is_well_conditioned:
+        return step, decrement
+    on_face, of_face = _step_on_face(part, start, gradient, hessian, enough)
+    if of_face > enough + HIDDEN_FACTOR * decrement:
+        return on_face, of_face
+    return step, max(decrement, min(of_face, enough))
+
+
+def _step_on_face(part, start, gradient, hessian, enough):
+    """Return the Newton step of coefficients away from kinks and bounds, or leaving.
+
+    Those that meet a kink or a bound end there, and it promises what is left of it. But
+    where rounding spoils the model, a promise of any size is a reason to doubt.
+    """
+    coef, _ = part.split(start)
+    penalty = part.penalty
+    left = _least_gradient(part, start, gradient)
+    free = (penalty.lower < coef) & (coef < penalty.upper)
+    free &= (coef != 0) | (penalty.l1 == 0)
+    change = FaceChange(part, hessian, free)
+    is_spoilt = change.noise > SPOILT
+    if not is_spoilt:
+        change = FaceChange(part, hessian, free | (part.split(left)[0] != 0))
+    newton = newton_step(part, start, left, change, enough=enough, is_exact=True)
+    if is_spoilt or np.isinf(newton.decrement):
+        return newton.dual.step, newton.decrement
+    end = start + newton.dual.step
+    there, _ = part.split(end)
+    there[:] = penalty.clipped(there, coef)
+    if len(coef) > 1:
+        there[:] = penalty.balanced(there)
+    step = end - start
+    gain = penalty.value(coef) - penalty.value(there)
+    gain -= float(part.gradient_of_loss(start, gradient) @ step)
+    gain -= 0.5 * hessian_times(part, start, step).curvature
+    return step, gain
+
+
+def _least_gradient(objective, params, gradient):
+    """Return what is left of the gradient of F after kinks and bounds."""
+    left = gradient.copy()
+    coef, _ = objective.split(params)
+    of_coef, _ = objective.split(left)
+    of_coef[:] = objective.penalty.least_slope(coef, of_coef)
+    return left

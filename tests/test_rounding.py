@@ -1,0 +1,215 @@
+"""Where rounding and saturation deceive: the parts that see through them.
+
+Each law is one that a fit was once silently wrong without.
+"""
+
+import numpy as np
+import pytest
+from mpmath import log, mpf, workdps
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skxent import BinaryLogReg, CrossEntropyObjective, SoftmaxReg
+from skxent._certificate import _entropy
+from skxent._curvature import coupled_hessian
+from skxent._line_search import follow_within
+from skxent._model_step import step_of_model
+from skxent._penalty import Penalty
+from skxent._precondition import (
+    bend_shifts,
+    centred_hessian,
+    coefficients_first,
+    exact_change,
+    root_of,
+)
+from skxent._quadratic import promise
+from skxent._rounding import room_along
+from skxent._trace import Trace
+from skxent._verification import newton_step
+
+
+@pytest.mark.parametrize("tiny", [1e-3, 1e-9, 1e-17, 1e-30])
+def test_entropy_keeps_its_digits_near_certainty(tiny):
+    p = np.array([[1 - tiny, tiny], [tiny / 2, 1 - tiny]])
+    with workdps(50):
+        # the small entries tell what the large ones are short of 1
+        small = [mpf(tiny), mpf(tiny / 2)]
+        expected = [float(-(1 - e) * log(1 - e) - e * log(e)) for e in small]
+    assert_allclose(_entropy(p), expected, rtol=1e-14)
+
+
+def test_a_promise_that_is_no_number_is_no_promise():
+    assert promise(np.nan, 1.0) == promise(1.0, np.nan) == np.inf
+    # a negative gain is rounding, and does not make up for what is left
+    assert promise(-1.0, 0.25) == 0.25
+    assert promise(2.0, 0.25) == 2.25
+
+
+def test_a_root_of_an_indefinite_matrix_lifts_what_is_negative_only():
+    rng = np.random.default_rng(0)
+    Q, _ = np.linalg.qr(rng.normal(size=(6, 6)))
+    values = np.array([-1e-6, 1e-7, 0.5, 1, 2, 4])
+    matrix = Q * values @ Q.T
+    scale, upper = root_of(matrix.copy(), ridge=1e-14)
+    assert_array_equal(upper, np.triu(upper))
+    assert (upper.diagonal() > 0).all()
+    back = upper.T @ upper * np.outer(scale, scale)
+    assert np.linalg.eigvalsh(back)[0] > 0
+    assert_allclose(back, matrix, atol=1e-3)
+    assert_allclose(Q[:, 2:].T @ (back - matrix) @ Q[:, 2:], 0, atol=1e-4)
+
+
+def some_softmax(K=4, d=3, n=50):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(n, d)), np.arange(n) % K
+    objective = CrossEntropyObjective(X, y, loss="softmax")
+    params = rng.normal(size=(K, d + 1))
+    return objective, (params - params.mean(axis=0)).ravel()
+
+
+def test_intercepts_that_follow_sum_to_zero():
+    objective, params = some_softmax()
+    order = coefficients_first(objective)
+    hessian = coupled_hessian(objective, params)[np.ix_(order, order)]
+    _, intercepts = centred_hessian(hessian, 4)
+    coef = np.random.default_rng(1).normal(size=(4, 3))
+    coef -= coef.mean(axis=0)
+    assert abs(intercepts.follow(coef.ravel(), np.zeros(4)).sum()) < 1e-12
+
+
+def test_shifts_are_bent_without_touching_anything_else():
+    rng = np.random.default_rng(0)
+    K, d = 3, 4
+    A = rng.normal(size=(K * d, K * d))
+    A = A @ A.T
+    bent = A.copy()
+    coupled = np.ones((K, d), dtype=bool)
+    coupled[1, 2] = False
+    bend_shifts(bent, coupled)
+    step = rng.normal(size=(K, d))
+    step -= step.mean(axis=0)
+    assert_allclose(bent @ step.ravel(), A @ step.ravel(), rtol=1e-12)
+    for j in range(d):
+        shift = np.zeros((K, d))
+        shift[:, j] = 1
+        bends = shift.ravel() @ (bent - A) @ shift.ravel()
+        assert bends > 0 if j != 2 else bends == 0
+
+
+@pytest.mark.parametrize("K", [2, 3])
+def test_room_is_half_of_what_certain_rows_have_left(K):
+    z = np.array([300.0, -80.0, 0.2])
+    X = np.array([[1.0], [0.0], [0.0]])
+    if K == 2:
+        objective = CrossEntropyObjective(X, np.array([0, 1, 1]), fit_intercept=False)
+        objective.offset = z[:, None]
+        step = np.array([2.0])
+    else:
+        y = np.array([0, 1, 2])
+        objective = CrossEntropyObjective(X, y, fit_intercept=False)
+        objective.offset = np.column_stack([z, np.zeros(3), np.zeros(3)])
+        step = np.array([2.0, 0.0, 0.0])
+    params = np.zeros(objective.n_params)
+    # only the first row moves, by 2 for each step, and has 300 left
+    assert room_along(objective, params, step) == pytest.approx(75)
+    assert room_along(objective, params, 0 * step) == np.inf
+
+
+def test_a_slope_without_curvature_is_followed():
+    # all rows are certain, half of them wrong
+    X = np.array([[1.0], [2.0], [-1.0], [-3.0]])
+    objective = CrossEntropyObjective(X, np.array([0, 0, 1, 1]), C=1e6)
+    params = np.array([500.0, 0.0])
+    now = objective.evaluate(params)
+    change = exact_change(objective, params)
+    newton = newton_step(
+        objective, params, now.gradient, change, enough=1e-8, is_exact=True
+    )
+    assert not newton.is_trusted
+    assert newton.decrement > 1
+    assert objective.evaluate(params + newton.dual.step).value < now.value / 1.5
+
+
+def test_kinks_do_not_hide_a_slope_without_curvature():
+    X = np.array([[1.0], [2.0], [-1.0], [-3.0]])
+    y = np.array([0, 0, 1, 1])
+    objective = CrossEntropyObjective(X, y, C=1e6, l1_ratio=1.0)
+    params = np.array([500.0, 0.0])
+    now = objective.evaluate(params)
+    newton = step_of_model(objective, params, now, 1e-8)
+    assert not newton.is_trusted
+    assert newton.decrement > 1
+    _, end = follow_within(objective, params, now, newton.dual.step)
+    assert end.value < now.value / 1.5
+
+
+def test_a_step_takes_along_the_columns_that_it_sets_free():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3))
+    X[:, 2] = X[:, 0] + X[:, 1]
+    y = (X[:, 0] + rng.logistic(size=200) > 0).astype(int)
+    objective = CrossEntropyObjective(X, y, C=1.0, l1_ratio=1.0)
+    params = np.array([3.0, 0.0, 0.0, 0.5])
+    newton = step_of_model(objective, params, objective.evaluate(params), 1e-8)
+    gradient = objective.evaluate(params).gradient + newton.dual.product.vector
+    end, _ = objective.split(params + newton.dual.step)
+    of_loss = objective.gradient_of_loss(params, gradient)[:3]
+    # the conditions of optimality of the model, for each column
+    l1 = objective.penalty.l1
+    assert_allclose(of_loss[end[0] != 0], -(l1 * np.sign(end[0]))[end[0] != 0])
+    assert (abs(of_loss[end[0] == 0]) <= l1[end[0] == 0]).all()
+
+
+@pytest.mark.parametrize("bounds", [(0, None), (None, -1), ((0, -9), (None, 0))])
+def test_a_shift_of_all_classes_evades_bounds_on_one_side(bounds):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2))
+    y = (X @ rng.normal(size=(2, 3)) + rng.gumbel(size=(300, 3))).argmax(axis=1)
+    lower, upper = (
+        np.array([at if b is None else b for b in np.broadcast_to(bound, 2)], float)
+        for at, bound in zip((-np.inf, np.inf), bounds, strict=True)
+    )
+    free = SoftmaxReg(C=np.inf).fit(X, y)
+    bounded = SoftmaxReg(C=np.inf, bounds=(lower, upper)).fit(X, y)
+    assert (lower <= bounded.coef_).all()
+    assert (bounded.coef_ <= upper).all()
+    if not np.isfinite(lower + upper).any():
+        assert_allclose(
+            bounded.predict_proba(X), free.predict_proba(X), rtol=0, atol=1e-4
+        )
+        assert bounded.loss_curve_[-1] == pytest.approx(free.loss_curve_[-1], rel=1e-7)
+
+
+def test_only_bounds_on_one_side_of_what_costs_nothing_are_idle():
+    inf = np.inf
+    penalty = Penalty(
+        np.array([0.0, 0.0, 0.0, 1.0]),
+        np.array([0.0, 0.0, 1.0, 0.0]),
+        np.array([0.0, 0.0, 0.0, 0.0]),
+        np.array([inf, 1.0, inf, inf]),
+    )
+    assert_array_equal(penalty.without_idle_bounds().lower, [-inf, 0, 0, 0])
+    assert_array_equal(penalty.without_idle_bounds().upper, [inf, 1, inf, inf])
+    coef = np.array([[-3.0, 0.5, 1, 2], [1, 1, 0, 0]])
+    shown = penalty.without_idle_bounds().shown(coef)
+    assert_array_equal(shown, [[0, 0.5, 1, 2], [4, 1, 0, 0]])
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.5, 0.9])
+def test_slow_gains_tell_what_is_left(ratio):
+    trace = Trace()
+    for k in range(20):
+        trace.note(1 + ratio**k, 1.0, k, lambda: None)
+        if k < 2:
+            assert trace.gain_to_come() == 0
+    left = ratio**19 / (1 + ratio**19)
+    assert trace.gain_to_come() == pytest.approx(left, rel=1e-9)
+
+
+def test_duplicated_columns_are_no_reason_to_warn():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3))
+    y = (X[:, 0] + rng.logistic(size=200) > 0).astype(int)
+    X = np.column_stack([X, X, np.eye(4)[rng.integers(4, size=200)]])
+    for params in ({"C": np.inf}, {"C": 1e9}, {"C": 1e9, "l1_ratio": 1}):
+        for Estimator in (BinaryLogReg, SoftmaxReg):
+            assert Estimator(**params).fit(X, y).converged_
