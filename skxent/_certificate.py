@@ -187,9 +187,11 @@ def _gap(objective, params, evaluation, newton):
 
 def _entropy(p):
     """Return the entropy of each row, (n,), to the last digits of p near 0 and 1."""
-    top = np.argmax(p, axis=1)[:, None]
-    others = p.copy()
-    np.put_along_axis(others, top, 0, axis=1)
+    if p.shape[1] == 2:
+        others = np.minimum(p[:, :1], p[:, 1:])
+    else:
+        others = p.copy()
+        np.put_along_axis(others, p.argmax(axis=1)[:, None], 0, axis=1)
     of_top = others.sum(axis=1)
     return entr(others).sum(axis=1) - xlog1py(1 - of_top, -of_top)
 

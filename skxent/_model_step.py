@@ -9,6 +9,7 @@ that keep their digits.
 import numpy as np
 from numpy.typing import NDArray
 
+from ._active_set import MOST_FEATURES
 from ._certificate import DualStep
 from ._columns import take_columns
 from ._curvature import hessian_of_loss, hessian_times
@@ -70,7 +71,7 @@ def step_of_model(
 
 def _step_on_columns(objective, params, evaluation, moving, enough):
     columns, part = np.flatnonzero(moving), objective
-    if 0 < len(columns) < objective.n_features:
+    if 0 < len(columns) < MOST_FEATURES * objective.n_features:
         part = objective.on_some_columns(columns)
     else:
         columns = np.arange(objective.n_features)
@@ -146,6 +147,8 @@ def _step_on_face(part, start, gradient, hessian, enough):
     there[:] = penalty.clipped(there, coef)
     if len(coef) > 1:
         there[:] = penalty.balanced(there)
+    if np.array_equal(end, start + newton.dual.step):
+        return newton.dual.step, newton.decrement
     step = end - start
     gain = penalty.value(coef) - penalty.value(there)
     gain -= float(part.gradient_of_loss(start, gradient) @ step)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from ._precondition import (
     EPS,
-    WELL,
     centred_hessian,
     coefficients_first,
     root_of,
@@ -29,8 +28,9 @@ from ._precondition import (
 RIDGES = FINE, COARSE = 1e-14, 1e-12
 # Where all rows are certain a step goes far, but not so far that squares overflow.
 LEAST_CURVATURE = 1e-120
-# What rounding may leave of the curvature of columns that are far from 0, relative.
-NOISELESS = 1e-10
+# What rounding may leave of the curvature of columns that are far from 0, relative, and
+# pivots that are far above it and all ridges.
+NOISELESS, DISTINCT = 1e-10, 1e-6
 # Steps to the minimum of a model; each sets the coefficients free that want to move.
 MAX_STEPS = 200
 # The model is not solved beyond this part of what it has gained.
@@ -68,7 +68,7 @@ class QuadraticModel:
     factor : float
         The model uses the Hessian times this: what steps have met of it.
     is_well_conditioned : bool
-        Whether there are no directions of little curvature, and no columns far from 0.
+        Whether neither a ridge nor rounding hides a direction.
     n_steps : int
         Steps that the last minimum took.
     is_exhausted : bool
@@ -93,7 +93,7 @@ class QuadraticModel:
         scale, upper = root_of(self._matrix.copy(), ridge=ridge)
         pivots = upper.diagonal() ** 2
         self.is_well_conditioned = bool(
-            pivots.min(initial=1.0) > WELL and noise.max(initial=0.0) < NOISELESS
+            pivots.min(initial=1.0) > DISTINCT and noise.max(initial=0.0) < NOISELESS
         )
         saturated = np.flatnonzero(self._matrix.diagonal() < LEAST_CURVATURE)
         self._matrix = upper.T @ upper * np.outer(scale, scale)

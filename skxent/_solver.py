@@ -34,7 +34,7 @@ from ._verification import NewtonStep, step_of_all
 # Sums over rows resolve about this part of F.
 FLOOR = 1e-11
 # A promise of this part of F that cannot be trusted counts as this power of it.
-UNTRUSTED = 1 / 3
+UNTRUSTED = 1 / 5
 # A fit that is not verified goes on, but not after so many times in vain, when it has
 # gained less than this part of what was promised.
 MAX_VAIN = 10

@@ -208,7 +208,7 @@ def newton_step(
             unseen = np.inf
     left = gradient + with_penalty(product, step)
     decrement = promised + unseen + change.decrement_outside(left)
-    if change.is_nearly_singular:
+    if is_exact and change.is_nearly_singular:
         decrement *= HIDDEN_FACTOR
     dual = DualStep(step, HessianProduct(product, largest, 0.0, of_intercept))
     return NewtonStep(dual, decrement, largest, is_exact)
