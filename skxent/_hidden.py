@@ -10,9 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ._losses import SATURATED
 from ._objective import CrossEntropyObjective
 from ._rounding import (
     NOISE,
+    mean_squares,
     ordinary_change,
     ordinary_slope,
     room_along,
@@ -36,6 +38,56 @@ class Hidden(NamedTuple):
 
     room: float
     gain: float
+
+
+class Blind(NamedTuple):
+    """A step of the params that have no curvature at all.
+
+    Attributes
+    ----------
+    params : ndarray of shape (n_params,), bool
+        Which these are.
+    step : ndarray of shape (n_params,)
+        As far as F falls like a line; 0 for all others.
+    gain : float
+        What F may fall by.
+    """
+
+    params: NDArray
+    step: NDArray
+    gain: float
+
+
+def look_at_blind(
+    objective: CrossEntropyObjective,
+    params: NDArray,
+    left: NDArray,
+    curvature: NDArray,
+    negligible: float,
+) -> Blind | None:
+    """Return a step of the params without curvature, or None where none is worth it.
+
+    Parameters
+    ----------
+    objective : CrossEntropyObjective
+    params, left : ndarray of shape (n_params,)
+        ``left`` is what is left of the gradient of F there, after kinks and bounds.
+    curvature : ndarray of shape (n_params,)
+        The diagonal of the Hessian of the mean loss.
+    negligible : float
+        A gain that is not worth a step.
+    """
+    curvature = curvature.copy()
+    objective.split(curvature)[0][:] += objective.penalty.l2
+    blind = curvature <= SATURATED * mean_squares(objective)
+    along = np.where(blind, -left, 0.0)
+    slope = float(along @ along)
+    if slope == 0:
+        return None
+    room = room_along(objective, params, along)
+    if room == np.inf or room * slope <= negligible:
+        return None
+    return Blind(blind, room * along, room * slope)
 
 
 def look_along(

@@ -14,10 +14,9 @@ from ._certificate import DualStep
 from ._columns import take_columns
 from ._curvature import hessian_of_loss, hessian_times
 from ._face import FaceChange
-from ._losses import SATURATED
+from ._hidden import look_at_blind
 from ._objective import CrossEntropyObjective, Evaluation
 from ._quadratic import RIDGES, QuadraticModel, promise
-from ._rounding import room_along
 from ._verification import NEGLIGIBLE, NewtonStep, is_cheap, newton_step
 
 # Columns that the step takes from their kinks join it, so many times at the most.
@@ -91,20 +90,13 @@ def _step_on_columns(objective, params, evaluation, moving, enough):
     step = on_all_columns(of_part)
     product = hessian_times(objective, params, step)
     newton = NewtonStep(DualStep(step, product), decrement, product.largest_change)
-    curvature = hessian.diagonal().copy()
-    part.split(curvature)[0][:] += part.penalty.l2
-    blind = curvature < SATURATED
-    along = np.where(blind, -_least_gradient(part, start, gradient), 0.0)
-    slope = float(along @ along)
-    if slope == 0:
-        return newton
-    along, step = on_all_columns(along), on_all_columns(np.where(blind, 0, of_part))
-    room = room_along(objective, params, along)
-    if room == np.inf or room * slope <= NEGLIGIBLE * enough:
+    left = _least_gradient(part, start, gradient)
+    blind = look_at_blind(part, start, left, hessian.diagonal(), NEGLIGIBLE * enough)
+    if blind is None:
         return newton
     # all rows that move are certain: F falls like a line
-    dual = DualStep(step + room * along, product)
-    return NewtonStep(dual, decrement + room * slope, np.inf)
+    step = on_all_columns(np.where(blind.params, blind.step, of_part))
+    return NewtonStep(DualStep(step, product), decrement + blind.gain, np.inf)
 
 
 def _step_of_part(part, start, gradient, hessian, enough):

@@ -189,8 +189,11 @@ class ChangeOfVariables:
         Whether the ridge of a factor hides directions of little curvature.
     is_well_conditioned : bool
         Whether there are no directions of little curvature, as far as is known.
+    curvature : ndarray of shape (n_params,)
+        The diagonal of the Hessian, where the whole of it is known.
     """
 
+    curvature: NDArray
     is_nearly_singular = False
     is_well_conditioned = False
 
@@ -292,6 +295,7 @@ class ClassChange(ChangeOfVariables):
 
     def __init__(self, objective, hessians, scales=None):
         self._shape = (objective.n_logits, -1)
+        self.curvature = np.einsum("kii->ki", hessians).ravel()
         n_intercepts = int(objective.fit_intercept)
         self._factors = objective.blocks.map(
             lambda hessian: _Factor(hessian, objective.penalty.l2, n_intercepts),
@@ -327,6 +331,7 @@ class CoupledChange(ChangeOfVariables):
     def __init__(self, objective, hessian):
         n_logits = objective.n_logits
         self._shape = (n_logits, objective.n_columns)
+        self.curvature = hessian.diagonal().copy()
         self._order = coefficients_first(objective)
         self._factor = _Factor(
             hessian[np.ix_(self._order, self._order)],

@@ -52,6 +52,18 @@ def ordinary_change(objective: CrossEntropyObjective, step: NDArray) -> float:
     return float((np.abs(coef) @ X.std(axis=0)).max())
 
 
+def mean_squares(objective: CrossEntropyObjective) -> NDArray:
+    """Return about the mean square of what each param is multiplied by, (n_params,)."""
+    _, X = _spread_rows(objective)
+    squares = np.ones(objective.n_params)
+    of_coef, _ = objective.split(squares)
+    X = X.astype(np.float64, copy=False)
+    of_coef[:] = np.asarray(
+        (X.multiply(X) if sparse.issparse(X) else X * X).mean(axis=0)
+    )
+    return squares
+
+
 def ordinary_slope(objective: CrossEntropyObjective, params: NDArray) -> float:
     """Return about the slope of F along a change of each logit by 1, signs at random.
 

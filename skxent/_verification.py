@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from ._certificate import DualStep
 from ._curvature import HessianProduct, hessian_times
-from ._hidden import look_along
+from ._hidden import look_along, look_at_blind
 from ._objective import CrossEntropyObjective, Evaluation
 from ._precondition import (
     ChangeOfVariables,
@@ -103,10 +103,20 @@ def step_of_all(
     is_exact = is_cheap(objective, objective.n_evals)
     if is_exact:
         change = exact_change(objective, params)
-    gradient = evaluation.gradient
-    return newton_step(
+    gradient, blind = evaluation.gradient, None
+    if is_exact:
+        negligible = NEGLIGIBLE * enough
+        blind = look_at_blind(objective, params, gradient, change.curvature, negligible)
+    if blind is not None:
+        gradient = np.where(blind.params, 0, gradient)
+    newton = newton_step(
         objective, params, gradient, change, enough=enough, is_exact=is_exact
     )
+    if blind is None:
+        return newton
+    # all rows that the blind params move are certain: F falls like a line
+    dual = newton.dual._replace(step=newton.dual.step + blind.step)
+    return NewtonStep(dual, newton.decrement + blind.gain, np.inf)
 
 
 def is_cheap(objective, n_evals):

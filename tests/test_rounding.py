@@ -24,7 +24,7 @@ from skxent._precondition import (
 from skxent._quadratic import promise
 from skxent._rounding import room_along
 from skxent._trace import Trace
-from skxent._verification import newton_step
+from skxent._verification import newton_step, step_of_all
 
 
 @pytest.mark.parametrize("tiny", [1e-3, 1e-9, 1e-17, 1e-30])
@@ -127,6 +127,24 @@ def test_a_slope_without_curvature_is_followed():
     assert not newton.is_trusted
     assert newton.decrement > 1
     assert objective.evaluate(params + newton.dual.step).value < now.value / 1.5
+
+
+def test_one_column_without_curvature_is_followed_beside_others():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=200), np.zeros(200)])
+    X[:2, 1] = [1.0, 2.0]
+    y = (X[:, 0] + rng.logistic(size=200) > 0).astype(int)
+    y[:2] = 1
+    objective = CrossEntropyObjective(X, y, C=np.inf)
+    # the rows of the second column are certain, and wrong
+    params = np.array([1.0, -900.0, 0.0])
+    now = objective.evaluate(params)
+    change = exact_change(objective, params)
+    newton = step_of_all(objective, params, now, change, 1e-8)
+    assert not newton.is_trusted
+    assert newton.decrement > 1
+    assert newton.dual.step[1] > 100
+    assert objective.evaluate(params + newton.dual.step).value < now.value / 1.2
 
 
 def test_kinks_do_not_hide_a_slope_without_curvature():
