@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ._blocks import transposed
-from ._losses import SATURATED
 from ._objective import CrossEntropyObjective
 
 # With no more columns than these, one product for all classes beats one for each.
@@ -191,10 +190,9 @@ def hessian_times(
     def add_block(X, rows, of_coef, of_intercept, largest, curvature):
         z, dz = model_and_change(X, rows)
         if for_intercept:
-            h = objective.loss.curvature(z)
-            product, changes = np.hstack([h * dz, h]), np.where(h > SATURATED, dz, 0)
-        else:
-            product, changes = objective.loss.curvature_times(z, dz)
+            dz = np.hstack([dz, np.ones_like(dz)])
+        product, changes = objective.loss.curvature_times(z, dz)
+        changes = changes[:, : objective.n_logits]
         if objective.weights is not None:
             s = objective.weights[rows][:, None]
             product = product * s.astype(product.dtype, copy=False)

@@ -3,15 +3,15 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ._objective import EPS, CrossEntropyObjective
+from ._objective import CrossEntropyObjective
 from ._precondition import (
     RIDGE,
-    TINY,
     ChangeOfVariables,
     bend_shifts,
     centred_hessian,
     coefficients_first,
     root_of,
+    rounding_of_centring,
     solve_root,
     solve_root_transposed,
 )
@@ -49,7 +49,7 @@ class FaceChange(ChangeOfVariables):
         hessian = hessian[np.ix_(self._order, self._order)]
         far = hessian.diagonal()[: free.size].copy()
         matrix, self._intercepts = centred_hessian(hessian, len(hessian) - free.size)
-        self.noise = float((EPS * far / np.maximum(matrix.diagonal(), TINY)).max())
+        self.noise = rounding_of_centring(far, matrix)
         if len(free) > 1:
             bend_shifts(matrix, free)
         matrix = matrix[np.ix_(self._moving, self._moving)]

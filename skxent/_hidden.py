@@ -71,7 +71,7 @@ def look_at_blind(
     ----------
     objective : CrossEntropyObjective
     params, left : ndarray of shape (n_params,)
-        ``left`` is what is left of the gradient of F there, after kinks and bounds.
+        ``left`` is the gradient of F there, 0 where a kink or a bound holds a param.
     curvature : ndarray of shape (n_params,)
         The diagonal of the Hessian of the mean loss.
     negligible : float

@@ -69,7 +69,8 @@ class BinaryCrossEntropy:
     def curvature_times(self, z: Array, dz: Array) -> tuple[Array, Array]:
         """Return ∂²loss/∂z² dz, and the change dz where a row can still respond.
 
-        Both are (n, 1). A row is saturated, and its change 0, where p (1 − p) vanishes.
+        Both have the shape of dz, a column for each change. A row is saturated, and its
+        change 0, where p (1 − p) vanishes.
         """
         h = self.curvature(z)
         return h * dz, np.where(h > SATURATED, dz, 0)

@@ -67,6 +67,7 @@ class MigrationMixin:
             If there is no such parameter; one of `LogisticRegression` comes with what
             to do instead.
         """
+        # a mixin: BaseEstimator, which has both methods, comes with the estimator
         known = self._get_param_names()  # type: ignore[attr-defined]
         for name in params:
             if name in REMEDIES and name not in known:

@@ -22,7 +22,7 @@ from ._verification import NEGLIGIBLE, NewtonStep, is_cheap, newton_step
 # Columns that the step takes from their kinks join it, so many times at the most.
 MAX_REVISIONS = 3
 # What the model misses has to be this many times what it sees.
-HIDDEN_FACTOR = 3
+MISSED_FACTOR = 3
 # Rounding of this part of the curvature spoils a model.
 SPOILT = 1e-8
 
@@ -79,7 +79,9 @@ def _step_on_columns(objective, params, evaluation, moving, enough):
     start = take_columns(objective, part, columns, params)
     gradient = take_columns(objective, part, columns, evaluation.gradient)
     hessian = hessian_of_loss(part, start)
-    of_part, decrement = _step_of_part(part, start, gradient, hessian, enough)
+    left = _least_gradient(part, start, gradient)
+    of_loss = part.gradient_of_loss(start, gradient)
+    of_part, decrement = _step_of_part(part, start, of_loss, left, hessian, enough)
 
     def on_all_columns(of_part):
         step = np.zeros_like(params)
@@ -90,7 +92,6 @@ def _step_on_columns(objective, params, evaluation, moving, enough):
     step = on_all_columns(of_part)
     product = hessian_times(objective, params, step)
     newton = NewtonStep(DualStep(step, product), decrement, product.largest_change)
-    left = _least_gradient(part, start, gradient)
     blind = look_at_blind(part, start, left, hessian.diagonal(), NEGLIGIBLE * enough)
     if blind is None:
         return newton
@@ -99,9 +100,8 @@ def _step_on_columns(objective, params, evaluation, moving, enough):
     return NewtonStep(DualStep(step, product), decrement + blind.gain, np.inf)
 
 
-def _step_of_part(part, start, gradient, hessian, enough):
+def _step_of_part(part, start, of_loss, left, hessian, enough):
     """Return the better of two steps, and what it promises."""
-    of_loss = part.gradient_of_loss(start, gradient)
     for ridge in RIDGES:
         model = QuadraticModel(part, hessian.copy(), ridge)
         answer, *gains = model.minimise(start, of_loss, enough=NEGLIGIBLE**2 * enough)
@@ -110,21 +110,21 @@ def _step_of_part(part, start, gradient, hessian, enough):
     step, decrement = answer - start, promise(*gains)
     if model.is_well_conditioned:
         return step, decrement
-    on_face, of_face = _step_on_face(part, start, gradient, hessian, enough)
-    if of_face > enough + HIDDEN_FACTOR * decrement:
+    on_face, of_face = _step_on_face(part, start, of_loss, left, hessian, enough)
+    if of_face > enough + MISSED_FACTOR * decrement:
         return on_face, of_face
     return step, max(decrement, min(of_face, enough))
 
 
-def _step_on_face(part, start, gradient, hessian, enough):
+def _step_on_face(part, start, of_loss, left, hessian, enough):
     """Return the Newton step of coefficients away from kinks and bounds, or leaving.
 
-    Those that meet a kink or a bound end there, and it promises what is left of it. But
-    where rounding spoils the model, a promise of any size is a reason to doubt.
+    A coefficient that meets a kink or a bound stops there, and the promise is that of
+    the step so shortened. Where rounding spoils the model, the whole step counts: any
+    large promise is a reason to doubt.
     """
     coef, _ = part.split(start)
     penalty = part.penalty
-    left = _least_gradient(part, start, gradient)
     free = (penalty.lower < coef) & (coef < penalty.upper)
     free &= (coef != 0) | (penalty.l1 == 0)
     change = FaceChange(part, hessian, free)
@@ -134,22 +134,23 @@ def _step_on_face(part, start, gradient, hessian, enough):
     newton = newton_step(part, start, left, change, enough=enough, is_exact=True)
     if is_spoilt or np.isinf(newton.decrement):
         return newton.dual.step, newton.decrement
-    end = start + newton.dual.step
+    beyond = start + newton.dual.step
+    end = beyond.copy()
     there, _ = part.split(end)
     there[:] = penalty.clipped(there, coef)
     if len(coef) > 1:
         there[:] = penalty.balanced(there)
-    if np.array_equal(end, start + newton.dual.step):
+    if np.array_equal(end, beyond):
         return newton.dual.step, newton.decrement
     step = end - start
     gain = penalty.value(coef) - penalty.value(there)
-    gain -= float(part.gradient_of_loss(start, gradient) @ step)
+    gain -= float(of_loss @ step)
     gain -= 0.5 * hessian_times(part, start, step).curvature
     return step, gain
 
 
 def _least_gradient(objective, params, gradient):
-    """Return what is left of the gradient of F after kinks and bounds."""
+    """Return the gradient of F, 0 where a kink or a bound holds a coefficient."""
     left = gradient.copy()
     coef, _ = objective.split(params)
     of_coef, _ = objective.split(left)

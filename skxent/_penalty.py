@@ -162,7 +162,7 @@ class Penalty:
             out += self.tilt
 
     def least_slope(self, coef: NDArray, gradient: NDArray) -> NDArray:
-        """Return what is left of ∂F/∂w, (L, d), after kinks and bounds.
+        """Return the least slope of F, (L, d), that kinks and bounds leave open.
 
         It is 0 at the optimum: of the slopes to both sides of a kink that lift F, and
         where a bound is in the way.

@@ -367,12 +367,11 @@ class _Factor:
         if coupled is not None:
             bend_shifts(matrix, coupled)
         matrix[np.diag_indices_from(matrix)] += penalty
-        # what rounding leaves of the matrix of columns that are far from 0
-        noise = EPS * far / np.maximum(matrix.diagonal(), TINY)
+        noise = rounding_of_centring(far, matrix)
         self._root = root_of(matrix, ridge=RIDGE)
         self._d = len(matrix)
         pivots = self._root[1].diagonal()
-        blind = max(HIDING * RIDGE, HIDING_NOISE * noise.max(initial=0.0))
+        blind = max(HIDING * RIDGE, HIDING_NOISE * noise)
         smallest = float(pivots.min(initial=1.0)) ** 2
         self.is_nearly_singular = smallest < blind
         self.is_well_conditioned = smallest > WELL
@@ -451,6 +450,15 @@ def centred_hessian(
         matrix[constant] = matrix[:, constant] = 0
         matrix[constant, constant] = floor[constant]
     return matrix, intercepts
+
+
+def rounding_of_centring(far: NDArray, matrix: NDArray) -> float:
+    """Return how much of the curvature of a column is rounding, at the most, relative.
+
+    ``far`` is the diagonal of the Hessian before its columns were centred.
+    """
+    noise = EPS * far / np.maximum(matrix.diagonal(), TINY)
+    return float(noise.max(initial=0.0))
 
 
 class FollowingIntercepts:

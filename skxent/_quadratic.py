@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._precondition import (
-    EPS,
     centred_hessian,
     coefficients_first,
     root_of,
+    rounding_of_centring,
     solve_root,
     solve_root_transposed,
 )
@@ -44,8 +44,8 @@ SUFFICIENT = 0.1
 def promise(gain: float, left: float) -> float:
     """Return how far below its starting point the minimum of a model is.
 
-    Rounding may make a gain negative: then what is left is not made up for. Where no
-    curvature is left the model has no minimum, and its numbers overflow.
+    A negative gain is rounding and counts as none. Without any curvature the model has
+    no minimum, and its numbers overflow: then the promise is infinite.
     """
     total = max(gain, 0.0) + left
     return np.inf if np.isnan(total) else total
@@ -88,12 +88,12 @@ class QuadraticModel:
         self._matrix, self._intercepts = centred_hessian(
             hessian, objective.n_params - n_coefs
         )
-        noise = EPS * far / np.maximum(self._matrix.diagonal(), LEAST_CURVATURE)
+        noise = rounding_of_centring(far, self._matrix)
         # Curvature that is lost in rounding would be taken for a long way to go.
         scale, upper = root_of(self._matrix.copy(), ridge=ridge)
         pivots = upper.diagonal() ** 2
         self.is_well_conditioned = bool(
-            pivots.min(initial=1.0) > DISTINCT and noise.max(initial=0.0) < NOISELESS
+            pivots.min(initial=1.0) > DISTINCT and noise < NOISELESS
         )
         saturated = np.flatnonzero(self._matrix.diagonal() < LEAST_CURVATURE)
         self._matrix = upper.T @ upper * np.outer(scale, scale)

@@ -16,9 +16,7 @@ NOISE = 8
 
 def rounding_of_value(objective: CrossEntropyObjective, params: NDArray) -> float:
     """Return about how far rounding in the logits moves F, in its units."""
-    rows, X = _spread_rows(objective)
-    z = objective.linear_model(params)(X, rows)
-    _, r = objective.loss.loss_and_residual(objective.targets[rows], z)
+    rows, X, r = _residuals(objective, params)
     terms = _terms(X, *objective.split(params))
     return EPS * _mean(objective, rows, np.abs(r) * terms)
 
@@ -69,9 +67,7 @@ def ordinary_slope(objective: CrossEntropyObjective, params: NDArray) -> float:
 
     That is what the residuals of n rows leave: their size, divided by √n.
     """
-    rows, X = _spread_rows(objective)
-    z = objective.linear_model(params)(X, rows)
-    _, r = objective.loss.loss_and_residual(objective.targets[rows], z)
+    rows, _, r = _residuals(objective, params)
     return float(np.sqrt(_mean(objective, rows, r**2) / objective.n_samples))
 
 
@@ -103,6 +99,14 @@ def room_along(
 def _spread_rows(objective):
     rows = objective.blocks.spread()
     return rows, objective.blocks.take(rows)
+
+
+def _residuals(objective, params):
+    """Return a few rows, their X, and their residuals, (m, L)."""
+    rows, X = _spread_rows(objective)
+    z = objective.linear_model(params)(X, rows)
+    _, r = objective.loss.loss_and_residual(objective.targets[rows], z)
+    return rows, X, r
 
 
 def _terms(X, coef, intercept):

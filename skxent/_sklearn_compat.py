@@ -1,7 +1,7 @@
 """Private parts of scikit-learn, each with what it would take to do without."""
 
 try:
-    # It inspects the loaded libraries, which takes 15 ms, once for everybody. A
+    # It inspects the loaded libraries once in a process, which takes 15 ms. A
     # `threadpoolctl.ThreadpoolController` of our own would do as well.
     from sklearn.utils.parallel import (
         _get_threadpool_controller as get_threadpool_controller,

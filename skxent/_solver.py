@@ -212,10 +212,10 @@ def _verified(objective, fit, space, params, now):
     if not newton.is_trusted:
         # what lies behind saturated rows is unknown: rather too much than too little
         suboptimality **= UNTRUSTED
-    if promised > fit.tol and not goes_on:
-        # on the way there, what lies behind kinks and saturated rows is, too
-        is_certain = objective.penalty.is_smooth and newton.is_trusted
-        suboptimality **= 1.0 if is_certain else 0.5
+    is_certain = objective.penalty.is_smooth and newton.is_trusted
+    if promised > fit.tol and not (goes_on or is_certain):
+        # on the way there, so is what lies behind kinks and saturated rows
+        suboptimality **= 0.5
     end = None
     if goes_on:
         is_good = newton.is_trusted and suboptimality <= fit.tol
@@ -233,7 +233,7 @@ def _verified(objective, fit, space, params, now):
 
 
 def _to_come(objective, trace):
-    """Return what is left if Newton's method goes on as slowly as it does, relative."""
+    """Return (F − F*) / F where kinks make Newton's method converge slowly, else 0."""
     if objective.penalty.is_smooth:
         return 0.0
     return min(1.0, trace.gain_to_come())
