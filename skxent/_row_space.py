@@ -22,9 +22,8 @@ from scipy.linalg import lapack, solve_triangular
 from ._objective import CrossEntropyObjective
 from ._precondition import ChangeOfVariables
 
-# Columns, and rows, that are multiplied at a time.
-BLOCK_COLUMNS = 2048
-BLOCK_ROWS = 64
+# What a block of columns, which are multiplied at a time, may take: a core's cache.
+BLOCK_BYTES = 2**19
 # What X Xᵀ and its factors, four of its size, may take: this and a tenth of X.
 MAX_BYTES = 2**28
 # Columns share a product X Xᵀ if the squares of their sizes differ by less than this:
@@ -144,9 +143,7 @@ class _Span:
     def __init__(self, X, mean, columns):
         self._X, self._mean, self.columns = X, mean, columns
         gram = np.zeros((len(X), len(X)))
-        for start in range(0, len(columns), BLOCK_COLUMNS):
-            some = columns[start : start + BLOCK_COLUMNS]
-            part = X[:, some] - mean[some]
+        for _, part in self._blocks():
             gram += part @ part.T
         tolerance = len(X) * np.finfo(float).eps * gram.diagonal().max()
         upper, pivots, rank, _ = lapack.dpstrf(gram, tol=tolerance, overwrite_a=True)
@@ -161,30 +158,40 @@ class _Span:
         return coordinates
 
     def project(self, coef):
-        v = np.zeros((len(coef), self.size))
         if not coef.any():
-            return v
-        for start in range(0, self.size, BLOCK_ROWS):
-            rows = self._basis[start : start + BLOCK_ROWS]
-            X = self._X[np.ix_(rows, self.columns)] - self._mean[self.columns]
-            v[:, start : start + BLOCK_ROWS] = coef @ X.T
-        return solve_triangular(self._rows[:, : self.size], v.T, trans="T").T
+            return np.zeros((len(coef), self.size))
+        of_rows = sum(coef[:, some] @ part.T for some, part in self._blocks())
+        triangle = self._rows[:, : self.size]
+        return solve_triangular(triangle, of_rows[:, self._basis].T, trans="T").T
 
     def lift(self, v):
-        of_row = solve_triangular(self._rows[:, : self.size], v.T).T
-        coef = -np.outer(of_row.sum(axis=1), self._mean[self.columns])
-        for start in range(0, self.size, BLOCK_ROWS):
-            rows = self._basis[start : start + BLOCK_ROWS]
-            X = self._X[np.ix_(rows, self.columns)]
-            coef += of_row[:, start : start + BLOCK_ROWS] @ X
+        of_rows = np.zeros((len(v), len(self._X)))
+        triangle = self._rows[:, : self.size]
+        of_rows[:, self._basis] = solve_triangular(triangle, v.T).T
+        coef = np.empty((len(v), len(self.columns)))
+        for some, part in self._blocks():
+            np.matmul(of_rows, part, out=coef[:, some])
         return coef
+
+    def _blocks(self):
+        """Yield blocks of the columns, centred, and where they are among these.
+
+        All rows of a few columns are read in the order of memory: to gather those of
+        the basis takes longer than to multiply them.
+        """
+        width = max(1, BLOCK_BYTES // (8 * len(self._X)))
+        is_all = len(self.columns) == self._X.shape[1]
+        for start in range(0, len(self.columns), width):
+            some = slice(start, start + width)
+            chosen = some if is_all else self.columns[some]
+            yield some, self._X[:, chosen] - self._mean[chosen]
 
 
 def _by_size(X, mean):
     """Return the columns in parts of about the same size; constant ones in none."""
-    squares = np.empty(X.shape[1])
-    for start in range(0, X.shape[1], BLOCK_COLUMNS):
-        some = slice(start, start + BLOCK_COLUMNS)
+    squares, width = np.empty(X.shape[1]), max(1, BLOCK_BYTES // (8 * len(X)))
+    for start in range(0, X.shape[1], width):
+        some = slice(start, start + width)
         part = X[:, some] - mean[some]
         squares[some] = np.einsum("ij,ij->j", part, part)
     parts, rest = [], np.flatnonzero(squares > 0)
