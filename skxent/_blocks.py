@@ -144,9 +144,7 @@ class RowBlocks:
 
     def spread(self) -> NDArray:
         """Return where a few rows are, spread over X."""
-        n, d = self.X.shape
-        n_rows = np.clip(SPREAD_ENTRIES // max(d, 1), *SPREAD_ROWS)
-        return np.arange(0, n, max(1, n // int(n_rows)))
+        return np.arange(0, self.X.shape[0], _spacing(self.X))
 
     def threads(self) -> AbstractContextManager[None]:
         """Return a context in which the blocks are dealt out to threads."""
@@ -159,6 +157,13 @@ class RowBlocks:
     def _threads_for(self, work):
         """Return how many threads to use for so many products of numbers."""
         return self._threads.n_threads if work >= THREADED_WORK else 1
+
+
+def _spacing(X):
+    """Return the distance between a few rows that are spread over X."""
+    n, d = X.shape
+    n_rows = np.clip(SPREAD_ENTRIES // max(d, 1), *SPREAD_ROWS)
+    return max(1, n // int(n_rows))
 
 
 def transposed(X):
@@ -194,7 +199,7 @@ def far_center(X) -> NDArray | None:
     """
     if sparse.issparse(X):
         return None
-    sample = X[:: max(1, len(X) // 1000)]
+    sample = X[:: _spacing(X)]
     middle = np.median(sample, axis=0)
     spread = np.abs(sample - middle).mean(axis=0)
     # A constant column matters if it is large beside the spread of the others.
