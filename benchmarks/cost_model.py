@@ -1,9 +1,9 @@
 """The constants of the solver's cost model, measured on this machine.
 
-`skxent._precondition.plan` prices each kind of Hessian from a few times per number.
-This script measures them on one core, prints them beside the values in the module, and,
-with --data, counts the evaluations that each kind takes on real sets. Only the ratios
-of the times matter; a factor of two changes few decisions.
+`skxent.solver.preconditioners.plan` prices each kind of Hessian from a few times per
+number. This script measures them on one core, prints them beside the values in the
+module, and, with --data, counts the evaluations that each kind takes on real sets. Only
+the ratios of the times matter; a factor of two changes few decisions.
 
     python benchmarks/cost_model.py
     python benchmarks/cost_model.py --data DIR --sets letter,covtype_15k
@@ -19,8 +19,8 @@ from scipy.linalg import cholesky, solve_triangular
 from threadpoolctl import threadpool_limits
 
 from skxent import CrossEntropyObjective, _lbfgs, _precondition
-from skxent._blocks import far_center
-from skxent._losses import SoftmaxCrossEntropy
+from skxent.data.blocks import far_center
+from skxent.model.losses import SoftmaxCrossEntropy
 
 RNG = np.random.default_rng(0)
 

@@ -1,10 +1,10 @@
 """Linear classifiers trained by cross-entropy, for people who use scikit-learn."""
 
-from ._objective import CrossEntropyObjective
-from .calibration import CalibrationDecomposition, calibration_decomposition
-from .displays import CoefficientDisplay, ConvergenceDisplay
-from .estimators import BinaryLogReg, SoftmaxReg
-from .information import (
+from . import _former_names
+from .classifiers.estimators import BinaryLogReg, SoftmaxReg
+from .classifiers.model_selection import l1_C_min
+from .evaluation.calibration import CalibrationDecomposition, calibration_decomposition
+from .evaluation.information import (
     conditional_entropy,
     cross_entropy,
     entropy,
@@ -14,10 +14,13 @@ from .information import (
     label_distribution,
     mutual_information,
 )
-from .model_selection import l1_C_min
-from .reliability import ReliabilityDisplay
-from .report import CrossEntropyReport, cross_entropy_report
-from .scoring import cross_entropy_loss, log_loss_scorer
+from .evaluation.report import CrossEntropyReport, cross_entropy_report
+from .evaluation.scoring import cross_entropy_loss, log_loss_scorer
+from .model.objective import CrossEntropyObjective
+from .plots.displays import CoefficientDisplay, ConvergenceDisplay
+from .plots.reliability import ReliabilityDisplay
+
+del _former_names
 
 __version__ = "0.1.0"
 

@@ -9,7 +9,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skxent import CrossEntropyObjective
-from skxent._blocks import BLOCK_BYTES, RowBlocks, far_center
+from skxent.data.blocks import BLOCK_BYTES, RowBlocks, far_center
 
 RNG = np.random.default_rng(0)
 

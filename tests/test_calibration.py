@@ -11,8 +11,8 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import log_loss
 
 from skxent import calibration_decomposition, entropy
-from skxent._predictions import predictions_from
-from skxent.calibration import reliability_by_class
+from skxent.evaluation.calibration import reliability_by_class
+from skxent.evaluation.predictions import predictions_from
 
 
 def sample(n=200, seed=0, *, slope=1.0, ties=False):

@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skxent import BinaryLogReg, SoftmaxReg, log_loss_scorer
-from skxent._base import _coefficients
+from skxent.classifiers.base import _coefficients
 
 callback = pytest.importorskip(
     "sklearn.callback", reason="callbacks came with scikit-learn 1.9"
@@ -180,7 +180,7 @@ def test_coefficients_that_nobody_asks_for_are_not_computed(Estimator, monkeypat
         calls.append(args)
         return _coefficients(*args)
 
-    monkeypatch.setattr("skxent._base._coefficients", counting)
+    monkeypatch.setattr("skxent.classifiers.base._coefficients", counting)
     X, y = make_data(Estimator)
     Estimator().set_callbacks(Listener()).fit(X, y)
     assert len(calls) == 1

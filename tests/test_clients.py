@@ -1,5 +1,6 @@
 """scikit-learn's tools, and users, that treat the classifiers as LogisticRegression."""
 
+import importlib
 import inspect
 import pickle
 import re
@@ -16,8 +17,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
+import skxent
 from skxent import BinaryLogReg, SoftmaxReg
-from skxent._migration import REMEDIES
+from skxent.classifiers.migration import REMEDIES
 
 both = pytest.mark.parametrize("Estimator", [BinaryLogReg, SoftmaxReg])
 N_FEATURES = 8
@@ -214,3 +216,21 @@ def test_subclasses_have_what_parameters_they_like(data):
     np.testing.assert_array_equal(
         fitted.predict(data[0]), BinaryLogReg(C=2.0).fit(*data).predict(data[0])
     )
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("scoring", "log_loss_scorer"),
+        ("information", "entropy"),
+        ("calibration", "calibration_decomposition"),
+        ("report", "cross_entropy_report"),
+        ("displays", "ConvergenceDisplay"),
+        ("reliability", "ReliabilityDisplay"),
+        ("estimators", "BinaryLogReg"),
+        ("model_selection", "l1_C_min"),
+    ],
+)
+def test_modules_are_found_under_their_former_names(module, name):
+    former = importlib.import_module(f"skxent.{module}")
+    assert getattr(former, name) is getattr(skxent, name)

@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse, stats
 from sklearn.metrics import log_loss, mutual_info_score
 
-from skxent.information import (
+from skxent.evaluation.information import (
     conditional_entropy,
     cross_entropy,
     entropy,

@@ -18,17 +18,17 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from skxent import BinaryLogReg, CrossEntropyObjective, SoftmaxReg
-from skxent._certificate import certify
-from skxent._curvature import (
+from skxent.model.certificate import certify
+from skxent.model.curvature import (
     class_hessians,
     coupled_hessian,
     curvature_moments,
     mean_curvature,
 )
-from skxent._precondition import ClassChange, CoupledChange, DiagonalChange
-from skxent._row_space import RowSpace, row_space_pays
-from skxent._solver import minimise
-from skxent._trace import Trace
+from skxent.solver.minimise import minimise
+from skxent.solver.preconditioners import ClassChange, CoupledChange, DiagonalChange
+from skxent.solver.progress import Trace
+from skxent.solver.row_space import RowSpace, row_space_pays
 
 models = pytest.mark.parametrize(
     ("Estimator", "K"),
@@ -509,8 +509,8 @@ def uneven_objective(loss, K, container=np.asarray):
 def test_sampled_hessians_are_unbiased(loss, K, shared, container, monkeypatch):
     # E Σ_i [chosen] / π_i · h_i x̃_i x̃_iᵀ = Σ_i h_i x̃_i x̃_iᵀ. By the central limit
     # theorem, the mean of many samples is within five standard errors of it.
-    monkeypatch.setattr("skxent._blocks.MIN_BLOCK_ROWS", 125)
-    monkeypatch.setattr("skxent._blocks.MAX_BLOCK_ROWS", 125)
+    monkeypatch.setattr("skxent.data.blocks.MIN_BLOCK_ROWS", 125)
+    monkeypatch.setattr("skxent.data.blocks.MAX_BLOCK_ROWS", 125)
     objective = uneven_objective(loss, K, container)
     params = some_params(objective, size=0.03)
     exact = class_hessians(objective, params, shared=shared)

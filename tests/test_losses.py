@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
-from skxent._losses import BinaryCrossEntropy, SoftmaxCrossEntropy
+from skxent.model.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
 
 # log(1 + exp(−700)) differs from log 1 in the 305th digit
 mp.dps = 400

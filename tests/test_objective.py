@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from skxent import CrossEntropyObjective
-from skxent._blocks import RowBlocks
+from skxent.data.blocks import RowBlocks
 
 
 def problem(n=60, d=5, n_classes=3, seed=0):
@@ -94,8 +94,8 @@ def test_sums_over_blocks_are_sums_over_all_rows(convert, monkeypatch):
     X = convert(X)
     params = np.arange(18.0) / 10
     whole = CrossEntropyObjective(X, y, s).value_and_gradient(params)
-    monkeypatch.setattr("skxent._blocks.BLOCK_BYTES", 1000)
-    monkeypatch.setattr("skxent._blocks.MIN_BLOCK_ROWS", 7)
+    monkeypatch.setattr("skxent.data.blocks.BLOCK_BYTES", 1000)
+    monkeypatch.setattr("skxent.data.blocks.MIN_BLOCK_ROWS", 7)
     assert len(list(RowBlocks(X).slices())) > 10
     parts = CrossEntropyObjective(X, y, s).value_and_gradient(params)
     for a, b in zip(whole, parts, strict=True):

@@ -24,7 +24,7 @@ from sklearn.svm import l1_min_c
 from sklearn.utils.fixes import parse_version
 
 from skxent import BinaryLogReg, SoftmaxReg, l1_C_min, log_loss_scorer
-from skxent._penalty import Penalty
+from skxent.model.penalty import Penalty
 
 # So that what is compared is the optimum, not the stop.
 TIGHT = {"tol": 1e-12, "max_iter": 20_000}

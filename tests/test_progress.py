@@ -16,10 +16,12 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from skxent import BinaryLogReg, CrossEntropyObjective, SoftmaxReg
-from skxent._blocks import RowBlocks
-from skxent._certificate import DualStep
-from skxent._curvature import HessianProduct
-from skxent._outcomes import (
+from skxent.data.blocks import RowBlocks
+from skxent.model.certificate import DualStep
+from skxent.model.curvature import HessianProduct
+from skxent.solver.minimise import minimise
+from skxent.solver.progress import Trace
+from skxent.solver.stopping import (
     CANCELLATION,
     ITERATION_LIMIT,
     MESSAGES,
@@ -29,9 +31,7 @@ from skxent._outcomes import (
     WEAK_PENALTY,
     why_stalled,
 )
-from skxent._solver import minimise
-from skxent._trace import Trace
-from skxent._verification import NewtonStep
+from skxent.solver.verification import NewtonStep
 
 both = pytest.mark.parametrize("Estimator", [BinaryLogReg, SoftmaxReg])
 PROBLEMS = {
@@ -100,8 +100,8 @@ def decisions(capsys, model, X, y):
 
 
 def test_verbose_2_tells_the_blocks_the_threads_and_the_rounds(capsys, monkeypatch):
-    monkeypatch.setattr("skxent._blocks.BLOCK_BYTES", 2**17)
-    monkeypatch.setattr("skxent._blocks.THREADED_WORK", 0)
+    monkeypatch.setattr("skxent.data.blocks.BLOCK_BYTES", 2**17)
+    monkeypatch.setattr("skxent.data.blocks.THREADED_WORK", 0)
     X, y = make_data(SoftmaxReg, n=4000)
     rows, *rounds = decisions(capsys, SoftmaxReg(), X, y)
     told = re.fullmatch(
@@ -120,7 +120,7 @@ def test_verbose_2_tells_the_blocks_the_threads_and_the_rounds(capsys, monkeypat
 
 
 def test_verbose_2_tells_how_many_rows_are_sampled(capsys, monkeypatch):
-    monkeypatch.setattr("skxent._precondition.MAX_BUILD", 1e-3)
+    monkeypatch.setattr("skxent.solver.preconditioners.MAX_BUILD", 1e-3)
     X, y = make_data(BinaryLogReg, n=4000)
     _, first, *_ = decisions(capsys, BinaryLogReg(), X, y)
     assert first.endswith("by the Hessian, from a sample of 14 rows")
@@ -310,8 +310,8 @@ def test_an_interrupted_fit_leaves_the_estimator_and_no_thread(Estimator, monkey
         assert threading.active_count() > n_threads
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skxent._trace.print_iteration", interrupt)
-    monkeypatch.setattr("skxent._blocks.THREADED_WORK", 0)
+    monkeypatch.setattr("skxent.solver.progress.print_iteration", interrupt)
+    monkeypatch.setattr("skxent.data.blocks.THREADED_WORK", 0)
     with limits, pytest.raises(KeyboardInterrupt):
         model.set_params(verbose=1).fit(X, y)
     assert threading.active_count() == n_threads
@@ -320,8 +320,8 @@ def test_an_interrupted_fit_leaves_the_estimator_and_no_thread(Estimator, monkey
 
 
 def test_after_an_interruption_threads_leave_at_their_next_block(monkeypatch):
-    monkeypatch.setattr("skxent._blocks.THREADED_WORK", 0)
-    monkeypatch.setattr("skxent._blocks.MAX_BLOCK_ROWS", 256)
+    monkeypatch.setattr("skxent.data.blocks.THREADED_WORK", 0)
+    monkeypatch.setattr("skxent.data.blocks.MAX_BLOCK_ROWS", 256)
     blocks = RowBlocks(np.zeros((256 * 40, 2)))
     go_on, n_done = threading.Event(), 0
 

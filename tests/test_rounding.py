@@ -9,22 +9,22 @@ from mpmath import log, mpf, workdps
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skxent import BinaryLogReg, CrossEntropyObjective, SoftmaxReg
-from skxent._certificate import _entropy
-from skxent._curvature import coupled_hessian
-from skxent._line_search import follow_within
-from skxent._model_step import step_of_model
-from skxent._penalty import Penalty
-from skxent._precondition import (
+from skxent.model.certificate import _entropy
+from skxent.model.curvature import coupled_hessian
+from skxent.model.penalty import Penalty
+from skxent.model.rounding import room_along
+from skxent.solver.line_search import follow_within
+from skxent.solver.preconditioners import (
     bend_shifts,
     centred_hessian,
     coefficients_first,
     exact_change,
     root_of,
 )
-from skxent._quadratic import promise
-from skxent._rounding import room_along
-from skxent._trace import Trace
-from skxent._verification import newton_step, step_of_all
+from skxent.solver.progress import Trace
+from skxent.solver.quadratic_model import promise
+from skxent.solver.verification import newton_step, step_of_all
+from skxent.solver.verification_with_kinks import step_of_model
 
 
 @pytest.mark.parametrize("tiny", [1e-3, 1e-9, 1e-17, 1e-30])

@@ -38,7 +38,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from skxent.scoring import cross_entropy_loss, log_loss_scorer
+from skxent.evaluation.scoring import cross_entropy_loss, log_loss_scorer
 
 CLIPPED = -np.log(np.finfo(np.float64).eps)
 

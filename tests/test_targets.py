@@ -29,7 +29,7 @@ from skxent import (
     SoftmaxReg,
     log_loss_scorer,
 )
-from skxent._validation import encode_distributions
+from skxent.classifiers.validation import encode_distributions
 
 # Near the limit of float64, so that what is compared is the optimum, not the stop.
 TIGHT = {"tol": 1e-14, "max_iter": 20_000}

@@ -14,9 +14,9 @@ from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skxent import BinaryLogReg, SoftmaxReg
-from skxent._blocks import RowBlocks
-from skxent._objective import CrossEntropyObjective
-from skxent._threads import ONE_BLAS_THREAD, BlockThreads
+from skxent.data.blocks import RowBlocks
+from skxent.data.threads import ONE_BLAS_THREAD, BlockThreads
+from skxent.model.objective import CrossEntropyObjective
 
 BEFORE = 2
 
@@ -45,7 +45,7 @@ def use(monkeypatch):
 
     def use(*libraries):
         monkeypatch.setattr(
-            "skxent._threads.get_threadpool_controller",
+            "skxent.data.threads.get_threadpool_controller",
             lambda: SimpleNamespace(lib_controllers=libraries),
         )
 
@@ -314,7 +314,7 @@ def test_threads_may_be_opened_again_amid_themselves(blas):
 @pytest.mark.parametrize("options", [{}, {"l1_ratio": 1.0}, {"early_stopping": True}])
 def test_the_number_of_threads_does_not_change_the_answer(options, monkeypatch, blas):
     X, y = make_data(3000, 6)
-    monkeypatch.setattr("skxent._blocks.THREADED_WORK", 0)
+    monkeypatch.setattr("skxent.data.blocks.THREADED_WORK", 0)
     models = []
     for n_threads in (1, 3):
         blas.num_threads = n_threads
@@ -325,14 +325,14 @@ def test_the_number_of_threads_does_not_change_the_answer(options, monkeypatch, 
 
 @pytest.mark.parametrize("options", [{}, {"l1_ratio": 1.0}])
 def test_verbose_says_how_many_threads_there_are(options, capsys, monkeypatch, blas):
-    monkeypatch.setattr("skxent._blocks.THREADED_WORK", 0)
+    monkeypatch.setattr("skxent.data.blocks.THREADED_WORK", 0)
     X, y = make_data(3000, 6)
     BinaryLogReg(verbose=2, **options).fit(X, y)
     assert "for 2 threads" in capsys.readouterr().out
 
 
 def test_sums_do_not_depend_on_which_thread_is_faster(monkeypatch, blas):
-    monkeypatch.setattr("skxent._blocks.THREADED_WORK", 0)
+    monkeypatch.setattr("skxent.data.blocks.THREADED_WORK", 0)
     blocks = RowBlocks(np.random.default_rng(0).normal(size=(256 * 40, 2)))
 
     def add(X, rows, total):

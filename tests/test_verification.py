@@ -17,14 +17,14 @@ from scipy.optimize import minimize as scipy_minimize
 from scipy.special import expit
 
 from skxent import BinaryLogReg, CrossEntropyObjective, SoftmaxReg
-from skxent._certificate import certify
-from skxent._curvature import class_hessians, coupled_hessian, hessian_times
-from skxent._line_search import follow
-from skxent._losses import BinaryCrossEntropy, SoftmaxCrossEntropy
-from skxent._precondition import change_of_variables, exact_change
-from skxent._row_space import RowSpace
-from skxent._solver import minimise
-from skxent._verification import newton_step
+from skxent.model.certificate import certify
+from skxent.model.curvature import class_hessians, coupled_hessian, hessian_times
+from skxent.model.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
+from skxent.solver.line_search import follow
+from skxent.solver.minimise import minimise
+from skxent.solver.preconditioners import change_of_variables, exact_change
+from skxent.solver.row_space import RowSpace
+from skxent.solver.verification import newton_step
 
 losses = pytest.mark.parametrize(("loss", "K"), [("binary", 2), ("softmax", 3)])
 intercepts = pytest.mark.parametrize("fit_intercept", [True, False])

@@ -1,0 +1,387 @@
+"""The estimator that both classifiers are: the story of ``fit``, and predictions."""
+
+from functools import partial, wraps
+from numbers import Integral, Real
+from typing import ClassVar
+from warnings import warn
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import accuracy_score
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.validation import check_is_fitted
+
+from ..data.blocks import RowBlocks, far_center
+from ..data.containers import check_container, check_numbers
+from ..data.targets import align_distributions, are_distributions
+from ..model.losses import LOSSES
+from ..model.objective import CrossEntropyObjective, check_offset
+from ..solver.minimise import minimise
+from ..solver.progress import Trace
+from .callbacks import CallbackSupportMixin, FitCallbacks, with_callbacks
+from .early_stopping import EarlyStopping, Rows, hold_out
+from .migration import MigrationMixin, with_remedies
+from .validation import (
+    check_bounds,
+    check_penalty_weights,
+    check_X,
+    check_X_y,
+    combine_weights,
+    encode_distributions,
+    encode_labels,
+    smooth_targets,
+)
+
+
+def _all_or_nothing(fit):
+    """Leave the estimator as it was when ``fit`` raises."""
+
+    @wraps(fit)
+    def guarded(self, *args, **kwargs):
+        before = vars(self).copy()
+        try:
+            return fit(self, *args, **kwargs)
+        except BaseException:
+            self.__dict__ = before
+            raise
+
+    return guarded
+
+
+class LinearCrossEntropyClassifier(
+    MigrationMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+):
+    """A linear model trained by cross-entropy; subclasses choose the loss."""
+
+    _loss_name: str
+
+    _parameter_constraints: ClassVar[dict] = {
+        "C": [Interval(Real, 0, None, closed="right")],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+        "penalty_weights": ["array-like", dict, None],
+        "bounds": [tuple, list, dict, None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "fit_intercept": ["boolean"],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    @with_remedies
+    def __init__(
+        self,
+        *,
+        C=1.0,
+        l1_ratio=0.0,
+        penalty_weights=None,
+        bounds=None,
+        label_smoothing=0.0,
+        fit_intercept=True,
+        class_weight=None,
+        tol=1e-8,
+        max_iter=1000,
+        warm_start=False,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        random_state=None,
+        verbose=0,
+    ):
+        self.C = C
+        self.l1_ratio = l1_ratio
+        self.penalty_weights = penalty_weights
+        self.bounds = bounds
+        self.label_smoothing = label_smoothing
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.tol = tol
+        self.max_iter = max_iter
+        self.warm_start = warm_start
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_all_or_nothing
+    @with_callbacks
+    def fit(self, X, y, sample_weight=None, offset=None):
+        """Find the coefficients that minimise the penalised cross-entropy.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Finite training data, at any scale. float32 and float64 stay as they are,
+            other types become float64. CSR is read in place, other sparse formats are
+            converted to it.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Class labels, or soft ones: the probabilities of the classes in rows that
+            sum to 1 (within 1e-5). The columns of a frame name the classes, else they
+            are 0 … K − 1. Counts work, too: divide them by their totals and pass the
+            totals as ``sample_weight``.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the samples; None means 1 for each. A weight of 2
+            is the same as a sample given twice.
+        offset : array-like, default=None
+            What is known of the logits beforehand, and added to them: (n_samples,) for
+            `BinaryLogReg`, (n_samples, n_classes) for `SoftmaxReg`. Magnitudes up to
+            1e30.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError
+            If an input is a Dask collection, or X, weights or offset are no numbers.
+        ValueError
+            If an input is not finite or partly masked, a label is missing, lengths
+            differ, there are too few or too many classes, a class has no weight, or too
+            few rows to hold some out. An estimator that was fitted before then stays as
+            it was.
+        """
+        trace = Trace(self.verbose)
+        self._validate_params()
+        rows, classes = self._check(X, y, sample_weight, offset)
+        validation = held_out = None
+        if self.early_stopping:
+            rows, held_out = hold_out(
+                rows, classes, self.validation_fraction, self.random_state
+            )
+        objective = self._objective(rows, classes)
+        start = self._starting_point(objective, classes)
+        if held_out is not None:
+            validation = EarlyStopping(
+                objective, held_out, trace, self.tol, self.n_iter_no_change
+            )
+        read = partial(_coefficients, objective)
+        callbacks = FitCallbacks(self, trace, rows, classes, read, start)
+        solution = minimise(
+            objective, start, tol=self.tol, max_iter=self.max_iter, trace=trace
+        )
+        self.classes_ = classes
+        self.coef_, self.intercept_ = read(solution.params)
+        self.n_iter_ = np.array([solution.n_iter], dtype=np.int32)
+        self.n_evals_ = solution.n_evals
+        self.loss_curve_ = solution.loss_curve
+        self.loss_curve_seconds_ = solution.seconds
+        self.suboptimality_ = solution.suboptimality
+        self.duality_gap_ = solution.duality_gap
+        self.converged_ = solution.converged
+        self.validation_scores_ = self.best_validation_score_ = None
+        if validation is not None:
+            self.validation_scores_ = np.array(validation.scores)
+            self.best_validation_score_ = validation.best_score(solution.params)
+        callbacks.finish(solution.params)
+        if solution.deserves_warning:
+            warn(solution.message(self.tol), ConvergenceWarning, stacklevel=4)
+        return self
+
+    def _check(self, X, y, sample_weight, offset):
+        """Return checked rows, and the classes that their targets are codes of."""
+        names = getattr(y, "columns", None)
+        X, y = check_X_y(self, X, y)
+        binary_only = self._loss_name == "binary"
+        if y.ndim == 2:
+            classes, targets = encode_distributions(y, names, binary_only=binary_only)
+        else:
+            classes, targets = encode_labels(y, binary_only=binary_only)
+        s = combine_weights(sample_weight, self.class_weight, classes, targets)
+        check_numbers(offset, "offset")
+        return Rows(X, y, targets, s, sample_weight, offset), classes
+
+    def _objective(self, rows, classes):
+        """Return what the parameters ask to minimise over the rows."""
+        features = getattr(self, "feature_names_in_", None), rows.X.shape[1]
+        return CrossEntropyObjective(
+            rows.X,
+            smooth_targets(rows.targets, len(classes), self.label_smoothing),
+            rows.weights,
+            C=self.C,
+            l1_ratio=self.l1_ratio,
+            penalty_weights=check_penalty_weights(self.penalty_weights, *features),
+            bounds=check_bounds(self.bounds, *features),
+            offset=rows.offset,
+            fit_intercept=self.fit_intercept,
+            loss=self._loss_name,
+            center=far_center(rows.X) if self.fit_intercept else None,
+        )
+
+    def _starting_point(self, objective, classes):
+        """Continue from the last fit where asked and possible, else start afresh."""
+        if (
+            self.warm_start
+            and hasattr(self, "coef_")
+            and np.array_equal(self.classes_, classes)
+            and self.coef_.shape[1] == objective.n_features
+        ):
+            return objective.pack(_dense(self.coef_), self.intercept_)
+        return objective.initial_point()
+
+    def decision_function(self, X, offset=None):
+        """Return the logits ``X coef_ᵀ + intercept_``, or the log-odds of two classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        offset : array-like, default=None
+            Added to the logits, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes), float64
+            With two classes the log-odds of ``classes_[1]``, which for `SoftmaxReg`
+            are the difference of its two logits. With more, one logit for each class,
+            in the order of ``classes_``.
+        """
+        z = self._logits(X, offset)
+        if len(self.classes_) > 2:
+            return z
+        return z[:, 0] if z.shape[1] == 1 else z[:, 1] - z[:, 0]
+
+    def predict(self, X, offset=None):
+        """Return the most probable label of each sample.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        offset : array-like, default=None
+            Added to the logits, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels out of ``classes_``.
+        """
+        z = self._logits(X, offset)
+        return self.classes_[LOSSES[self._loss_name].predict(z)]
+
+    def predict_proba(self, X, offset=None):
+        """Return the probability of each class, each accurate by itself.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        offset : array-like, default=None
+            Added to the logits, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        return LOSSES[self._loss_name].proba(self._logits(X, offset))
+
+    def predict_log_proba(self, X, offset=None):
+        """Return the log-probability of each class, computed from the logits.
+
+        It stays finite and accurate where the probability itself underflows to 0 or
+        rounds to 1.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        offset : array-like, default=None
+            Added to the logits, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In nats, columns in the order of ``classes_``.
+        """
+        return LOSSES[self._loss_name].log_proba(self._logits(X, offset))
+
+    def score(self, X, y, sample_weight=None, offset=None):
+        """Return the accuracy: the weighted share of labels that `predict` gets right.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Labels; of soft ones the most probable class counts.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the samples; None means 1 for each.
+        offset : array-like, default=None
+            Added to the logits, as in `fit`.
+
+        Returns
+        -------
+        float
+            From 0 to 1.
+        """
+        check_is_fitted(self)
+        check_container(y, "y")
+        check_numbers(sample_weight, "sample_weight")
+        if are_distributions(y):
+            targets = align_distributions(y, self.classes_)
+            y = self.classes_[targets.argmax(axis=1)]
+        return accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight)
+
+    def sparsify(self):
+        """Convert ``coef_`` to a sparse CSR matrix; predictions stay the same.
+
+        Returns
+        -------
+        self
+        """
+        check_is_fitted(self)
+        self.coef_ = sparse.csr_matrix(self.coef_)
+        return self
+
+    def densify(self):
+        """Convert ``coef_`` back to an array; the inverse of `sparsify`.
+
+        Returns
+        -------
+        self
+        """
+        check_is_fitted(self)
+        self.coef_ = _dense(self.coef_)
+        return self
+
+    def _logits(self, X, offset):
+        """Return the logits of checked data, (n, L), block by block.
+
+        In float64 also for float32 data: columns far from 0 would cancel otherwise.
+        """
+        check_is_fitted(self)
+        X = check_X(self, X)
+        z = np.empty((X.shape[0], self.coef_.shape[0]), order="F")
+        blocks = RowBlocks(X)
+        for rows in blocks.slices(width=self.coef_.shape[0]):
+            block = blocks.take(rows)
+            z[rows] = safe_sparse_dot(block, self.coef_.T, dense_output=True)
+        z += self.intercept_
+        offset = check_offset(offset, *z.shape)
+        if offset is not None:
+            z += offset
+        return z
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _coefficients(objective, params):
+    """Return coef, (L, d), and intercept, (L,), as an estimator shows them."""
+    coef, intercept = objective.unpack(params)
+    if len(intercept) > 1:
+        # a common shift of all classes changes nothing
+        intercept -= intercept.mean()
+    return coef, intercept
+
+
+def _dense(coef):
+    return coef.toarray() if sparse.issparse(coef) else coef

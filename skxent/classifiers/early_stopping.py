@@ -1,0 +1,160 @@
+"""Early stopping: rows held out of the fit tell when it begins to over-fit."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+from sklearn.utils.validation import check_consistent_length
+
+from ..model.objective import CrossEntropyObjective
+from ..solver.progress import Iteration, Trace
+
+
+class Rows(NamedTuple):
+    """Checked data of a fit, whose parts go together row by row.
+
+    ``targets`` are the codes or distributions of ``y``, ``weights`` the sample weights
+    with those of the classes multiplied in.
+    """
+
+    X: Any
+    y: NDArray
+    targets: NDArray
+    weights: NDArray
+    sample_weight: ArrayLike | None
+    offset: ArrayLike | None
+
+    def take(self, at: NDArray) -> "Rows":
+        """Return the rows at these places."""
+        return Rows(
+            self.X[at],
+            self.y[at],
+            self.targets[at],
+            self.weights[at],
+            None if self.sample_weight is None else np.asarray(self.sample_weight)[at],
+            None if self.offset is None else np.asarray(self.offset)[at],
+        )
+
+
+def hold_out(
+    rows: Rows, classes: NDArray, validation_fraction: float, random_state: Any
+) -> tuple[Rows, Rows]:
+    """Split rows at random into those to train on and those to validate on.
+
+    Labels keep their shares in both; distributions are split without regard to them.
+    Rows without weight belong to neither, so that they change nothing.
+
+    Parameters
+    ----------
+    rows : Rows
+    classes : ndarray of shape (n_classes,)
+        Their names, for messages.
+    validation_fraction : float
+        The share of rows to validate on, rounded up.
+    random_state : int, RandomState instance or None
+
+    Returns
+    -------
+    training, validation : Rows
+
+    Raises
+    ------
+    ValueError
+        If there are too few rows, or a class would be missing from the training part.
+    """
+    check_consistent_length(*rows)
+    counted = np.flatnonzero(rows.weights)
+    targets = rows.targets[counted]
+    n = len(targets)
+    labelled = targets.ndim == 1
+    if labelled:
+        counts = np.bincount(targets, minlength=len(classes))
+        if counts.min() < 2:
+            raise ValueError(
+                f"The class {classes.tolist()[counts.argmin()]!r} has {counts.min()} "
+                "row; expected at least 2 rows of positive weight for every class, one "
+                "of them to train on: add rows, or set early_stopping=False."
+            )
+    n_validation = int(np.ceil(validation_fraction * n))
+    least = len(classes) if labelled else 1
+    if min(n_validation, n - n_validation) < least:
+        raise ValueError(
+            f"validation_fraction={validation_fraction} of {n} rows of positive weight "
+            f"holds {n_validation} out and leaves {n - n_validation}; expected at "
+            f"least {least} in both parts: choose another validation_fraction, add "
+            "rows, or set early_stopping=False."
+        )
+    splitter = (StratifiedShuffleSplit if labelled else ShuffleSplit)(
+        n_splits=1, test_size=n_validation, random_state=random_state
+    )
+    train, validate = next(splitter.split(np.empty((n, 0)), targets))
+    if not labelled and not targets[train].any(axis=0).all():
+        missing = np.argmin(targets[train].any(axis=0))
+        raise ValueError(
+            f"The class {classes.tolist()[missing]!r} has the probability 0 in all "
+            f"{len(train)} rows of the training part; expected a positive total for "
+            "every class: choose another random_state, or set early_stopping=False."
+        )
+    # in the order of memory
+    return rows.take(counted[np.sort(train)]), rows.take(counted[np.sort(validate)])
+
+
+class EarlyStopping:
+    """Scores each iteration on rows held out, keeps the best, and tells when to stop.
+
+    Parameters
+    ----------
+    objective : CrossEntropyObjective
+        The one that is minimised.
+    held_out : Rows
+        The rows to validate on.
+    trace : Trace
+        Where the iterations come from.
+    tol : float
+        An improvement counts if it is larger than this, relative to the score.
+    n_iter_no_change : int
+        So many iterations in a row without one that counts are enough.
+
+    Attributes
+    ----------
+    scores : list of float
+        Minus the cross-entropy after each iteration.
+    """
+
+    def __init__(
+        self,
+        objective: CrossEntropyObjective,
+        held_out: Rows,
+        trace: Trace,
+        tol: float,
+        n_iter_no_change: int,
+    ):
+        self._validation = objective.on_other_rows(
+            held_out.X, held_out.targets, held_out.weights, held_out.offset
+        )
+        self._trace = trace
+        self._tol = tol
+        self._patience = n_iter_no_change
+        self._n_waited = 0
+        self.scores: list[float] = []
+        trace.after.append(self._after)
+
+    def best_score(self, params: NDArray) -> float:
+        """Return the best score, or that of ``params`` if there was no iteration."""
+        return max(self.scores) if self.scores else self._score(params)
+
+    def _score(self, params):
+        return -self._validation.evaluate(params).value
+
+    def _after(self, iteration: Iteration) -> bool:
+        score = self._score(iteration.params)
+        best = max(self.scores, default=-np.inf)
+        self.scores.append(score)
+        self._trace.tell("validation score {:.10g}".format, score)
+        if score > best:
+            self._trace.kept = iteration
+        # the first is an improvement on nothing
+        improved = best == -np.inf or score > best + self._tol * abs(best)
+        self._n_waited = 0 if improved else self._n_waited + 1
+        return self._n_waited >= self._patience

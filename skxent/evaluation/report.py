@@ -1,0 +1,230 @@
+"""Cross-entropy in words: how much of what there is to know a classifier knows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import entr
+
+from .calibration import CalibrationDecomposition, reliability_by_class
+from .information import _result, unit_name
+from .predictions import predictions_of
+from .scoring import _name
+
+_SHOWN = 5  # worst rows, and classes with the largest calibration loss
+
+
+class WorstRow(NamedTuple):
+    """A row of the data whose label surprised the classifier."""
+
+    row: int  # position in y
+    label: Any  # what happened
+    loss: float  # its cross-entropy
+
+
+class CrossEntropyReport(Mapping[str, Any]):
+    """The result of :func:`cross_entropy_report`: a read-only dict and a table.
+
+    Numbers are found by name, ``report["cross_entropy"]``. ``print(report)`` gives the
+    table as text, a notebook shows it as HTML, and ``dict(report)`` is a plain dict.
+    """
+
+    def __init__(self, title: str, values: dict[str, Any]) -> None:
+        self._title = title
+        self._values = values
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __str__(self) -> str:
+        lines = self._lines()
+        width = max(len(name) for name, _ in lines)
+        table = [f"{name:{width}}  {value}" for name, value in lines]
+        return "\n".join([self._title, *table])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f'<tr><th style="text-align: left">{escape(name)}</th>'
+            f'<td style="text-align: left">{escape(value)}</td></tr>'
+            for name, value in self._lines()
+        )
+        return f"<table><caption>{escape(self._title)}</caption>{rows}</table>"
+
+    def _lines(self) -> list[tuple[str, str]]:
+        """Return each line of the table as its name and its value."""
+        unit = self["unit"]
+        lines = [
+            ("entropy of the labels", f"{self['label_entropy']:.4g} {unit}"),
+            ("cross-entropy of the model", f"{self['cross_entropy']:.4g} {unit}"),
+            ("information gained", f"{self['information_gained']:.4g} {unit} per row"),
+            ("share of the entropy explained", f"{self['share_explained']:.1%}"),
+            ("typical probability of the label", f"{self['typical_probability']:.4g}"),
+            ("accuracy", f"{self['accuracy']:.4g}"),
+        ]
+        losses = {k: parts.miscalibration for k, parts in self["calibration"].items()}
+        for label in sorted(losses, key=lambda k: -losses[k])[:_SHOWN]:
+            name = "calibration loss"
+            if len(losses) > 1:
+                name += f" of {label!r}"
+            lines.append((name, f"{losses[label]:.4g} {unit}"))
+        name = "worst rows"
+        for row, label, loss in self["worst_rows"]:
+            lines.append((name, f"row {row}, label {label!r}: {loss:.4g} {unit}"))
+            name = ""
+        return lines
+
+
+def cross_entropy_report(
+    estimator: Any,
+    X: Any,
+    y: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    base: float | None = 2,
+) -> CrossEntropyReport:
+    r"""Tell what the cross-entropy of a classifier on some data means.
+
+    .. math:: \text{information gained} = H(y) - H(y, p)
+
+    H(y) is the entropy of the labels, the loss of one who knows how frequent the
+    classes are and nothing else. H(y, p) is the loss of the classifier. The difference
+    is what it learnt from the features, per row; it is negative where it knows less
+    than the frequencies tell.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted classifier, pipeline or search with ``classes_`` and with
+        ``predict_log_proba``, which is preferred, or ``predict_proba``.
+    X : array-like or sparse matrix of shape (n, d)
+        The data, handed to the estimator as they are. Those it was trained on make it
+        look better than it is.
+    y : array-like of shape (n,)
+        The labels that happened.
+    sample_weight : array-like of shape (n,), default=None
+        Non-negative weights: 2 counts a row twice, 0 not at all. None means 1 each.
+    base : float or None, default=2
+        Base of the logarithm, above 1: 2 for bits, None for nats.
+
+    Returns
+    -------
+    CrossEntropyReport
+        A mapping with a table as its text, and with these keys:
+
+        ``n_samples`` : int
+            Rows with a positive weight.
+        ``unit`` : str
+            What the entropies and losses are counted in.
+        ``label_entropy``, ``cross_entropy``, ``information_gained`` : float
+            As above. The last two are infinite where a label was called impossible.
+        ``share_explained`` : float
+            Information gained over the entropy of the labels: 0 for a classifier that
+            knows the frequencies alone, 1 for a perfect one, NaN if there is one label.
+        ``typical_probability`` : float
+            Geometric mean of the probabilities of the labels that happened.
+        ``accuracy`` : float
+            Weighted share of the rows whose label had the largest probability.
+        ``calibration`` : dict
+            For each class its `CalibrationDecomposition`, of the class against all
+            others; of two classes for the second only, as both have the same.
+        ``worst_rows`` : list of (row, label, loss)
+            The five rows of the largest loss: position in `y`, label, cross-entropy.
+
+    Raises
+    ------
+    TypeError
+        If the estimator has no ``classes_``, or neither ``predict_log_proba`` nor
+        ``predict_proba``.
+    ValueError
+        If `y` holds labels that the estimator never saw; if `y`, `sample_weight` or
+        the predictions are not what they should be; or if `base` is not above 1.
+
+    See Also
+    --------
+    skxent.log_loss_scorer : The cross-entropy alone, for model selection.
+    skxent.ReliabilityDisplay : Calibration as a picture.
+
+    Notes
+    -----
+    What does a log-loss of 0.31 mean? It is in nats, as scikit-learn gives it, and 0.45
+    bits. The classifier gave the label that happened a probability of
+    exp(−0.31) = 0.73, typically. Whether that is good depends on the labels. Where two
+    classes are equally frequent, their entropy is 0.69 nats, and the classifier
+    explains 55 % of it. Where one class makes up a tenth, the entropy is 0.33 nats, and
+    0.31 is next to nothing, although nine of ten predictions may be right.
+
+    References
+    ----------
+    Shannon (1948), A mathematical theory of communication, Bell System Technical
+    Journal 27, 379–423. doi:10.1002/j.1538-7305.1948.tb01338.x
+
+    Dimitriadis, Gneiting and Jordan (2021), Stable reliability diagrams for
+    probabilistic classifiers, Proceedings of the National Academy of Sciences 118,
+    e2016191118. doi:10.1073/pnas.2016191118
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from skxent import BinaryLogReg, cross_entropy_report
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = BinaryLogReg().fit(X[::2], y[::2])
+    >>> report = cross_entropy_report(model, X[1::2], y[1::2])
+    >>> report
+    BinaryLogReg on 284 rows with 2 classes
+    entropy of the labels             0.9631 bits
+    cross-entropy of the model        0.2252 bits
+    information gained                0.7379 bits per row
+    share of the entropy explained    76.6%
+    typical probability of the label  0.8555
+    accuracy                          0.9225
+    calibration loss                  0.06495 bits
+    worst rows                        row 148, label 0: 7.618 bits
+                                      row 45, label 0: 5.14 bits
+                                      row 67, label 0: 4.573 bits
+                                      row 232, label 1: 3.401 bits
+                                      row 78, label 1: 3.014 bits
+    >>> round(report["cross_entropy"], 4)
+    0.2252
+    """
+    predictions = predictions_of(estimator, X, y, sample_weight)
+    classes, rows, codes, shares, log_proba = predictions
+    losses = -log_proba[np.arange(len(rows)), codes]
+    label_entropy = entr(np.bincount(codes, shares)).sum()
+    nats = np.array([label_entropy, shares @ losses])
+    label_entropy, cross_entropy = np.ravel(_result(nats, base)).tolist()
+    gained = label_entropy - cross_entropy
+    worst = np.argsort(-losses, kind="stable")[:_SHOWN]
+    calibration: dict[Any, CalibrationDecomposition] = {
+        label: reliability.parts
+        for label, reliability in reliability_by_class(predictions, base).items()
+    }
+    values = {
+        "n_samples": len(rows),
+        "unit": unit_name(base),
+        "label_entropy": label_entropy,
+        "cross_entropy": cross_entropy,
+        "information_gained": gained,
+        "share_explained": gained / label_entropy if label_entropy else math.nan,
+        "typical_probability": math.exp(-(shares @ losses)),
+        "accuracy": float(shares @ (log_proba.argmax(axis=1) == codes)),
+        "calibration": calibration,
+        "worst_rows": [
+            WorstRow(int(rows[i]), classes[codes[i]], float(_result(losses[i], base)))
+            for i in worst
+        ],
+    }
+    title = f"{_name(estimator)} on {len(rows)} rows with {len(classes)} classes"
+    return CrossEntropyReport(title, values)

@@ -1,0 +1,234 @@
+"""A certified bound of the distance to the optimum: the duality gap.
+
+Let q be the targets and p' any probabilities whose residuals p' − q sum to 0 over the
+rows, so that no intercept is missing. With ``c_jk = 1/S Σ_i s_i (p'_ik − q_ik) x_ij``,
+Fenchel's inequality gives::
+
+    F(w, b) − F* ≤ 1/S Σ_i s_i KL(p'_i ‖ p_i)
+                   + Σ_jk pen_j(w_jk) + pen_j*(−c_jk) + w_jk c_jk
+
+Any step δ of the params offers such probabilities: ``p' = p + J dz``, with ``dz = δ x̃``
+and J = diag(p) − p pᵀ. Then c is the gradient of the mean loss plus its Hessian H times
+δ. The Kullback-Leibler divergence is at most the χ² divergence, whose mean is
+``δᵀH δ``, and all p' are positive as long as no logit changes by 1. For a ridge the
+rest is ``Σ_jk (g + H δ)_jk² / (2 l2_j)``, with g the gradient of F. Where δ is a Newton
+step, the bound is about twice what the step promises. Without one, δ moves the
+intercepts alone.
+
+Where the conjugate ``pen_j*`` is infinite, as it is for L1 beyond a slope, all
+residuals are scaled down until it is not, and the dual value of the rows is summed in a
+pass of its own. The bound is loose there. Without a penalty there is none.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import entr, xlog1py
+
+from .curvature import HessianProduct, hessian_times, intercept_hessian
+from .objective import EPS, CrossEntropyObjective, Evaluation
+from .rounding import rounding_of_value
+
+# Newton steps for the intercepts, most of which only a start far away needs.
+MAX_STEPS = 30
+# What sums of float64 resolve of F, and of the terms that a dual value is made of.
+RESOLVED = 1e-12
+# A dual step may change a logit by this much: p' stays positive below 1.
+LARGEST_CHANGE = 0.5
+# Mean residuals that are as good as 0.
+FEASIBLE = 1e-12
+# Probabilities below 0 by less than this are so by rounding.
+ROUNDING = 1e-15
+
+
+class DualStep(NamedTuple):
+    """A step of the params, and the Hessian of the mean loss times it."""
+
+    step: NDArray
+    product: HessianProduct
+
+
+def certify(
+    objective: CrossEntropyObjective,
+    params: NDArray,
+    evaluation: Evaluation,
+    newton: DualStep | None = None,
+) -> float:
+    """Bound the distance of F to its optimum, rounded up.
+
+    Parameters
+    ----------
+    objective : CrossEntropyObjective
+        Its blocks are read in float64.
+    params : ndarray of shape (n_params,)
+    evaluation : Evaluation
+        The objective there.
+    newton : DualStep, default=None
+        A Newton step from there, which makes the bound of a ridge tight.
+
+    Returns
+    -------
+    float
+        At least F − F*, in units of F; inf where nothing is certain.
+    """
+    penalty = objective.penalty
+    if penalty.is_zero and penalty.is_smooth:
+        return np.inf
+    value = evaluation.value
+    if newton is not None and newton.product.largest_change > LARGEST_CHANGE:
+        newton = None
+    rounding = RESOLVED * value + rounding_of_value(objective, params)
+    if objective.fit_intercept:
+        if newton is None:
+            params, evaluation = _with_settled_intercepts(objective, params, evaluation)
+        newton = _with_feasible_intercepts(objective, params, evaluation, newton)
+        if newton is None:
+            return np.inf
+    with np.errstate(over="ignore", invalid="ignore"):
+        gap = _gap(objective, params, evaluation, newton) + value - evaluation.value
+    # not a number where sums overflow
+    return np.inf if np.isnan(gap) else max(0.0, gap) + rounding
+
+
+def _with_settled_intercepts(objective, params, evaluation):
+    """Return params whose intercepts are nearly optimal, and the evaluation there."""
+    hessian, fraction = None, 1.0
+    for _ in range(MAX_STEPS):
+        _, residual_sum = objective.split(evaluation.gradient)
+        if hessian is None:
+            hessian = intercept_hessian(objective, params)
+        step = -_solve(hessian, residual_sum)
+        if np.ptp(np.append(step, 0)) <= LARGEST_CHANGE / 2:
+            break
+        trial = params.copy()
+        objective.split(trial)[1][:] += fraction * step
+        trial_evaluation = objective.evaluate(trial)
+        if trial_evaluation.value > evaluation.value:
+            fraction /= 4
+        else:
+            params, evaluation = trial, trial_evaluation
+            hessian, fraction = None, 1.0
+    return params, evaluation
+
+
+def _with_feasible_intercepts(objective, params, evaluation, newton):
+    """Return a dual step whose residuals sum to 0, starting with the Newton step."""
+    _, residual_sum = objective.split(evaluation.gradient)
+    step, product = np.zeros(objective.n_params), np.zeros(objective.n_params)
+    change = 0.0
+    if newton is not None:
+        step, (product, change, *_) = newton
+        residual_sum = residual_sum + objective.split(product)[1]
+    if abs(residual_sum).max() > 4 * EPS * evaluation.value:
+        correction, of_correction = _correction(objective, params, residual_sum, newton)
+        step = step + correction
+        change += of_correction.largest_change
+        product = product + of_correction.vector
+        _, residual_sum = objective.split(evaluation.gradient + product)
+    if change >= 1 or abs(residual_sum).max() > FEASIBLE:
+        return None
+    return DualStep(step, HessianProduct(product, change))
+
+
+def _correction(objective, params, residual_sum, newton):
+    """Return the step of the intercepts that takes the sums of residuals to 0."""
+    step = np.zeros(objective.n_params)
+    _, of_intercepts = objective.split(step)
+    if objective.n_logits > 1:
+        of_intercepts[:] = -_solve(intercept_hessian(objective, params), residual_sum)
+        return step, hessian_times(objective, params, step)
+    vector = None if newton is None else newton.product.of_intercept
+    if vector is None:
+        vector = hessian_times(objective, params, step).of_intercept
+    assert vector is not None  # as it is binary, with an intercept
+    curvature = vector[-1]
+    length = -residual_sum[0] / curvature if curvature > 0 else 0.0
+    of_intercepts[:] = length
+    return step, HessianProduct(length * vector, abs(length))
+
+
+def _solve(hessian, right):
+    """Solve for a step of the intercepts, without one along a common shift."""
+    values, vectors = np.linalg.eigh(hessian)
+    seen = values > len(values) * EPS * values[-1]
+    return vectors[:, seen] @ ((right @ vectors)[seen] / values[seen])
+
+
+def _gap(objective, params, evaluation, newton):
+    """Return the duality gap of the params and the residuals after a dual step."""
+    penalty = objective.penalty
+    coef, _ = objective.split(params)
+    gradient, _ = objective.split(evaluation.gradient)
+    divergence = 0.0
+    if newton is not None:
+        divergence = float(newton.step @ newton.product.vector)
+        gradient = gradient + objective.split(newton.product.vector)[0]
+    if penalty.is_smooth and penalty.l2.all():
+        # the general formula would lose digits
+        of_penalty = np.einsum("kj,kj,j->", gradient, gradient, 0.5 / penalty.l2)
+        return divergence + float(of_penalty)
+    of_penalty = np.zeros_like(coef)
+    penalty.add_gradient(coef, of_penalty)
+    slope = of_penalty - gradient
+    share = penalty.largest_step_to_dual(slope)
+    if share == 0:
+        return np.inf
+    if share == 1:
+        value = penalty.value(coef)
+        gap = value + penalty.conjugate(slope) - float(np.sum(slope * coef))
+        return divergence + max(0.0, gap) + RESOLVED * value
+    # a hair less, so that rounding leaves no slope beyond its limit
+    share *= 1 - 1e-15
+    dual, size = _dual_of_loss(objective, params, newton, share)
+    gap = evaluation.value - (dual - penalty.conjugate(share * slope))
+    return max(0.0, gap) + RESOLVED * size
+
+
+def _entropy(p):
+    """Return the entropy of each row, (n,), to the last digits of p near 0 and 1."""
+    if p.shape[1] == 2:
+        others = np.minimum(p[:, :1], p[:, 1:])
+    else:
+        others = p.copy()
+        np.put_along_axis(others, p.argmax(axis=1)[:, None], 0, axis=1)
+    of_top = others.sum(axis=1)
+    return entr(others).sum(axis=1) - xlog1py(1 - of_top, -of_top)
+
+
+def _dual_of_loss(objective, params, newton, share):
+    """Return the mean over rows of the dual value of the loss at scaled residuals.
+
+    A residual p' − q scaled by ``share`` belongs to probabilities p" between q and p'.
+    It has the dual value H(p"), plus residual times offset. The second number is the
+    mean size of these terms, of which rounding takes its part.
+    """
+    model = objective.linear_model(params)
+    change = None
+    if newton is not None:
+        change = objective.linear_model(newton.step, with_offset=False)
+
+    def add_block(X, rows, total, size):
+        z = model(X, rows)
+        y = objective.targets[rows]
+        q = np.eye(objective.n_classes)[y] if y.ndim == 1 else y
+        p = objective.loss.proba(z)
+        if change is not None:
+            moved, _ = objective.loss.curvature_times(z, change(X, rows))
+            p = p + (np.hstack([-moved, moved]) if objective.n_logits == 1 else moved)
+        residual = share * (p - q)
+        between = q + residual
+        between[(between < 0) & (between > -ROUNDING)] = 0
+        terms = [_entropy(between)]
+        if objective.offset is not None:
+            of_logits = residual[:, -objective.n_logits :]
+            terms.append(np.sum(of_logits * objective.offset[rows], axis=1))
+        s = 1.0 if objective.weights is None else objective.weights[rows]
+        for term in terms:
+            total += np.sum(s * term)
+            size += np.sum(s * abs(term))
+
+    total, size = objective.blocks.sum(
+        add_block, (), (), width=5 * objective.n_classes, work=2 * objective.n_logits
+    )
+    return float(total) * objective.mean_factor, float(size) * objective.mean_factor

@@ -1,0 +1,406 @@
+"""Pictures of a fit: how it converged, and the coefficients it found.
+
+The displays of this package follow scikit-learn's: ``from_estimator`` computes and
+plots, ``plot`` plots again, what was drawn is found in ``ax_`` and ``figure_``.
+Convergence and reliability add a curve where ``ax`` holds some already, so that models
+compare in one picture. matplotlib is needed for plotting alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse
+from sklearn.svm import SVC, NuSVC
+
+from ..evaluation.scoring import _listed, _name
+from .style import BLUE, RED, attribute_of, axes_of, last_step, next_style
+
+_EPS = np.finfo(np.float64).eps
+_LARGEST_LOG_ODDS = 300.0  # its exponential fits an axis, with margins
+
+
+class ConvergenceDisplay:
+    """How far from the optimum a fit was after each iteration, on a logarithmic axis.
+
+    Parameters
+    ----------
+    suboptimality : ndarray of shape (n_iter,)
+        Relative distances (F − F*) / F* to the optimum F*, one for each iteration.
+    seconds : ndarray of shape (n_iter,), default=None
+        Seconds since the start of the fit at the end of each iteration.
+    estimator_name : str, default=None
+        The name of the curve in the legend.
+
+    Attributes
+    ----------
+    line_ : matplotlib Line2D
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skxent import ConvergenceDisplay, SoftmaxReg
+    >>> X, y = load_iris(return_X_y=True)
+    >>> display = ConvergenceDisplay.from_estimator(SoftmaxReg().fit(X, y), name="raw")
+    >>> scaled = SoftmaxReg().fit((X - X.mean(axis=0)) / X.std(axis=0), y)
+    >>> _ = ConvergenceDisplay.from_estimator(scaled, name="scaled", ax=display.ax_)
+    """
+
+    def __init__(
+        self,
+        *,
+        suboptimality: np.ndarray,
+        seconds: np.ndarray | None = None,
+        estimator_name: str | None = None,
+    ) -> None:
+        self.suboptimality = suboptimality
+        self.seconds = seconds
+        self.estimator_name = estimator_name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        optimum: float | None = None,
+        x: str = "iteration",
+        name: str | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> ConvergenceDisplay:
+        """Plot the convergence of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : object
+            A fitted estimator with ``loss_curve_``, a pipeline that ends in one, or a
+            search over them.
+        optimum : float, default=None
+            F*, in the unit of ``loss_curve_``. None takes the estimate of the fit
+            itself: the F of its answer times 1 − ``suboptimality_``. To compare
+            fits of one problem, give all the same: the smallest F that any of them
+            reached.
+        x : {"iteration", "seconds"}, default="iteration"
+            The horizontal axis; "seconds" takes ``loss_curve_seconds_``.
+        name : str, default=None
+            The name of the curve; None takes that of the class.
+        ax, **kwargs
+            As in `plot`.
+
+        Returns
+        -------
+        ConvergenceDisplay
+
+        Raises
+        ------
+        AttributeError
+            If the estimator lacks what is asked for.
+        ValueError
+            If the fit took no iteration, or `optimum` or `x` is out of range.
+        """
+        model, _ = last_step(estimator)
+        curve = np.asarray(attribute_of(model, "loss_curve_"), dtype=np.float64)
+        if not curve.size:
+            raise ValueError(
+                f"{_name(model)} took 0 iterations; expected at least 1: there is no "
+                "curve to plot. Fit it with a larger max_iter, or without warm_start."
+            )
+        if optimum is None:
+            # Early stopping may have chosen an iteration before the last.
+            scores = getattr(model, "validation_scores_", None)
+            answer = curve[-1] if scores is None else curve[np.argmax(scores)]
+            # The half stands for an F* that may be anywhere down to 0.
+            share = max(1 - attribute_of(model, "suboptimality_"), 0.5)
+            optimum = min(share * answer, curve.min())
+        # The smallest F of another fit may be a little above, where both stop early.
+        if not 0 < optimum <= curve.min() * (1 + 1e-6):
+            raise ValueError(
+                f"optimum is {optimum}; expected a positive number that is not above "
+                f"{curve.min()}, the smallest loss of {_name(model)}: pass the "
+                "smallest F that any of the compared fits reached."
+            )
+        display = cls(
+            suboptimality=curve / optimum - 1,
+            seconds=getattr(model, "loss_curve_seconds_", None),
+            estimator_name=_name(model) if name is None else name,
+        )
+        return display.plot(ax, x=x, **kwargs)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        x: str = "iteration",
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> ConvergenceDisplay:
+        """Draw the curve, into a new figure or beside those that are there.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            The axes to draw into; None makes a figure.
+        x : {"iteration", "seconds"}, default="iteration"
+            The horizontal axis.
+        name : str, default=None
+            The name of the curve; None takes ``estimator_name``.
+        **kwargs
+            Passed to ``matplotlib.axes.Axes.plot``.
+
+        Returns
+        -------
+        ConvergenceDisplay
+            Itself.
+
+        Raises
+        ------
+        AttributeError, ImportError, ValueError
+            If there are no times to plot over, no matplotlib, or `x` is unknown.
+        """
+        if x not in ("iteration", "seconds"):
+            raise ValueError(f"x is {x!r}; expected 'iteration' or 'seconds'.")
+        if x == "seconds" and self.seconds is None:
+            raise AttributeError(
+                "x='seconds' needs the attribute loss_curve_seconds_, which "
+                f"{self.estimator_name or 'the estimator'} lacks; plot over "
+                "x='iteration', or fit with an estimator that measures time."
+            )
+        self.ax_ = ax = axes_of(ax)
+        self.figure_ = ax.figure
+        at = self.seconds if x == "seconds" else 1 + np.arange(len(self.suboptimality))
+        # What is below eps is rounding, and 0 has no place on a logarithmic axis.
+        height = np.where(self.suboptimality > _EPS, self.suboptimality, np.nan)
+        style = {"marker": ".", "label": name or self.estimator_name, **next_style(ax)}
+        (self.line_,) = ax.plot(at, height, **{**style, **kwargs})
+        ax.set_yscale("log")
+        ax.set_xlabel(x)
+        ax.set_ylabel("suboptimality (F − F*) / F*")
+        if x == "iteration":
+            ax.xaxis.get_major_locator().set_params(integer=True)
+        if ax.get_legend_handles_labels()[1]:
+            ax.legend()
+        return self
+
+
+class CoefficientDisplay:
+    """The largest coefficients of a linear classifier, by feature and class.
+
+    A coefficient is what one unit of its feature adds to the log-odds of the class, or,
+    with more than two classes, to the logit of the class. Magnitudes compare features
+    only where these have the same unit, as after ``StandardScaler``.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (n_panels, n_features)
+        The coefficients of each panel: one panel for two classes, else one per class.
+    feature_names : array-like of shape (n_features,)
+        The names of the features.
+    class_names : list of length n_panels
+        The class whose odds each panel is about.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes, or ndarray of them
+        One for two classes, an array of shape (n_classes,) for more.
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skxent import CoefficientDisplay, SoftmaxReg
+    >>> data = load_iris()
+    >>> model = make_pipeline(StandardScaler(), SoftmaxReg())
+    >>> model = model.fit(data.data, data.target_names[data.target])
+    >>> names = data.feature_names
+    >>> display = CoefficientDisplay.from_estimator(model, feature_names=names)
+    >>> [ax.get_title() for ax in display.ax_]
+    ['setosa', 'versicolor', 'virginica']
+    """
+
+    def __init__(
+        self, *, coef: np.ndarray, feature_names: ArrayLike, class_names: list[Any]
+    ) -> None:
+        self.coef = coef
+        self.feature_names = feature_names
+        self.class_names = class_names
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        feature_names: ArrayLike | None = None,
+        top_n: int | None = 20,
+        odds_ratios: bool = False,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> CoefficientDisplay:
+        """Plot the coefficients of a fitted linear classifier.
+
+        Parameters
+        ----------
+        estimator : object
+            A fitted classifier with ``coef_``, dense or sparse, a pipeline that ends in
+            one, or a search over them.
+        feature_names : array-like of shape (n_features,), default=None
+            The names of the features. None takes those that the steps before the last
+            give, else ``feature_names_in_``, else x0, x1, …
+        top_n, odds_ratios, ax, **kwargs
+            As in `plot`.
+
+        Returns
+        -------
+        CoefficientDisplay
+
+        Raises
+        ------
+        AttributeError
+            If the estimator has no ``coef_`` or no ``classes_``, or a step of the
+            pipeline does not tell the names of its features.
+        ValueError
+            If the coefficients do not belong to one class each, or `feature_names` does
+            not have one name for each.
+        """
+        model, before = last_step(estimator)
+        coef = attribute_of(model, "coef_")
+        coef = np.atleast_2d(coef.toarray() if sparse.issparse(coef) else coef)
+        classes = np.asarray(attribute_of(model, "classes_")).tolist()
+        if len(classes) == len(coef) == 2:
+            # Of two logits only the difference matters, which is the log-odds.
+            coef = coef[1:] - coef[:1]
+        class_names = classes[1:] if len(classes) == 2 else classes
+        # With three classes there are three pairs of classes, too.
+        of_pairs = isinstance(model, SVC | NuSVC) and len(classes) > 2
+        if of_pairs or len(coef) != len(class_names):
+            raise ValueError(
+                f"{_name(model)} has coefficients of shape {coef.shape} for the "
+                f"classes {_listed(classes)}; expected one row for each class, or one "
+                "for two classes: fit a model with a logit for each, as SoftmaxReg."
+            )
+        if feature_names is None:
+            feature_names = _feature_names(model, before, coef.shape[1])
+        if np.shape(feature_names) != coef.shape[1:]:
+            raise ValueError(
+                f"feature_names has shape {np.shape(feature_names)}; expected "
+                f"{coef.shape[1:]}: one name for each feature that the last step sees."
+            )
+        display = cls(coef=coef, feature_names=feature_names, class_names=class_names)
+        return display.plot(ax, top_n=top_n, odds_ratios=odds_ratios, **kwargs)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        top_n: int | None = 20,
+        odds_ratios: bool = False,
+        **kwargs: Any,
+    ) -> CoefficientDisplay:
+        """Draw one panel of bars for each class, the largest magnitude at the top.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or array of them, default=None
+            One for each panel; None makes a figure.
+        top_n : int, default=20
+            How many features a panel shows; None shows all.
+        odds_ratios : bool, default=False
+            Whether to draw exp(coef), the factor of the odds, on a logarithmic axis.
+        **kwargs
+            Passed to ``matplotlib.axes.Axes.barh``.
+
+        Returns
+        -------
+        CoefficientDisplay
+            Itself.
+
+        Raises
+        ------
+        ImportError, ValueError
+            If there is no matplotlib, `ax` is not one for each panel, `top_n` is not
+            positive, or an odds ratio overflows.
+        """
+        if top_n is not None and top_n < 1:
+            raise ValueError(f"top_n is {top_n}; expected at least 1, or None for all.")
+        if odds_ratios and abs(self.coef).max() > _LARGEST_LOG_ODDS:
+            raise ValueError(
+                f"coef has {abs(self.coef).max()} as magnitude, whose odds ratio "
+                f"overflows; expected at most {_LARGEST_LOG_ODDS}: plot log-odds, or "
+                "measure the feature in other units."
+            )
+        n_panels, n_bars = self.coef[:, :top_n].shape
+        n_columns = min(n_panels, 3)
+        n_rows = -(-n_panels // n_columns)
+        panel_width = 2.6 + 0.075 * max(map(len, np.asarray(self.feature_names, str)))
+        size = (
+            max(6.4, n_columns * panel_width),
+            n_rows * (0.9 + 0.24 * max(n_bars, 4)),
+        )
+        axes = axes_of(ax, nrows=n_rows, ncols=n_columns, figsize=size)
+        panels = np.ravel(axes)
+        if ax is None:
+            for unused in panels[n_panels:]:
+                unused.remove()
+            panels = panels[:n_panels]
+        if len(panels) != n_panels:
+            raise ValueError(
+                f"ax holds {len(panels)} axes; expected {n_panels}, one for each of "
+                f"{_listed(self.class_names)}: pass as many, or None."
+            )
+        for panel, w, label in zip(panels, self.coef, self.class_names, strict=True):
+            self._plot_panel(panel, w, label, top_n, odds_ratios, kwargs)
+        self.ax_ = panels[0] if n_panels == 1 else panels
+        self.figure_ = panels[0].figure
+        return self
+
+    def _plot_panel(self, ax, w, label, top_n, odds_ratios, kwargs):
+        order = np.argsort(-abs(w), kind="stable")[:top_n]
+        names = [str(name) for name in np.asarray(self.feature_names)[order]]
+        style = {"color": np.where(w[order] > 0, BLUE, RED), **kwargs}
+        at = np.arange(len(order))
+        no_effect = 1.0 if odds_ratios else 0.0
+        # Both ends by themselves: 1 − length would lose the digits of a tiny ratio.
+        end = np.exp(w[order]) if odds_ratios else w[order]
+        left, right = np.minimum(end, no_effect), np.maximum(end, no_effect)
+        for bar in ax.barh(at, right - left, left=left, **style):
+            # matplotlib leaves no margin beyond the left end of a bar, whichever it is.
+            bar.sticky_edges.x[:] = [no_effect]
+        ax.axvline(no_effect, color="0.3", linewidth=0.8)
+        ax.set_yticks(at, names)
+        ax.set_ylim(len(order) - 0.4, -0.6)
+        ax.set_title(str(label))
+        ax.set_xlabel("odds ratio per unit" if odds_ratios else "log-odds per unit")
+        if odds_ratios:
+            _label_ratios(ax)
+
+
+def _label_ratios(ax):
+    """Make the x axis logarithmic, with numbers that are easy to read as factors."""
+    from matplotlib.ticker import MaxNLocator, NullFormatter
+
+    ax.set_xscale("log", base=2)
+    low, high = ax.get_xlim()
+    if high < 4 * low:
+        # Too few powers of 2 to read a value by. These steps do not miss 1.
+        ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    ax.xaxis.set_major_formatter("{x:.3g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _feature_names(model, before, n_features):
+    """Return the names of what the model sees, whether given to it or made for it."""
+    if before is not None:
+        try:
+            return before.get_feature_names_out()
+        except AttributeError as error:
+            raise AttributeError(
+                "A step of the pipeline does not tell the names of its features; pass "
+                f"feature_names, one for each of the {n_features} that "
+                f"{_name(model)} sees."
+            ) from error
+    return getattr(model, "feature_names_in_", [f"x{j}" for j in range(n_features)])

@@ -1,0 +1,113 @@
+"""The minimum of F along a step, found by the sign of its slope.
+
+F is convex: its minimum along a step is where its slope changes sign. The slope keeps
+its digits where differences of F are rounding. Saturated rows far away are walls: F
+turns within a tiny part of the step, and bisection finds it.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model.objective import CrossEntropyObjective, Evaluation
+
+# A step is long enough where the slope of F along it has fallen to this part.
+FLAT = 0.1
+MAX_TRIALS = 60
+# It does, at the last trial, where the slope has about halved.
+ROUGHLY = 0.5
+# What rounding may add to F where its slope says that it falls.
+ALLOWED = 1 + 1e-8
+
+
+def follow(
+    objective: CrossEntropyObjective,
+    params: NDArray,
+    evaluation: Evaluation,
+    step: NDArray,
+    max_trials: int = MAX_TRIALS,
+) -> tuple[NDArray, Evaluation] | None:
+    """Return about the lowest point along a step, or None if F does not fall.
+
+    Parameters
+    ----------
+    objective : CrossEntropyObjective
+    params : ndarray of shape (n_params,)
+    evaluation : Evaluation
+        The objective there.
+    step : ndarray of shape (n_params,)
+        Where to go from there; the end is tried first.
+    max_trials : int, default=MAX_TRIALS
+        1 takes the end of the step, or nothing.
+
+    Returns
+    -------
+    params : ndarray of shape (n_params,)
+        About the lowest point along the step.
+    evaluation : Evaluation
+        The objective there.
+    """
+    start = float(evaluation.gradient @ step)
+    if not start < 0:
+        return None
+
+    def go(length):
+        there = params + length * step
+        now = objective.evaluate(there)
+        return (there, now), float(now.gradient @ step) / -start
+
+    shortest, longest, length = 0.0, np.inf, 1.0
+    end, best = None, None
+    for _ in range(max_trials):
+        end, slope = go(length)
+        if not end[1].value <= ALLOWED * evaluation.value:
+            slope = np.inf
+        if slope <= 0:
+            shortest, best = length, end
+        else:
+            longest = length
+        if slope > FLAT:
+            length = (shortest + longest) / 2
+        elif slope < -FLAT and longest == np.inf:
+            length *= 2
+        elif slope < -FLAT and longest > (1 + FLAT) * shortest:
+            length = (shortest + longest) / 2
+        else:
+            return end
+    return end if slope <= ROUGHLY else best
+
+
+def follow_within(
+    objective: CrossEntropyObjective,
+    params: NDArray,
+    evaluation: Evaluation,
+    step: NDArray,
+    max_trials: int = MAX_TRIALS,
+) -> tuple[NDArray, Evaluation] | None:
+    """Return a lower point along a step with kinks and bounds, or None.
+
+    What leaves its orthant or its bounds ends there. Takes and returns what `follow`
+    does.
+    """
+    start, _ = objective.split(params)
+
+    def go(length):
+        there = params + length * step
+        coef, _ = objective.split(there)
+        coef[:] = objective.penalty.clipped(coef, start)
+        if len(coef) > 1:
+            coef[:] = objective.penalty.balanced(coef)
+        return there, objective.evaluate(there)
+
+    length, best = 1.0, None
+    for _ in range(max_trials):
+        end = go(length)
+        if best is None and not end[1].value <= evaluation.value:
+            length /= 2
+        elif best is None or end[1].value < best[1].value:
+            best = end
+            if length < 1:
+                break
+            length *= 2
+        else:
+            break
+    return best

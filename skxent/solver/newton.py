@@ -1,0 +1,132 @@
+"""Newton's method with kinks and bounds, for columns whose Hessian is cheap enough.
+
+Each step goes to the minimum of the quadratic model, as far as F falls. The gradient of
+the model is that of F; its Hessian is used for as long as steps with it converge more
+quickly than a new one would pay.
+"""
+
+import numpy as np
+
+from ..model.curvature import hessian_of_loss
+from .lbfgs import LEAST, TINY
+from .preconditioners import FACTOR, price_of_exact_hessian
+from .quadratic_model import COARSE, QuadraticModel, promise
+
+MAX_HALVINGS = 100
+# A step that gains less of what it promises than this is shortened.
+SUFFICIENT = 1e-4
+# Steps with a fresh Hessian that are expected to suffice.
+FRESH = 2
+# A Hessian from another point may promise too little by about this factor: curvature
+# that is gone in some directions only.
+STALE = 4
+# Beside an evaluation, a step takes so many nanoseconds in Python, and Cholesky
+# factorisations for the minimum of the model.
+OVERHEAD = 1e6
+SOLVES = 3
+# The columns are solved to this part of what they promised at first: there may be more
+# to gain from others.
+WORTHWHILE = 1e-1
+
+
+class NewtonSteps:
+    """Newton's method on a part of the columns, which it moves.
+
+    Parameters
+    ----------
+    fit : ActiveSetFit
+        Told how much is left.
+    part : Part
+    """
+
+    def __init__(self, fit, part):
+        self._fit = fit
+        self._part = part
+        self._objective = part.objective
+        solve = SOLVES * FACTOR * part.objective.n_params**3
+        self._price = price_of_exact_hessian(part.objective, OVERHEAD + solve)
+
+    def run(self):
+        """Go on until the columns promise little more."""
+        fit, goal = self._fit, None
+        while True:
+            hessian = hessian_of_loss(self._objective, self._part.params)
+            model = QuadraticModel(self._objective, hessian, fit.ridge)
+            promises: list[float] = []
+            while True:
+                value = max(self._part.now.value, TINY)
+                answer, gain, left = model.minimise(
+                    self._part.params, self._loss_gradient(), enough=fit.tol * value / 8
+                )
+                if model.is_exhausted and fit.ridge < COARSE:
+                    fit.ridge = COARSE
+                    break
+                promises.append(promise(gain, left) / value)
+                fit.suboptimality = _left(promises)
+                if goal is None:
+                    goal = max(fit.tol / 2, WORTHWHILE * fit.suboptimality)
+                if fit.suboptimality <= goal:
+                    return
+                if not fit.trace.iterations_left(fit.max_iter):
+                    return
+                if self._refresh_pays(promises, goal):
+                    break
+                if not self._step(model, answer, gain):
+                    if len(promises) == 1:
+                        return
+                    break
+                self._note()
+                fit.trace.note_effort(model.n_steps)
+                if fit.trace.is_vain:
+                    return
+
+    def _step(self, model, answer, gain):
+        """Go towards the answer, note the curvature met; return whether F fell."""
+        self._fit.trace.begin()
+        part, before, gradient = self._part, self._part.now, self._loss_gradient()
+        step = answer - part.params
+        share = 1.0
+        for _ in range(MAX_HALVINGS):
+            # all of the step as it is: what is 0 or at a bound stays so to the digit
+            params = answer if share == 1 else part.params + share * step
+            now = self._objective.evaluate(params)
+            if now.value <= before.value - SUFFICIENT * share * gain:
+                break
+            share /= 2
+        else:
+            return False
+        part.params, part.now = params, now
+        turned = float(step @ (self._loss_gradient() - gradient)) / share
+        expected = model.curvature(step)
+        if expected > 0:
+            model.factor = min(max(turned / expected, LEAST), 1.0)
+        return True
+
+    def _note(self):
+        params = self._part.params
+        self._part.note(self._part.now.value, lambda: params)
+
+    def _refresh_pays(self, promises, goal):
+        """Whether a fresh Hessian promises to be quicker than going on."""
+        if len(promises) == 1:
+            return False
+        gain = np.log(promises[-2] / promises[-1])
+        to_go = np.log(promises[-1] / goal)
+        return gain <= 0 or to_go / gain > self._price + FRESH
+
+    def _loss_gradient(self):
+        """Return the gradient of the mean loss alone."""
+        part = self._part
+        return self._objective.gradient_of_loss(part.params, part.now.gradient)
+
+
+def _left(promises):
+    """Estimate (F − F*) / F from what steps with the same Hessian promised in turn.
+
+    If each step is q times as long as the one before, they lead 1 / (1 − q) times as
+    far as the last one.
+    """
+    if len(promises) == 1:
+        return min(1.0, promises[-1])
+    q = np.sqrt(promises[-1] / promises[-2])
+    return min(1.0, STALE * promises[-1] / max(1 - q, LEAST) ** 2)

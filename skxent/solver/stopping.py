@@ -1,0 +1,88 @@
+"""How a fit can end, and what the user is told.
+
+`why_stalled` looks for the cause where F falls no further though it should. The table
+in docs/messages.md explains each message.
+"""
+
+import numpy as np
+
+from ..model.rounding import rounding_of_answer, rounding_of_value
+
+CONVERGED = "converged"
+STOPPED = "stopped on request"
+ITERATION_LIMIT = "iteration limit"
+STALLED = "stalled"
+# Why a fit stalled, and that there is no optimum.
+ROUNDING = "rounding floor"
+CANCELLATION = "cancellation"
+SATURATION = "saturation"
+WEAK_PENALTY = "weak penalty"
+SEPARABLE = "separable"
+
+# Rounding in the logits spoils F and its gradient where it moves F by this part.
+SPOILT = 1e-10
+
+_REACHED = (
+    "after {n_iter} iterations at an estimated relative suboptimality of "
+    "{suboptimality:.1e}, above tol={tol:.1e}"
+)
+MESSAGES = {
+    ITERATION_LIMIT: (
+        "The fit stopped after max_iter={n_iter} iterations at an estimated relative "
+        "suboptimality of {suboptimality:.1e}, above tol={tol:.1e}. Increase max_iter."
+    ),
+    ROUNDING: (
+        f"The fit stopped {_REACHED}, because rounding errors hide any further "
+        "decrease. Use a larger tol."
+    ),
+    CANCELLATION: (
+        f"The fit stopped {_REACHED}, because large terms of the logits cancel each "
+        "other and leave few digits, as happens where columns are far from 0 for their "
+        "spread. Center and scale the columns of X."
+    ),
+    SATURATION: (
+        f"The fit stopped {_REACHED}: a step that promises little changes the logits "
+        "of extreme rows by more than 0.5, so that more may be left to gain than the "
+        "gradient shows. Clip extreme values of X or offset."
+    ),
+    WEAK_PENALTY: (
+        f"The fit stopped {_REACHED}: every row is classified correctly, so that the "
+        "penalty alone keeps the coefficients finite, and it is so weak that rounding "
+        "hides it. Use a smaller C."
+    ),
+    SEPARABLE: (
+        "The classes are separable: at iteration {n_iter} every row was classified "
+        "correctly, and larger coefficients would lower the cross-entropy without end. "
+        "Without a penalty there is no optimum; the cross-entropy tends to 0, and the "
+        "relative suboptimality is {suboptimality:.1e}. Use a finite C and positive "
+        "penalty_weights."
+    ),
+}
+
+
+def all_rows_are_right(evaluation) -> bool:
+    """Whether each row gives its class more than one half: all margins are positive."""
+    return evaluation.largest_loss < np.log(2)
+
+
+def why_stalled(objective, params, evaluation, newton) -> str:
+    """Return the cause: what hides the decrease that the gradient promises.
+
+    Parameters
+    ----------
+    objective : CrossEntropyObjective
+    params : ndarray of shape (n_params,)
+    evaluation : Evaluation
+        The objective there.
+    newton : NewtonStep or None
+        The step that finds no smaller value.
+    """
+    is_hidden = newton is not None and np.isinf(newton.decrement)
+    spoilt = max(
+        rounding_of_value(objective, params), rounding_of_answer(objective, params)
+    )
+    if is_hidden or spoilt > SPOILT * evaluation.value:
+        return CANCELLATION
+    if all_rows_are_right(evaluation):
+        return WEAK_PENALTY
+    return ROUNDING if newton is None or newton.is_trusted else SATURATION
