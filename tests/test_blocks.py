@@ -68,7 +68,7 @@ def test_threads_change_only_the_order_of_the_sum():
     alone = objective.value_and_gradient(params)
     with (
         threadpool_limits(2, user_api="blas"),
-        objective.blocks.threads(),
+        objective.rows.threads(),
     ):
         together = objective.value_and_gradient(params)
         again = objective.value_and_gradient(params)
@@ -88,9 +88,9 @@ def test_blas_gives_its_threads_to_the_blocks_and_gets_them_back(n_threads):
     objective = objective_of_many_blocks()
     with threadpool_limits(n_threads, user_api="blas"):
         before = blas_threads()
-        with objective.blocks.threads():
+        with objective.rows.threads():
             assert blas_threads() == {1}
-            used = objective.blocks.map(lambda _: 1, range(5), work=1e9)
+            used = objective.rows.map(lambda _: 1, range(5), work=1e9)
         assert used == [1] * 5
         assert blas_threads() == before
 
@@ -98,7 +98,7 @@ def test_blas_gives_its_threads_to_the_blocks_and_gets_them_back(n_threads):
 def test_threads_are_returned_after_an_error():
     objective = objective_of_many_blocks()
     before = blas_threads()
-    with pytest.raises(KeyboardInterrupt), objective.blocks.threads():
+    with pytest.raises(KeyboardInterrupt), objective.rows.threads():
         raise KeyboardInterrupt
     assert blas_threads() == before
     assert np.isfinite(objective.value_and_gradient(objective.initial_point())[0])

@@ -163,7 +163,7 @@ def test_an_array_without_masked_entries_is_an_array(Estimator, mask):
     model = Estimator().fit(some(X), some(Y), some(ONES), some(offset.data))
     np.testing.assert_array_equal(model.coef_, expected.coef_)
     assert type(model.predict(some(X))) is np.ndarray
-    assert type(CrossEntropyObjective(some(X), some(Y)).blocks.X) is np.ndarray
+    assert type(CrossEntropyObjective(some(X), some(Y)).rows.X) is np.ndarray
 
 
 # --- dates, complex numbers ------------------------------------------------------

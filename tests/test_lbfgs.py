@@ -26,7 +26,9 @@ from skxent.model.curvature import (
     mean_curvature,
 )
 from skxent.solver.minimise import minimise
-from skxent.solver.preconditioners import ClassChange, CoupledChange, DiagonalChange
+from skxent.solver.preconditioners.by_class import ClassPreconditioner
+from skxent.solver.preconditioners.coupled import CoupledPreconditioner
+from skxent.solver.preconditioners.diagonal import DiagonalPreconditioner
 from skxent.solver.progress import Trace
 from skxent.solver.row_space import RowSpace, row_space_pays
 
@@ -408,9 +410,9 @@ containers = pytest.mark.parametrize("container", [np.asarray, sparse.csr_array]
 def converted(objective, container, **kwargs):
     """Return the same objective for another container of X."""
     return CrossEntropyObjective(
-        container(objective.blocks.X),
-        objective.targets,
-        objective.weights,
+        container(objective.rows.X),
+        objective.rows.targets,
+        objective.rows.weights,
         C=np.inf,
         fit_intercept=objective.fit_intercept,
         loss="binary" if objective.n_logits == 1 else "softmax",
@@ -546,7 +548,7 @@ def test_sampled_hessians_are_near_the_exact_ones(case, shared, loss, K):
     if case == "well fitted":
         coef[:, -1] += 12.0 * away
     if case == "outlier":
-        objective.blocks.X[0, 1] = 1e6
+        objective.rows.X[0, 1] = 1e6
         coef[:, 1] = 15e-6 * away
     exact = class_hessians(objective, params, shared=shared)
     sampled = class_hessians(objective, params, shared=shared, n_sampled=200)
@@ -563,7 +565,7 @@ def test_sampled_hessians_are_near_the_exact_ones(case, shared, loss, K):
 
 def hessian_at(objective, params):
     """Return the Hessian of F, penalty included, written out once more."""
-    X, s = objective.blocks.X, objective.weights
+    X, s = objective.rows.X, objective.rows.weights
     X = np.column_stack([X, np.ones(len(X))]) if objective.fit_intercept else X
     z = X @ params.reshape(objective.n_logits, -1).T
     if objective.n_logits == 1:
@@ -577,21 +579,23 @@ def hessian_at(objective, params):
 
 
 def diagonal_change(objective, params):
-    return DiagonalChange(objective, *curvature_moments(objective, params))
+    return DiagonalPreconditioner(objective, *curvature_moments(objective, params))
 
 
 def class_change(objective, params):
-    return ClassChange(objective, class_hessians(objective, params))
+    return ClassPreconditioner(objective, class_hessians(objective, params))
 
 
 def shared_change(objective, params):
     hessians = class_hessians(objective, params, shared=True)
     curvature = mean_curvature(objective, params)
-    return ClassChange(objective, hessians, np.sqrt(curvature / curvature.mean()))
+    return ClassPreconditioner(
+        objective, hessians, np.sqrt(curvature / curvature.mean())
+    )
 
 
 def coupled_change(objective, params):
-    return CoupledChange(objective, coupled_hessian(objective, params))
+    return CoupledPreconditioner(objective, coupled_hessian(objective, params))
 
 
 changes = pytest.mark.parametrize(
@@ -746,10 +750,10 @@ def test_duality_gap_is_a_bound_far_from_the_optimum_as_well(
     # Fenchel: F(w, b) − F* ≤ Σ g² / (2 λ) wherever Σ_i s_i r_i = 0; inf where the
     # intercepts that do that are not found
     objective = make_objective(loss, K, fit_intercept, C=C)
-    s = objective.weights
+    s = objective.rows.weights
     best = optimum(
-        objective.blocks.X,
-        objective.targets,
+        objective.rows.X,
+        objective.rows.targets,
         # weights relative to their maximum leave λ = 1 / (C Σ s) as it was
         C=1 / (objective.penalty.l2[0] * s.sum()),
         binary=loss == "binary",

@@ -16,7 +16,8 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from skxent import BinaryLogReg, CrossEntropyObjective, SoftmaxReg
-from skxent.data.blocks import RowBlocks
+from skxent.data.in_memory import InMemoryRows
+from skxent.data.rows import Sum
 from skxent.model.certificate import DualStep
 from skxent.model.curvature import HessianProduct
 from skxent.solver.minimise import minimise
@@ -101,7 +102,7 @@ def decisions(capsys, model, X, y):
 
 def test_verbose_2_tells_the_blocks_the_threads_and_the_rounds(capsys, monkeypatch):
     monkeypatch.setattr("skxent.data.blocks.BLOCK_BYTES", 2**17)
-    monkeypatch.setattr("skxent.data.blocks.THREADED_WORK", 0)
+    monkeypatch.setattr("skxent.data.in_memory.THREADED_WORK", 0)
     X, y = make_data(SoftmaxReg, n=4000)
     rows, *rounds = decisions(capsys, SoftmaxReg(), X, y)
     told = re.fullmatch(
@@ -120,7 +121,7 @@ def test_verbose_2_tells_the_blocks_the_threads_and_the_rounds(capsys, monkeypat
 
 
 def test_verbose_2_tells_how_many_rows_are_sampled(capsys, monkeypatch):
-    monkeypatch.setattr("skxent.solver.preconditioners.MAX_BUILD", 1e-3)
+    monkeypatch.setattr("skxent.solver.preconditioners.prices.MAX_BUILD", 1e-3)
     X, y = make_data(BinaryLogReg, n=4000)
     _, first, *_ = decisions(capsys, BinaryLogReg(), X, y)
     assert first.endswith("by the Hessian, from a sample of 14 rows")
@@ -311,7 +312,7 @@ def test_an_interrupted_fit_leaves_the_estimator_and_no_thread(Estimator, monkey
         raise KeyboardInterrupt
 
     monkeypatch.setattr("skxent.solver.progress.print_iteration", interrupt)
-    monkeypatch.setattr("skxent.data.blocks.THREADED_WORK", 0)
+    monkeypatch.setattr("skxent.data.in_memory.THREADED_WORK", 0)
     with limits, pytest.raises(KeyboardInterrupt):
         model.set_params(verbose=1).fit(X, y)
     assert threading.active_count() == n_threads
@@ -320,33 +321,35 @@ def test_an_interrupted_fit_leaves_the_estimator_and_no_thread(Estimator, monkey
 
 
 def test_after_an_interruption_threads_leave_at_their_next_block(monkeypatch):
-    monkeypatch.setattr("skxent.data.blocks.THREADED_WORK", 0)
+    monkeypatch.setattr("skxent.data.in_memory.THREADED_WORK", 0)
     monkeypatch.setattr("skxent.data.blocks.MAX_BLOCK_ROWS", 256)
-    blocks = RowBlocks(np.zeros((256 * 40, 2)))
+    rows = InMemoryRows(np.zeros((256 * 40, 2)), np.zeros(256 * 40, dtype=int))
     go_on, n_done = threading.Event(), 0
 
-    def add_block(X, rows, total):
+    def add_block(block, total):
         nonlocal n_done
         n_done += 1
-        if rows.start == 0:
+        if block.start == 0:
             raise KeyboardInterrupt
         go_on.wait(60)
 
     with (
         threadpool_limits(2, user_api="blas"),
         pytest.raises(KeyboardInterrupt),
-        blocks.threads(),
+        rows.threads(),
     ):
         try:
-            blocks.sum(add_block, ())
+            rows.map_reduce(add_block, Sum())
         except KeyboardInterrupt:
             threading.Timer(0.01, go_on.set).start()
             raise
     # one at which the first thread raised, at most one or two of the other
     assert n_done <= 3
     # and the next fit starts anew
-    with blocks.threads():
-        (total,) = blocks.sum(lambda X, rows, total: np.add(total, 1, out=total), ())
+    with rows.threads():
+        (total,) = rows.map_reduce(
+            lambda block, total: np.add(total, 1, out=total), Sum()
+        )
     assert total == 40
 
 

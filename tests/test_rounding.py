@@ -11,16 +11,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skxent import BinaryLogReg, CrossEntropyObjective, SoftmaxReg
 from skxent.model.certificate import _entropy
 from skxent.model.curvature import coupled_hessian
+from skxent.model.layout import ParamLayout
 from skxent.model.penalty import Penalty
 from skxent.model.rounding import room_along
 from skxent.solver.line_search import follow_within
-from skxent.solver.preconditioners import (
-    bend_shifts,
-    centred_hessian,
-    coefficients_first,
-    exact_change,
-    root_of,
-)
+from skxent.solver.preconditioners.centred_hessian import CentredHessian
+from skxent.solver.preconditioners.choice import exact_preconditioner
+from skxent.solver.preconditioners.roots import root_of
 from skxent.solver.progress import Trace
 from skxent.solver.quadratic_model import promise
 from skxent.solver.verification import newton_step, step_of_all
@@ -68,9 +65,8 @@ def some_softmax(K=4, d=3, n=50):
 
 def test_intercepts_that_follow_sum_to_zero():
     objective, params = some_softmax()
-    order = coefficients_first(objective)
-    hessian = coupled_hessian(objective, params)[np.ix_(order, order)]
-    _, intercepts = centred_hessian(hessian, 4)
+    hessian = coupled_hessian(objective, params)
+    intercepts = CentredHessian(hessian, objective.layout).intercepts
     coef = np.random.default_rng(1).normal(size=(4, 3))
     coef -= coef.mean(axis=0)
     assert abs(intercepts.follow(coef.ravel(), np.zeros(4)).sum()) < 1e-12
@@ -81,10 +77,11 @@ def test_shifts_are_bent_without_touching_anything_else():
     K, d = 3, 4
     A = rng.normal(size=(K * d, K * d))
     A = A @ A.T
-    bent = A.copy()
-    coupled = np.ones((K, d), dtype=bool)
-    coupled[1, 2] = False
-    bend_shifts(bent, coupled)
+    centred = CentredHessian(A.copy(), ParamLayout(K, d, fit_intercept=False))
+    free = np.ones((K, d), dtype=bool)
+    free[1, 2] = False
+    centred.add_curvature_of_shifts(free)
+    bent = centred.matrix
     step = rng.normal(size=(K, d))
     step -= step.mean(axis=0)
     assert_allclose(bent @ step.ravel(), A @ step.ravel(), rtol=1e-12)
@@ -100,14 +97,12 @@ def test_room_is_half_of_what_certain_rows_have_left(K):
     z = np.array([300.0, -80.0, 0.2])
     X = np.array([[1.0], [0.0], [0.0]])
     if K == 2:
-        objective = CrossEntropyObjective(X, np.array([0, 1, 1]), fit_intercept=False)
-        objective.offset = z[:, None]
+        y, offset = np.array([0, 1, 1]), z
         step = np.array([2.0])
     else:
-        y = np.array([0, 1, 2])
-        objective = CrossEntropyObjective(X, y, fit_intercept=False)
-        objective.offset = np.column_stack([z, np.zeros(3), np.zeros(3)])
+        y, offset = np.array([0, 1, 2]), np.column_stack([z, np.zeros((3, 2))])
         step = np.array([2.0, 0.0, 0.0])
+    objective = CrossEntropyObjective(X, y, offset=offset, fit_intercept=False)
     params = np.zeros(objective.n_params)
     # only the first row moves, by 2 for each step, and has 300 left
     assert room_along(objective, params, step) == pytest.approx(75)
@@ -120,7 +115,7 @@ def test_a_slope_without_curvature_is_followed():
     objective = CrossEntropyObjective(X, np.array([0, 0, 1, 1]), C=1e6)
     params = np.array([500.0, 0.0])
     now = objective.evaluate(params)
-    change = exact_change(objective, params)
+    change = exact_preconditioner(objective, params)
     newton = newton_step(
         objective, params, now.gradient, change, enough=1e-8, is_exact=True
     )
@@ -139,7 +134,7 @@ def test_one_column_without_curvature_is_followed_beside_others():
     # the rows of the second column are certain, and wrong
     params = np.array([1.0, -900.0, 0.0])
     now = objective.evaluate(params)
-    change = exact_change(objective, params)
+    change = exact_preconditioner(objective, params)
     newton = step_of_all(objective, params, now, change, 1e-8)
     assert not newton.is_trusted
     assert newton.decrement > 1

@@ -430,7 +430,7 @@ def test_softmax_in_float32_is_a_distribution_everywhere(K):
     _, targets = encode_distributions(q, None, binary_only=False)
     assert_allclose(targets.sum(axis=1), 1, rtol=1e-14)
     objective = CrossEntropyObjective(np.eye(6), q, C=np.inf, loss="softmax")
-    assert_allclose(objective.targets, targets, rtol=1e-14)
+    assert_allclose(objective.rows.targets, targets, rtol=1e-14)
 
     class Oracle:
         classes_ = np.arange(K)

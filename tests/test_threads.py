@@ -14,7 +14,8 @@ from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skxent import BinaryLogReg, SoftmaxReg
-from skxent.data.blocks import RowBlocks
+from skxent.data.in_memory import InMemoryRows
+from skxent.data.rows import Sum
 from skxent.data.threads import ONE_BLAS_THREAD, BlockThreads
 from skxent.model.objective import CrossEntropyObjective
 
@@ -265,14 +266,14 @@ def test_a_fork_amid_a_fit_starts_afresh(elsewhere, blas):
 def test_rows_derived_from_others_share_their_threads(blas):
     X, y = make_data()
     objective = CrossEntropyObjective(X, y, l1_ratio=0.5)
-    columns = objective.on_some_columns(np.arange(2))
-    rows = objective.on_other_rows(X[:9], y[:9], np.ones(9), None)
-    with objective.blocks.threads():
+    columns = objective.on_columns(np.arange(2))
+    rows = objective.mean_loss_on(X[:9], y[:9], np.ones(9), None)
+    with objective.rows.threads():
         for derived in (columns, rows):
-            assert derived.blocks.map(lambda _: threading.get_ident(), [1], 1e12) != [
+            assert derived.rows.map(lambda _: threading.get_ident(), [1], 1e12) != [
                 threading.get_ident()
             ]
-    here = columns.blocks.map(lambda _: threading.get_ident(), [1], 1e12)
+    here = columns.rows.map(lambda _: threading.get_ident(), [1], 1e12)
     assert here == [threading.get_ident()]
 
 
@@ -292,12 +293,12 @@ def test_an_objective_can_be_pickled(blas):
     X, y = make_data()
     objective = CrossEntropyObjective(X, y)
     params = np.ones(objective.n_params)
-    with objective.blocks.threads():
+    with objective.rows.threads():
         other = pickle.loads(pickle.dumps(objective))
     assert other.value_and_gradient(params)[0] == pytest.approx(
         objective.value_and_gradient(params)[0], rel=1e-12
     )
-    with other.blocks.threads():
+    with other.rows.threads():
         assert blas.num_threads == 1
 
 
@@ -314,7 +315,7 @@ def test_threads_may_be_opened_again_amid_themselves(blas):
 @pytest.mark.parametrize("options", [{}, {"l1_ratio": 1.0}, {"early_stopping": True}])
 def test_the_number_of_threads_does_not_change_the_answer(options, monkeypatch, blas):
     X, y = make_data(3000, 6)
-    monkeypatch.setattr("skxent.data.blocks.THREADED_WORK", 0)
+    monkeypatch.setattr("skxent.data.in_memory.THREADED_WORK", 0)
     models = []
     for n_threads in (1, 3):
         blas.num_threads = n_threads
@@ -325,21 +326,22 @@ def test_the_number_of_threads_does_not_change_the_answer(options, monkeypatch, 
 
 @pytest.mark.parametrize("options", [{}, {"l1_ratio": 1.0}])
 def test_verbose_says_how_many_threads_there_are(options, capsys, monkeypatch, blas):
-    monkeypatch.setattr("skxent.data.blocks.THREADED_WORK", 0)
+    monkeypatch.setattr("skxent.data.in_memory.THREADED_WORK", 0)
     X, y = make_data(3000, 6)
     BinaryLogReg(verbose=2, **options).fit(X, y)
     assert "for 2 threads" in capsys.readouterr().out
 
 
 def test_sums_do_not_depend_on_which_thread_is_faster(monkeypatch, blas):
-    monkeypatch.setattr("skxent.data.blocks.THREADED_WORK", 0)
-    blocks = RowBlocks(np.random.default_rng(0).normal(size=(256 * 40, 2)))
+    monkeypatch.setattr("skxent.data.in_memory.THREADED_WORK", 0)
+    X, y = make_data(256 * 40, 2)
+    rows = InMemoryRows(X, y)
 
-    def add(X, rows, total):
-        total += X.sum(axis=0)
+    def add(block, total):
+        total += block.X.sum(axis=0)
 
-    with blocks.threads():
-        first, *others = (blocks.sum(add, (2,))[0] for _ in range(5))
+    with rows.threads():
+        first, *others = (rows.map_reduce(add, Sum(2))[0] for _ in range(5))
     for other in others:
         assert_array_equal(first, other)
 
@@ -349,7 +351,7 @@ def test_sums_after_an_interrupted_fit_are_whole():
     objective = CrossEntropyObjective(X, y)
     params = objective.initial_point()
     before = objective.evaluate(params)
-    with pytest.raises(KeyboardInterrupt), objective.blocks.threads():
+    with pytest.raises(KeyboardInterrupt), objective.rows.threads():
         raise KeyboardInterrupt
     after = objective.evaluate(params)
     assert after.value == before.value

@@ -22,7 +22,9 @@ from skxent.model.curvature import class_hessians, coupled_hessian, hessian_time
 from skxent.model.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
 from skxent.solver.line_search import follow
 from skxent.solver.minimise import minimise
-from skxent.solver.preconditioners import change_of_variables, exact_change
+from skxent.solver.preconditioners.by_class import Majorant
+from skxent.solver.preconditioners.choice import exact_preconditioner
+from skxent.solver.preconditioners.diagonal import Diagonal
 from skxent.solver.row_space import RowSpace
 from skxent.solver.verification import newton_step
 
@@ -113,29 +115,28 @@ def test_a_majorant_is_never_below_the_loss(loss, K):
 
 @losses
 @intercepts
-@pytest.mark.parametrize("kind", ["exact", "diagonal", "majorant"])
-def test_newton_step_is_that_of_the_dense_hessian(loss, K, fit_intercept, kind):
+@pytest.mark.parametrize("recipe", [None, Diagonal, Majorant])
+def test_newton_step_is_that_of_the_dense_hessian(loss, K, fit_intercept, recipe):
     objective, params = some_problem(loss, K, fit_intercept)
     gradient = objective.evaluate(params).gradient
     exact = np.linalg.lstsq(hessian(objective, params), -gradient)[0]
-    if kind == "exact":
-        change = exact_change(objective, params)
+    is_exact = recipe is None
+    if is_exact:
+        change = exact_preconditioner(objective, params)
     else:
-        change = change_of_variables(objective, params, kind, objective.n_samples)
+        change = recipe(objective).build(objective, params)
     newton = newton_step(
-        objective, params, gradient, change, enough=1e-14, is_exact=kind == "exact"
+        objective, params, gradient, change, enough=1e-14, is_exact=is_exact
     )
     decrement = -0.5 * gradient @ exact
     assert newton.decrement == pytest.approx(decrement, rel=0.3)
     assert newton.decrement >= decrement * (1 - 1e-2)
-    if kind == "exact":
+    if is_exact:
         assert_allclose(newton.dual.step, exact, rtol=1e-6, atol=1e-9)
-        z = objective.linear_model(exact, with_offset=False)(
-            objective.blocks.X, slice(None)
-        )
-        p = objective.loss.proba(
-            objective.linear_model(params)(objective.blocks.X, slice(None))
-        )
+        rows = objective.rows.spread()
+        assert len(rows.targets) == objective.n_samples
+        z = objective.linear_model(exact, with_offset=False)(rows)
+        p = objective.loss.proba(objective.linear_model(params)(rows))
         if objective.n_logits > 1:
             z = z - np.sum(p * z, axis=1, keepdims=True)
         largest = abs(z).max()
@@ -153,7 +154,7 @@ def test_the_bound_of_a_newton_step_is_about_twice_what_it_promises(
         objective,
         params,
         evaluation.gradient,
-        exact_change(objective, params),
+        exact_preconditioner(objective, params),
         enough=1e-14,
         is_exact=True,
     )
@@ -202,9 +203,7 @@ def test_coordinates_of_the_rows_keep_columns_of_any_size():
         params = objective.pack(w, np.zeros(1))
         z = rows @ w[0]
         there = space.project(params)
-        again = space.objective.linear_model(there)(
-            space.objective.blocks.X, slice(None)
-        )[:, 0]
+        again = space.objective.linear_model(there)(space.objective.rows.spread())[:, 0]
         again = again - again.mean()
         assert_allclose(again, z - z.mean(), rtol=0, atol=1e-7 * abs(z).max())
         assert_allclose(space.lift(there), params, rtol=0, atol=1e-6 * abs(w).max())

@@ -16,9 +16,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..data.blocks import RowBlocks, far_center
 from ..data.containers import check_container, check_numbers
+from ..data.preparation import check_offset
 from ..data.targets import align_distributions, are_distributions
 from ..model.losses import LOSSES
-from ..model.objective import CrossEntropyObjective, check_offset
+from ..model.objective import CrossEntropyObjective
 from ..solver.minimise import minimise
 from ..solver.progress import Trace
 from .callbacks import CallbackSupportMixin, FitCallbacks, with_callbacks

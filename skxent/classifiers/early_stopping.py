@@ -130,7 +130,7 @@ class EarlyStopping:
         tol: float,
         n_iter_no_change: int,
     ):
-        self._validation = objective.on_other_rows(
+        self._validation = objective.mean_loss_on(
             held_out.X, held_out.targets, held_out.weights, held_out.offset
         )
         self._trace = trace

@@ -1,22 +1,16 @@
-"""X as blocks of rows: the only reader of X.
+"""An array X in blocks of rows, as they are read.
 
 A block fits into a core's cache together with its logits, so a sum over rows that needs
-``X w`` and then ``Xᵀ r`` costs one trip to memory. The blocks are dealt out to a few
-threads, each of which adds up its own share; NumPy, BLAS and SciPy's sparse products
-all release the interpreter lock. The shares are fixed, so a result does not depend on
-which thread was faster.
+``X w`` and then ``Xᵀ r`` costs one trip to memory.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from itertools import pairwise
+from collections.abc import Iterator
+from copy import copy
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-
-from .threads import BlockThreads
 
 # A share of the last cache before memory. In the level-2 cache a block would be closer,
 # but the threads would spend the gain on handing the interpreter lock to each other.
@@ -32,9 +26,6 @@ MIN_BLOCK_ENTRIES = 4
 SPREAD_ROWS, SPREAD_ENTRIES = (30, 1000), 50_000
 # Below this much data, float64 in place of float32 costs nothing.
 SMALL_BYTES = 2**23
-# Below so many products of numbers threads cost more than they save: handing the
-# interpreter lock over takes as long as a few BLAS calls on a block in the cache.
-THREADED_WORK = 2**22
 
 
 class RowBlocks:
@@ -45,79 +36,40 @@ class RowBlocks:
     X : ndarray or CSR matrix of shape (n, d), float32 or float64
     center : ndarray of shape (d,), default=None
         Subtracted from every row of a dense X, block by block.
-    threads : BlockThreads, default=None
-        Those of the rows that these are derived from.
+
+    Attributes
+    ----------
+    dtype : dtype
+        Of the blocks. The rounding errors of float32 average out over many rows, not
+        over a few.
     """
 
-    def __init__(self, X, center=None, threads=None):
+    def __init__(self, X: Any, center: ArrayLike | None = None):
         self.X = X
-        # The rounding errors of float32 average out over many rows, not over a few.
-        is_small = _stored(X).nbytes < SMALL_BYTES
+        is_small = stored_array(X).nbytes < SMALL_BYTES
         self.dtype = np.dtype(np.float64) if is_small else X.dtype
         self.center = None if center is None else np.asarray(center, self.dtype)
-        self._threads = BlockThreads() if threads is None else threads
 
-    def sum(
-        self,
-        add_block: Callable,
-        *shapes: tuple[int, ...],
-        width: int = 0,
-        work: int = 1,
-    ) -> list[NDArray]:
-        """Sum over all rows: call ``add_block(X, rows, *sums)`` for every block.
+    def in_float64(self) -> "RowBlocks":
+        """Return the same blocks, converted to float64 one by one."""
+        other = copy(self)
+        other.dtype = np.dtype(np.float64)
+        return other
 
-        Parameters
-        ----------
-        add_block : callable
-            Adds the share of one block, the rows ``X`` at the slice ``rows``, to arrays
-            ``sums`` in place.
-        *shapes : tuple of int
-            The shapes of the sums, which are float64 and start at 0.
-        width : int, default=0
-            How many numbers a row needs in the cache besides those in X.
-        work : int, default=1
-            How many products each number in X takes part in.
-
-        Returns
-        -------
-        list of ndarray
-            The sums over all blocks.
-        """
-        n_threads = self._threads_for(work * _stored(self.X).size)
-        blocks = list(self.slices(width, n_threads))
-        left = self._threads.left
-
-        def add_up(share):
-            sums = [np.zeros(shape) for shape in shapes]
-            for rows in share:
-                if left.is_set():
-                    break
-                add_block(self.take(rows), rows, *sums)
-            return sums
-
-        n_shares = min(n_threads, len(blocks))
-        cuts = [len(blocks) * i // n_shares for i in range(n_shares + 1)]
-        shares = [blocks[a:b] for a, b in pairwise(cuts)]
-        total, *others = self._threads.map(add_up, shares, n_shares)
-        for sums in others:
-            for into, part in zip(total, sums, strict=True):
-                into += part
-        return total
-
-    def map(self, function: Callable, items: Sequence, work: float) -> list[Any]:
-        """Return ``function(item)`` of every item, ``work`` products in all."""
-        return list(self._threads.map(function, items, self._threads_for(work)))
-
-    def dealt_out(self, width: int, work: int) -> tuple[int, int]:
-        """Return how many blocks, and threads for them, `sum` takes."""
-        n_threads = self._threads_for(work * _stored(self.X).size)
-        n_blocks = len(list(self.slices(width, n_threads)))
-        return n_blocks, min(n_threads, n_blocks)
+    def with_columns(self, columns: NDArray) -> "RowBlocks":
+        """Return blocks of some of the columns, which are copied."""
+        X = self.X[:, columns]
+        other = copy(self)
+        other.X = X if sparse.issparse(X) else np.ascontiguousarray(X)
+        other.center = None if self.center is None else self.center[columns]
+        return other
 
     def slices(self, width: int = 0, n_shares: int = 1) -> Iterator[slice]:
         """Yield the slices of rows that make up the blocks, the same for each share."""
         n, d = self.X.shape
-        row_bytes = _stored(self.X).nbytes // max(1, n) + width * self.dtype.itemsize
+        row_bytes = (
+            stored_array(self.X).nbytes // max(1, n) + width * self.dtype.itemsize
+        )
         largest = min(BLOCK_BYTES // max(1, row_bytes), MAX_BLOCK_ROWS)
         smallest = MIN_BLOCK_ROWS
         if sparse.issparse(self.X):
@@ -126,7 +78,7 @@ class RowBlocks:
         step = max(min(n, smallest), -(-n // n_blocks))
         return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
-    def take(self, rows):
+    def take(self, rows: slice | NDArray) -> Any:
         """Return rows minus the center, a view where possible."""
         if not sparse.issparse(self.X):
             X = self.X[rows].astype(self.dtype, copy=False)
@@ -146,27 +98,15 @@ class RowBlocks:
         """Return where a few rows are, spread over X."""
         return np.arange(0, self.X.shape[0], _spacing(self.X))
 
-    def threads(self) -> AbstractContextManager[None]:
-        """Return a context in which the blocks are dealt out to threads."""
-        return self._threads.open()
 
-    def derived(self, X, center=None) -> "RowBlocks":
-        """Return blocks of other rows or columns, which share the threads."""
-        return RowBlocks(X, center, self._threads)
-
-    def _threads_for(self, work):
-        """Return how many threads to use for so many products of numbers."""
-        return self._threads.n_threads if work >= THREADED_WORK else 1
-
-
-def _spacing(X):
+def _spacing(X: Any) -> int:
     """Return the distance between a few rows that are spread over X."""
     n, d = X.shape
     n_rows = np.clip(SPREAD_ENTRIES // max(d, 1), *SPREAD_ROWS)
     return max(1, n // int(n_rows))
 
 
-def transposed(X):
+def transposed(X: Any) -> Any:
     """Return Xᵀ of a block, a view."""
     if not sparse.issparse(X):
         return X.T
@@ -174,7 +114,7 @@ def transposed(X):
     return _assembled(kind, X.shape[::-1], X.data, X.indices, X.indptr)
 
 
-def _assembled(kind, shape, data, indices, indptr):
+def _assembled(kind: Any, shape: Any, data: Any, indices: Any, indptr: Any) -> Any:
     """Return a sparse matrix of these arrays, neither copied nor checked.
 
     SciPy's slicing copies the data, and so does its constructor, which holds that a
@@ -186,12 +126,12 @@ def _assembled(kind, shape, data, indices, indptr):
     return block
 
 
-def _stored(X):
+def stored_array(X: Any) -> NDArray:
     """Return the array that holds the entries of X."""
     return X.data if sparse.issparse(X) else X
 
 
-def far_center(X) -> NDArray | None:
+def far_center(X: Any) -> NDArray | None:
     """Return a center for columns that lie far from 0 for their spread, else None.
 
     Where |mean| ≫ std, ``X w + b`` loses the digits in which the rows differ. A few

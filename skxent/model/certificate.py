@@ -26,8 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr, xlog1py
 
+from ..data.rows import Sum
 from .curvature import HessianProduct, hessian_times, intercept_hessian
-from .objective import EPS, CrossEntropyObjective, Evaluation
+from .objective import Objective
+from .problem import EPS, Evaluation
 from .rounding import rounding_of_value
 
 # Newton steps for the intercepts, most of which only a start far away needs.
@@ -50,7 +52,7 @@ class DualStep(NamedTuple):
 
 
 def certify(
-    objective: CrossEntropyObjective,
+    objective: Objective,
     params: NDArray,
     evaluation: Evaluation,
     newton: DualStep | None = None,
@@ -59,7 +61,7 @@ def certify(
 
     Parameters
     ----------
-    objective : CrossEntropyObjective
+    objective : Objective
         Its blocks are read in float64.
     params : ndarray of shape (n_params,)
     evaluation : Evaluation
@@ -164,10 +166,9 @@ def _gap(objective, params, evaluation, newton):
     if newton is not None:
         divergence = float(newton.step @ newton.product.vector)
         gradient = gradient + objective.split(newton.product.vector)[0]
-    if penalty.is_smooth and penalty.l2.all():
+    if penalty.is_smooth and penalty.is_strongly_convex:
         # the general formula would lose digits
-        of_penalty = np.einsum("kj,kj,j->", gradient, gradient, 0.5 / penalty.l2)
-        return divergence + float(of_penalty)
+        return divergence + penalty.decrement(gradient)
     of_penalty = np.zeros_like(coef)
     penalty.add_gradient(coef, of_penalty)
     slope = of_penalty - gradient
@@ -208,27 +209,31 @@ def _dual_of_loss(objective, params, newton, share):
     if newton is not None:
         change = objective.linear_model(newton.step, with_offset=False)
 
-    def add_block(X, rows, total, size):
-        z = model(X, rows)
-        y = objective.targets[rows]
+    def add_block(block, total, size):
+        z = model(block)
+        y = block.targets
         q = np.eye(objective.n_classes)[y] if y.ndim == 1 else y
         p = objective.loss.proba(z)
         if change is not None:
-            moved, _ = objective.loss.curvature_times(z, change(X, rows))
-            p = p + (np.hstack([-moved, moved]) if objective.n_logits == 1 else moved)
+            p = p + objective.loss.change_of_proba(z, change(block))
         residual = share * (p - q)
         between = q + residual
         between[(between < 0) & (between > -ROUNDING)] = 0
         terms = [_entropy(between)]
-        if objective.offset is not None:
+        if block.offset is not None:
             of_logits = residual[:, -objective.n_logits :]
-            terms.append(np.sum(of_logits * objective.offset[rows], axis=1))
-        s = 1.0 if objective.weights is None else objective.weights[rows]
+            terms.append(np.sum(of_logits * block.offset, axis=1))
+        s = 1.0 if block.weights is None else block.weights
         for term in terms:
             total += np.sum(s * term)
             size += np.sum(s * abs(term))
 
-    total, size = objective.blocks.sum(
-        add_block, (), (), width=5 * objective.n_classes, work=2 * objective.n_logits
+    total, size = objective.rows.map_reduce(
+        add_block,
+        Sum(),
+        Sum(),
+        width=5 * objective.n_classes,
+        work=2 * objective.n_logits,
     )
-    return float(total) * objective.mean_factor, float(size) * objective.mean_factor
+    factor = objective.rows.mean_factor
+    return float(total) * factor, float(size) * factor

@@ -26,6 +26,8 @@ log_proba, proba : (n, K).
 The floating type of ``z`` is kept. Sample weights are the caller's business.
 """
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,11 +37,73 @@ Array = NDArray[np.floating]
 SATURATED = 1e-40
 
 
+class Loss(Protocol):
+    """What a loss has to know: everything about a row, once its logits are there.
+
+    Attributes
+    ----------
+    ignores_common_shift : bool
+        Whether a common shift of all logits of a row changes nothing. The classes of
+        coefficients may then be shifted at will, and the solver settles their shift.
+    """
+
+    ignores_common_shift: bool
+
+    def n_logits(self, n_classes: int) -> int:
+        """Return the number of logits of a row: L."""
+        ...
+
+    def loss_and_residual(self, y: NDArray, z: Array) -> tuple[Array, Array]:
+        """Return the loss of every row, (n,), and ∂loss/∂z, (n, L)."""
+        ...
+
+    def curvature(self, z: Array) -> Array:
+        """Return ∂²loss/∂z_k², (n, L), which does not depend on the targets."""
+        ...
+
+    def curvature_times(self, z: Array, dz: Array) -> tuple[Array, Array]:
+        """Return ∂²loss/∂z² dz, and the change dz where a row can still respond."""
+        ...
+
+    def total_hessian(self, z: Array, s: NDArray | None) -> NDArray:
+        """Return Σ_i s_i ∂²loss/∂z², (L, L); weights of None are 1."""
+        ...
+
+    def majorant(self, z: Array) -> Array:
+        """Return a curvature, (n, L), of a parabola that is nowhere below the loss."""
+        ...
+
+    def change_of_proba(self, z: Array, dz: Array) -> Array:
+        """Return how p changes with the logits, (n, K), to first order."""
+        ...
+
+    def log_proba(self, z: Array) -> Array:
+        """Return log p, (n, K)."""
+        ...
+
+    def proba(self, z: Array) -> Array:
+        """Return p, (n, K)."""
+        ...
+
+    def predict(self, z: Array) -> NDArray[np.intp]:
+        """Return the code of the most probable class, (n,)."""
+        ...
+
+    def margin(self, z: Array, dz: Array) -> tuple[Array, Array]:
+        """Return how far ahead the likely class is, and how a step changes it, (n,)."""
+        ...
+
+    def prior_logits(self, frequencies: Array) -> Array:
+        """Return the logits, (L,), whose probabilities are ``frequencies``, (K,)."""
+        ...
+
+
 class BinaryCrossEntropy:
     """Cross-entropy of two classes with probabilities (expit(−z), expit(z))."""
 
-    @staticmethod
-    def n_logits(n_classes: int) -> int:
+    ignores_common_shift = False
+
+    def n_logits(self, n_classes: int) -> int:
         return 1
 
     def loss_and_residual(self, y: NDArray, z: Array) -> tuple[Array, Array]:
@@ -74,6 +138,20 @@ class BinaryCrossEntropy:
         """
         h = self.curvature(z)
         return h * dz, np.where(h > SATURATED, dz, 0)
+
+    def total_hessian(self, z: Array, s: NDArray | None) -> NDArray:
+        """Return Σ_i s_i ∂²loss/∂z², (1, 1)."""
+        h = self.curvature(z).astype(np.float64, copy=False)
+        return np.atleast_2d(h.sum() if s is None else s @ h[:, 0])
+
+    def change_of_proba(self, z: Array, dz: Array) -> Array:
+        """Return how p changes with the logits, (n, 2), to first order."""
+        change, _ = self.curvature_times(z, dz)
+        return np.hstack([-change, change])
+
+    def margin(self, z: Array, dz: Array) -> tuple[Array, Array]:
+        """Return how far ahead the likely class is, and how a step changes it, (n,)."""
+        return np.abs(z[:, 0]), np.abs(dz[:, 0])
 
     def majorant(self, z: Array) -> Array:
         """Return the curvature, (n, 1), of the parabola above the loss that touches it.
@@ -110,8 +188,9 @@ class BinaryCrossEntropy:
 class SoftmaxCrossEntropy:
     """Cross-entropy of K classes with probabilities softmax(z)."""
 
-    @staticmethod
-    def n_logits(n_classes: int) -> int:
+    ignores_common_shift = True
+
+    def n_logits(self, n_classes: int) -> int:
         return n_classes
 
     def loss_and_residual(self, y: NDArray, z: Array) -> tuple[Array, Array]:
@@ -159,6 +238,21 @@ class SoftmaxCrossEntropy:
         change = dz - dz[rows, z.argmax(axis=1)][:, None]
         change -= np.einsum("ik,ik->i", p, change)[:, None]
         return p * change, np.where(p > SATURATED, change, 0)
+
+    def total_hessian(self, z: Array, s: NDArray | None) -> NDArray:
+        """Return Σ_i s_i ∂²loss/∂z², (K, K)."""
+        p = self.proba(z).astype(np.float64, copy=False)
+        weighted = p if s is None else s[:, None] * p
+        return np.diag(weighted.sum(axis=0)) - weighted.T @ p
+
+    def change_of_proba(self, z: Array, dz: Array) -> Array:
+        """Return how p changes with the logits, (n, K), to first order."""
+        return self.curvature_times(z, dz)[0]
+
+    def margin(self, z: Array, dz: Array) -> tuple[Array, Array]:
+        """Return how far ahead the likely class is, and how a step changes it, (n,)."""
+        second, first = np.sort(z, axis=1)[:, -2:].T
+        return first - second, np.ptp(dz, axis=1)
 
     def majorant(self, z: Array) -> Array:
         """Return a curvature, (n, K), that no logits exceed.
@@ -209,8 +303,6 @@ def _expit(a, odds):
     expit /= 1 + odds
     return expit
 
-
-Loss = BinaryCrossEntropy | SoftmaxCrossEntropy
 
 LOSSES: dict[str, Loss] = {
     "binary": BinaryCrossEntropy(),

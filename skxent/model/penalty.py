@@ -61,6 +61,18 @@ class Penalty:
         """Whether there is no penalty at all, though there may be bounds."""
         return not (self.l1.any() or self.l2.any() or np.any(self.tilt))
 
+    @property
+    def is_strongly_convex(self) -> bool:
+        """Whether each coefficient has a quadratic penalty."""
+        return bool(self.l2.all())
+
+    def decrement(self, gradient: NDArray) -> float:
+        """Return Σ g² / (2 l2): the most that F can fall, if the penalty alone bends.
+
+        ``gradient``, (L, d), is that of a smooth F whose l2 are all positive.
+        """
+        return float(np.einsum("kj,kj,j->", gradient, gradient, 0.5 / self.l2))
+
     def take(self, columns) -> "Penalty":
         """Return the penalty of some of the features."""
         tilt, within = np.asarray(self.tilt), self.shown_within

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.losses import SATURATED
-from ..model.objective import CrossEntropyObjective
+from ..model.objective import Objective
 from ..model.rounding import (
     NOISE,
     mean_squares,
@@ -59,7 +59,7 @@ class Blind(NamedTuple):
 
 
 def look_at_blind(
-    objective: CrossEntropyObjective,
+    objective: Objective,
     params: NDArray,
     left: NDArray,
     curvature: NDArray,
@@ -69,7 +69,7 @@ def look_at_blind(
 
     Parameters
     ----------
-    objective : CrossEntropyObjective
+    objective : Objective
     params, left : ndarray of shape (n_params,)
         ``left`` is the gradient of F there, 0 where a kink or a bound holds a param.
     curvature : ndarray of shape (n_params,)
@@ -91,7 +91,7 @@ def look_at_blind(
 
 
 def look_along(
-    objective: CrossEntropyObjective,
+    objective: Objective,
     params: NDArray,
     along: NDArray,
     change: float,
@@ -103,7 +103,7 @@ def look_along(
 
     Parameters
     ----------
-    objective : CrossEntropyObjective
+    objective : Objective
     params, along : ndarray of shape (n_params,)
     change : float
         The largest change of a logit, over the rows that are not certain.

@@ -16,12 +16,8 @@ from scipy.optimize import Bounds
 from scipy.optimize import minimize as scipy_minimize
 
 from .line_search import follow
-from .preconditioners import (
-    ChangeOfVariables,
-    change_of_variables,
-    dearer_plan,
-    plan,
-)
+from .preconditioners.base import Preconditioner
+from .preconditioners.choice import choose, choose_again
 from .stopping import (
     CONVERGED,
     ITERATION_LIMIT,
@@ -40,10 +36,6 @@ WITNESSES = 20
 # L-BFGS remembers at most so many numbers of its steps, but 5 of them and at most 20:
 # SciPy keeps 2 maxcor + 5 vectors.
 MEMORY = 2**20
-# Evaluations that are enough to converge once the Hessian is right. With one logit the
-# Hessian is all there is, and cheap.
-FRESH = {"diagonal": 60, "shared": 35, "classes": 12, "coupled": 10}
-FRESH_OF_ONE_LOGIT = {"diagonal": 60, "classes": 5}
 
 
 def run_lbfgs(evaluate, start, after_iteration, max_iter, bounds=None):
@@ -84,29 +76,27 @@ class SmoothFit:
         self.params = without_shift(objective, start)
         self.now = objective.evaluate(self.params)
         self.suboptimality = 1.0
-        self.change: ChangeOfVariables | None = None
+        self.change: Preconditioner | None = None
         self.curvatures: list[float] = []
         self.outcome = ITERATION_LIMIT
 
     def run(self):
-        best = plan(self.objective)
+        best = recipe = choose(self.objective)
         coef, _ = self.objective.split(self.params)
-        # Where no row differs from another, the classes share one Hessian.
-        alike = self.objective.offset is None and not coef.any()
-        kind = "shared" if alike and best.kind != "diagonal" else best.kind
+        if self.objective.rows.typical_offset is None and not coef.any():
+            recipe = best.where_rows_are_alike(self.objective)
         n_rounds = n_stuck = 0
         while not self.done():
             before = self.now.value
             n_rounds += 1
-            self.trace.tell(_describe, n_rounds, self.objective, kind, best.n_sampled)
-            _Round(self, kind, best).run()
-            best = dearer_plan(self.objective, best)
-            kind = best.kind
+            self.trace.tell(_describe, n_rounds, self.objective, recipe)
+            _Round(self, recipe, best).run()
+            recipe = best = choose_again(self.objective, best)
             if self.now.value < before:
                 n_stuck = 0
             elif self.done():
                 break
-            elif self.objective.compute_in_float64():
+            elif self.objective.rows.read_in_float64():
                 # what rounding errors of float32 hide may be seen
                 self.trace.tell("float64 from here on".format)
                 self.now = self.objective.evaluate(self.params)
@@ -118,9 +108,7 @@ class SmoothFit:
                 self.outcome = STALLED
                 break
             if n_stuck == 2:
-                # The Hessian may be that of a few rows, where most are certain and
-                # wrong. A majorant sees them all, and its first step never fails.
-                kind = "diagonal majorant" if "diagonal" in kind else "majorant"
+                recipe = best.of_majorant(self.objective)
 
     def _follow_newton_step(self):
         """Go along the Newton step as far as F falls; return whether it does.
@@ -163,12 +151,10 @@ class SmoothFit:
 class _Round:
     """One run of SciPy's L-BFGS-B on the variables u, which start at 0."""
 
-    def __init__(self, fit, kind, plan):
+    def __init__(self, fit, recipe, next_recipe):
         self._fit = fit
-        self._plan = plan
-        self._change = fit.change = change_of_variables(
-            fit.objective, fit.params, kind, plan.n_sampled
-        )
+        self._next_recipe = next_recipe
+        self._change = fit.change = recipe.build(fit.objective, fit.params)
         self._base = fit.params
         self._u = np.zeros_like(fit.params)
         self._gradient = self._change.pull_back(fit.now.gradient)
@@ -178,14 +164,9 @@ class _Round:
         self._n_done = 0
         # An exact Hessian starts with a clean slate. Another is as good as the last,
         # and there may be less curvature than its steps have met.
-        self._diagonal = "diagonal" in kind
-        exact = (
-            kind in ("classes", "shared")
-            if fit.objective.n_logits == 1
-            else kind == "coupled"
-        )
-        self._curvatures = [] if exact else fit.curvatures
-        self._safety = 1 if exact or self._diagonal else 2
+        self._is_diagonal = recipe.is_diagonal
+        self._curvatures = [] if recipe.is_whole else fit.curvatures
+        self._safety = 1 if recipe.is_whole or recipe.is_diagonal else 2
         self._estimates = [self._estimate()]
         fit.suboptimality = min(1.0, self._estimates[-1])
 
@@ -244,24 +225,23 @@ class _Round:
         value = max(self._fit.now.value, TINY)
         estimate = decrement / max(curvature, LEAST) / value
         objective = self._fit.objective
-        if self._diagonal and objective.penalty.l2.all():
+        if self._is_diagonal and objective.penalty.is_strongly_convex:
             # Directions of little curvature may be missed for long. The penalty's is
             # a bound from below: the truth lies between the estimates by both.
             of_coef, _ = objective.split(self._fit.now.gradient)
-            bound = np.einsum("kj,kj,j->", of_coef, of_coef, 0.5 / objective.penalty.l2)
-            estimate = np.sqrt(estimate * max(float(bound) / value, estimate))
+            bound = objective.penalty.decrement(of_coef)
+            estimate = np.sqrt(estimate * max(bound / value, estimate))
         return estimate
 
     def _refresh_pays(self):
         """Whether a fresh Hessian promises to be quicker than going on."""
-        one_logit = self._fit.objective.n_logits == 1
-        fresh = (FRESH_OF_ONE_LOGIT if one_logit else FRESH)[self._plan.kind]
-        if self._n_done < max(fresh, self._plan.build_cost / 4):
+        fresh, price = self._next_recipe.n_fresh, self._next_recipe.build_price
+        if self._n_done < max(fresh, price / 4):
             return False
         start, now = self._estimates[-fresh], self._estimates[-1]
         gain = np.log(start / now) / (fresh - 1)
         to_go = np.log(now / self._fit.tol) if self._fit.tol else np.inf
-        return gain <= 0 or to_go / gain > self._plan.build_cost + fresh
+        return gain <= 0 or to_go / gain > price + fresh
 
 
 def without_shift(objective, params):
@@ -269,23 +249,14 @@ def without_shift(objective, params):
 
     The loss does not see a common shift of all classes, and no round changes it.
     """
-    if objective.n_logits == 1:
+    if not objective.loss.ignores_common_shift:
         return params
     rows = params.reshape(objective.n_logits, -1)
     return (rows - rows.mean(axis=0)).ravel()
 
 
-def _describe(number, objective, kind, n_sampled):
+def _describe(number, objective, recipe):
     """Say which Hessian preconditions a round."""
-    preconditioner = {
-        "diagonal": "the diagonal of the Hessian",
-        "shared": "a Hessian that all classes share",
-        "classes": "a Hessian for each class",
-        "coupled": "the Hessian of all classes together",
-        "majorant": "a majorant of the Hessian",
-        "diagonal majorant": "the diagonal of a majorant of the Hessian",
-    }
-    if objective.n_logits == 1:
-        preconditioner |= dict.fromkeys(("shared", "classes"), "the Hessian")
-    rows = "all" if n_sampled >= objective.n_samples else f"a sample of {n_sampled}"
-    return f"round {number}: preconditioned by {preconditioner[kind]}, from {rows} rows"
+    is_all = recipe.n_sampled >= objective.n_samples
+    rows = "all" if is_all else f"a sample of {recipe.n_sampled}"
+    return f"round {number}: preconditioned by {recipe.description}, from {rows} rows"

@@ -8,7 +8,8 @@ turns within a tiny part of the step, and bisection finds it.
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.objective import CrossEntropyObjective, Evaluation
+from ..model.objective import Objective
+from ..model.problem import Evaluation
 
 # A step is long enough where the slope of F along it has fallen to this part.
 FLAT = 0.1
@@ -20,7 +21,7 @@ ALLOWED = 1 + 1e-8
 
 
 def follow(
-    objective: CrossEntropyObjective,
+    objective: Objective,
     params: NDArray,
     evaluation: Evaluation,
     step: NDArray,
@@ -30,7 +31,7 @@ def follow(
 
     Parameters
     ----------
-    objective : CrossEntropyObjective
+    objective : Objective
     params : ndarray of shape (n_params,)
     evaluation : Evaluation
         The objective there.
@@ -77,7 +78,7 @@ def follow(
 
 
 def follow_within(
-    objective: CrossEntropyObjective,
+    objective: Objective,
     params: NDArray,
     evaluation: Evaluation,
     step: NDArray,

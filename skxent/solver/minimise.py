@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.certificate import RESOLVED, certify
-from ..model.objective import EPS, CrossEntropyObjective, Evaluation
+from ..model.objective import Objective
+from ..model.problem import EPS, Evaluation
 from ..model.rounding import rounding_of_answer
 from .lbfgs import TINY, SmoothFit
 from .line_search import MAX_TRIALS, follow, follow_within
 from .progress import Trace
-from .row_space import LiftedChange, RowSpace, row_space_pays
+from .row_space import LiftedPreconditioner, RowSpace, row_space_pays
 from .stopping import (
     CONVERGED,
     ITERATION_LIMIT,
@@ -70,7 +71,7 @@ class Solution:
 
 
 def minimise(
-    objective: CrossEntropyObjective,
+    objective: Objective,
     start: NDArray,
     *,
     tol: float,
@@ -81,7 +82,7 @@ def minimise(
 
     Parameters
     ----------
-    objective : CrossEntropyObjective
+    objective : Objective
     start : ndarray of shape (n_params,)
     tol : float
         The fit ends when the estimated (F − F*) / F is at most this.
@@ -96,7 +97,7 @@ def minimise(
     Solution
     """
     trace = Trace() if trace is None else trace
-    with objective.blocks.threads():
+    with objective.rows.threads():
         fit, space = _first_fit(objective, start, tol, max_iter, trace)
         fit.run()
         answer = _judge(objective, fit, space, trace)
@@ -172,7 +173,7 @@ def _judge(objective, fit, space, trace):
     if space is not None:
         params = space.lift(params)
         objective.n_evals += space.objective.n_evals
-    if objective.compute_in_float64() or space is not None:
+    if objective.rows.read_in_float64() or space is not None:
         now = objective.evaluate(params)
     trace.correct_last(now.value)
     if fit.outcome == SEPARABLE:
@@ -196,7 +197,7 @@ def _verified(objective, fit, space, params, now):
     if objective.penalty.is_smooth:
         change = fit.change
         if space is not None:
-            change = LiftedChange(space, objective, change)
+            change = LiftedPreconditioner(space, objective, change)
         newton = step_of_all(objective, params, now, change, enough)
         go = follow
     else:

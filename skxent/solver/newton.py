@@ -9,7 +9,7 @@ import numpy as np
 
 from ..model.curvature import hessian_of_loss
 from .lbfgs import LEAST, TINY
-from .preconditioners import FACTOR, price_of_exact_hessian
+from .preconditioners.prices import FACTOR, price_of_exact_hessian
 from .quadratic_model import COARSE, QuadraticModel, promise
 
 MAX_HALVINGS = 100

@@ -14,14 +14,8 @@ correlated the columns are.
 import numpy as np
 from numpy.typing import NDArray
 
-from .preconditioners import (
-    centred_hessian,
-    coefficients_first,
-    root_of,
-    rounding_of_centring,
-    solve_root,
-    solve_root_transposed,
-)
+from .preconditioners.centred_hessian import CentredHessian
+from .preconditioners.roots import root_of, solve_root, solve_root_transposed
 
 # The one keeps more directions in which columns are nearly collinear, the other does
 # not lose its way in them.
@@ -56,7 +50,7 @@ class QuadraticModel:
 
     Parameters
     ----------
-    objective : CrossEntropyObjective
+    objective : Objective
         Its penalty, and the layout of its params.
     hessian : ndarray of shape (n_params, n_params)
     ridge : float
@@ -80,20 +74,14 @@ class QuadraticModel:
         self._split = objective.split
         self._penalty = objective.penalty
         self._shape = (objective.n_logits, objective.n_features)
-        n_coefs = objective.n_logits * objective.n_features
-        if objective.n_logits > 1:
-            order = coefficients_first(objective)
-            hessian = hessian[np.ix_(order, order)]
-        far = hessian.diagonal()[:n_coefs].copy()
-        self._matrix, self._intercepts = centred_hessian(
-            hessian, objective.n_params - n_coefs
-        )
-        noise = rounding_of_centring(far, self._matrix)
+        centred = CentredHessian(hessian, objective.layout)
+        self._matrix, self._intercepts = centred.matrix, centred.intercepts
+        rounding = centred.rounding()
         # Curvature that is lost in rounding would be taken for a long way to go.
         scale, upper = root_of(self._matrix.copy(), ridge=ridge)
         pivots = upper.diagonal() ** 2
         self.is_well_conditioned = bool(
-            pivots.min(initial=1.0) > DISTINCT and noise < NOISELESS
+            pivots.min(initial=1.0) > DISTINCT and rounding < NOISELESS
         )
         saturated = np.flatnonzero(self._matrix.diagonal() < LEAST_CURVATURE)
         self._matrix = upper.T @ upper * np.outer(scale, scale)
@@ -103,10 +91,10 @@ class QuadraticModel:
     def curvature(self, step: NDArray) -> float:
         """Return δᵀH δ, with the Hessian as it was given."""
         of_coef, of_intercept = self._split(step)
-        total = float(np.vdot(of_coef, self._bent(of_coef))) / self.factor
+        total = float(np.vdot(of_coef, self._curvature_times(of_coef))) / self.factor
         if of_intercept.size:
-            own = self._intercepts.own(of_coef.ravel(), of_intercept)
-            total += float(own @ own)
+            variables = self._intercepts.variables(of_coef.ravel(), of_intercept)
+            total += float(variables @ variables)
         return total
 
     def minimise(
@@ -137,8 +125,8 @@ class QuadraticModel:
         coef, gain = here.copy(), 0.0
         slope, of_intercept = self._split(gradient)
         if of_intercept.size:
-            own, by_slopes = self._intercepts.pull_back(of_intercept)
-            gain += 0.5 * float(own @ own) / self.factor
+            pulled, by_slopes = self._intercepts.pull_back(of_intercept)
+            gain += 0.5 * float(pulled @ pulled) / self.factor
             slope = slope + by_slopes.reshape(self._shape)
         is_new, self.is_exhausted = True, False
         for self.n_steps in range(MAX_STEPS):
@@ -158,10 +146,10 @@ class QuadraticModel:
             if is_new and len(coef) > 1:
                 coef = penalty.balanced(coef)
             move = coef - start
-            bent = self._bent(move)
+            turned = self._curvature_times(move)
             gain += before - penalty.value(coef)
-            gain -= float(np.vdot(slope, move)) + 0.5 * float(np.vdot(move, bent))
-            slope = slope + bent
+            gain -= float(np.vdot(slope, move)) + 0.5 * float(np.vdot(move, turned))
+            slope = slope + turned
         else:
             self.is_exhausted = True
         answer = params.copy()
@@ -170,11 +158,11 @@ class QuadraticModel:
         if of_intercept.size:
             moved = (coef - here).ravel()
             answer_intercept[:] = intercept + self._intercepts.follow(
-                moved, -own / self.factor
+                moved, -pulled / self.factor
             )
         return answer, gain, left
 
-    def _bent(self, of_coef):
+    def _curvature_times(self, of_coef):
         return self.factor * (self._matrix @ of_coef.ravel()).reshape(self._shape)
 
     def _face(self, coef, slope):
@@ -250,8 +238,8 @@ class QuadraticModel:
             arrived = crossing & (room <= share)
             trial[arrived] = np.where(there < lower, lower, upper)[arrived]
             move = trial - coef
-            bent = self._bent(move) + self._penalty.l2 * move
-            gain = -float(np.vdot(on_face, move)) - 0.5 * float(np.vdot(move, bent))
+            turned = self._curvature_times(move) + self._penalty.l2 * move
+            gain = -float(np.vdot(on_face, move)) - 0.5 * float(np.vdot(move, turned))
             if gain >= SUFFICIENT * share * promised:
                 break
         return trial, False

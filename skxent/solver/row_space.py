@@ -16,14 +16,11 @@ than rows stays as it is.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from scipy.linalg import lapack, solve_triangular
 
-from ..model.objective import CrossEntropyObjective
-from .preconditioners import ChangeOfVariables
+from ..model.objective import Objective
+from .preconditioners.base import Preconditioner
 
-# What a block of columns, which are multiplied at a time, may take: a core's cache.
-BLOCK_BYTES = 2**19
 # What X Xᵀ and its factors, four of its size, may take: this and a tenth of X.
 MAX_BYTES = 2**28
 # Columns share a product X Xᵀ if the squares of their sizes differ by less than this:
@@ -36,64 +33,64 @@ class RowSpace:
 
     Attributes
     ----------
-    objective : CrossEntropyObjective
+    objective : Objective
         The equivalent problem.
     """
 
-    def __init__(self, objective: CrossEntropyObjective):
+    def __init__(self, objective: Objective):
         self._original = objective
-        X = objective.blocks.X
+        rows = objective.rows
         # Without the mean, which the intercept takes care of, X Xᵀ keeps more digits.
-        mean = np.zeros(X.shape[1])
+        mean = np.zeros(objective.n_features)
         if objective.fit_intercept:
-            mean = X.mean(axis=0, dtype=np.float64)
+            mean = rows.column_means()
         self._mean = mean
-        self._parts = [_part(X, mean, columns) for columns in _by_size(X, mean)]
+        self._parts = [_part(rows, mean, columns) for columns in _by_size(rows, mean)]
         coordinates = np.hstack([part.coordinates() for part in self._parts])
         cuts = np.cumsum([part.size for part in self._parts])
         self._cuts = [
             slice(b - part.size, b) for part, b in zip(self._parts, cuts, strict=True)
         ]
-        self.objective = objective.on_other_columns(coordinates)
+        self.objective = objective.on_coordinates(coordinates)
 
     def project(self, params: NDArray) -> NDArray:
         """Return the params of the equivalent problem for ``params`` of the original.
 
         Exact for params that lie in the row space.
         """
-        coef, intercept = self._original.unpack(params)
+        coef, intercept = self._original.split(params)
         v = self._coordinates_of(coef)
-        return self.objective.pack(v, intercept + coef @ self._mean)
+        return self.objective.layout.join(v, intercept + self._shift(coef))
 
     def lift(self, params: NDArray) -> NDArray:
         """Return the params of the original problem for ``params`` of this one."""
-        v, intercept = self.objective.unpack(params)
+        v, intercept = self.objective.split(params)
         coef = np.zeros((len(v), self._original.n_features))
         for part, cut in zip(self._parts, self._cuts, strict=True):
             coef[:, part.columns] = part.lift(v[:, cut])
-        return self._original.pack(coef, intercept - coef @ self._mean)
+        return self._original.layout.join(coef, intercept - self._shift(coef))
 
     def pull_back(self, gradient: NDArray) -> NDArray:
         """Return the derivatives by the params of the equivalent problem."""
         of_coef, of_intercept = self._original.split(gradient)
         if of_intercept.size:
             # the intercept of the original problem follows the coefficients
-            center = self._original.blocks.center
-            shift = -self._mean if center is None else center - self._mean
-            of_coef = of_coef + np.outer(of_intercept, shift)
-        out = np.empty(self.objective.n_params)
-        into_coef, into_intercept = self.objective.split(out)
-        into_coef[:], into_intercept[:] = self._coordinates_of(of_coef), of_intercept
-        return out
+            of_coef = of_coef - np.outer(of_intercept, self._mean)
+        v = self._coordinates_of(of_coef)
+        return self.objective.layout.join(v, of_intercept)
+
+    def _shift(self, coef):
+        """Return how much the means of the columns add to the logits."""
+        return coef @ self._mean if self._original.fit_intercept else 0.0
 
     def _coordinates_of(self, coef):
         return np.hstack([part.project(coef[:, part.columns]) for part in self._parts])
 
 
-class LiftedChange(ChangeOfVariables):
+class LiftedPreconditioner(Preconditioner):
     """A change of variables of the row space, for the original problem."""
 
-    def __init__(self, space: RowSpace, original: CrossEntropyObjective, change):
+    def __init__(self, space: RowSpace, original: Objective, change):
         self._space, self._original, self._change = space, original, change
         self.is_nearly_singular = change.is_nearly_singular
         self.is_well_conditioned = change.is_well_conditioned
@@ -116,19 +113,19 @@ class LiftedChange(ChangeOfVariables):
         of_intercept[:] = 0
         inside = self._space.lift(self._space.pull_back(outside))
         of_coef -= self._original.split(inside)[0]
-        l2 = self._original.penalty.l2
-        return float(np.einsum("kj,kj,j->", of_coef, of_coef, 0.5 / l2))
+        return self._original.penalty.decrement(of_coef)
 
 
 class _Columns:
     """A few columns as they are."""
 
-    def __init__(self, X, mean, columns):
-        self._X, self._mean, self.columns = X, mean, columns
+    def __init__(self, rows, mean, columns):
+        self._rows, self._mean, self.columns = rows, mean, columns
         self.size = len(columns)
 
     def coordinates(self):
-        return self._X[:, self.columns] - self._mean[self.columns]
+        blocks = _centred_blocks(self._rows, self._mean, self.columns)
+        return np.hstack([block for _, block in blocks])
 
     def project(self, coef):
         return coef
@@ -140,60 +137,56 @@ class _Columns:
 class _Span:
     """The span of the rows, restricted to many columns of about the same size."""
 
-    def __init__(self, X, mean, columns):
-        self._X, self._mean, self.columns = X, mean, columns
-        gram = np.zeros((len(X), len(X)))
-        for _, part in self._blocks():
-            gram += part @ part.T
-        tolerance = len(X) * np.finfo(float).eps * gram.diagonal().max()
+    def __init__(self, rows, mean, columns):
+        self._rows, self._mean, self.columns = rows, mean, columns
+        n = rows.n_samples
+        gram = np.zeros((n, n))
+        for _, block in self._blocks():
+            gram += block @ block.T
+        tolerance = n * np.finfo(float).eps * gram.diagonal().max()
         upper, pivots, rank, _ = lapack.dpstrf(gram, tol=tolerance, overwrite_a=True)
         order = pivots - 1
         self.size = rank
         self._order, self._basis = order, order[:rank]
-        self._rows = np.triu(upper)[:rank]
+        self._factor = np.triu(upper)[:rank]
 
     def coordinates(self):
         coordinates = np.empty((len(self._order), self.size))
-        coordinates[self._order] = self._rows.T
+        coordinates[self._order] = self._factor.T
         return coordinates
 
     def project(self, coef):
         if not coef.any():
             return np.zeros((len(coef), self.size))
-        of_rows = sum(coef[:, some] @ part.T for some, part in self._blocks())
-        triangle = self._rows[:, : self.size]
+        # to gather the rows of the basis takes longer than to multiply them all
+        of_rows = sum(coef[:, some] @ block.T for some, block in self._blocks())
+        triangle = self._factor[:, : self.size]
         return solve_triangular(triangle, of_rows[:, self._basis].T, trans="T").T
 
     def lift(self, v):
-        of_rows = np.zeros((len(v), len(self._X)))
-        triangle = self._rows[:, : self.size]
+        of_rows = np.zeros((len(v), len(self._order)))
+        triangle = self._factor[:, : self.size]
         of_rows[:, self._basis] = solve_triangular(triangle, v.T).T
         coef = np.empty((len(v), len(self.columns)))
-        for some, part in self._blocks():
-            np.matmul(of_rows, part, out=coef[:, some])
+        for some, block in self._blocks():
+            np.matmul(of_rows, block, out=coef[:, some])
         return coef
 
     def _blocks(self):
-        """Yield blocks of the columns, centred, and where they are among these.
-
-        All rows of a few columns are read in the order of memory: to gather those of
-        the basis takes longer than to multiply them.
-        """
-        width = max(1, BLOCK_BYTES // (8 * len(self._X)))
-        is_all = len(self.columns) == self._X.shape[1]
-        for start in range(0, len(self.columns), width):
-            some = slice(start, start + width)
-            chosen = some if is_all else self.columns[some]
-            yield some, self._X[:, chosen] - self._mean[chosen]
+        return _centred_blocks(self._rows, self._mean, self.columns)
 
 
-def _by_size(X, mean):
+def _centred_blocks(rows, mean, columns):
+    """Yield where a block of columns is among these, and the block, centred."""
+    for some, block in rows.column_blocks(columns):
+        yield some, block - mean[columns[some]]
+
+
+def _by_size(rows, mean):
     """Return the columns in parts of about the same size; constant ones in none."""
-    squares, width = np.empty(X.shape[1]), max(1, BLOCK_BYTES // (8 * len(X)))
-    for start in range(0, X.shape[1], width):
-        some = slice(start, start + width)
-        part = X[:, some] - mean[some]
-        squares[some] = np.einsum("ij,ij->j", part, part)
+    squares = np.empty(rows.n_features)
+    for some, block in _centred_blocks(rows, mean, np.arange(rows.n_features)):
+        squares[some] = np.einsum("ij,ij->j", block, block)
     parts, rest = [], np.flatnonzero(squares > 0)
     while len(rest):
         is_large = squares[rest] >= SQUARES * squares[rest].max()
@@ -203,16 +196,16 @@ def _by_size(X, mean):
     return parts or [np.arange(1)]
 
 
-def _part(X, mean, columns):
-    return (_Columns if len(columns) <= len(X) else _Span)(X, mean, columns)
+def _part(rows, mean, columns):
+    return (_Columns if len(columns) <= rows.n_samples else _Span)(rows, mean, columns)
 
 
-def row_space_pays(objective: CrossEntropyObjective) -> bool:
+def row_space_pays(objective: Objective) -> bool:
     """Whether the problem has an equivalent one that is smaller, and fits."""
-    X = objective.blocks.X
+    n, rows = objective.n_samples, objective.rows
     return (
-        objective.n_samples < objective.n_features
+        n < objective.n_features
         and objective.penalty.is_ridge
-        and not sparse.issparse(X)
-        and 32 * len(X) ** 2 <= MAX_BYTES + X.nbytes // 10
+        and rows.column_blocks(np.arange(1)) is not None
+        and 32 * n**2 <= MAX_BYTES + rows.n_stored * rows.dtype.itemsize // 10
     )

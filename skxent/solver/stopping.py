@@ -70,7 +70,7 @@ def why_stalled(objective, params, evaluation, newton) -> str:
 
     Parameters
     ----------
-    objective : CrossEntropyObjective
+    objective : Objective
     params : ndarray of shape (n_params,)
     evaluation : Evaluation
         The objective there.

@@ -24,13 +24,12 @@ from numpy.typing import NDArray
 
 from ..model.certificate import DualStep
 from ..model.curvature import HessianProduct, hessian_times
-from ..model.objective import CrossEntropyObjective, Evaluation
+from ..model.objective import Objective
+from ..model.problem import Evaluation
 from .hidden_directions import look_along, look_at_blind
-from .preconditioners import (
-    ChangeOfVariables,
-    exact_change,
-    price_of_exact_hessian,
-)
+from .preconditioners.base import Preconditioner
+from .preconditioners.choice import exact_preconditioner
+from .preconditioners.prices import price_of_exact_hessian
 
 # A Hessian of its own may cost the verification so many evaluations, or this share of
 # those so far. In Python, each of them takes so many nanoseconds.
@@ -81,28 +80,28 @@ class NewtonStep(NamedTuple):
 
 
 def step_of_all(
-    objective: CrossEntropyObjective,
+    objective: Objective,
     params: NDArray,
     evaluation: Evaluation,
-    change: ChangeOfVariables,
+    change: Preconditioner,
     enough: float,
 ) -> NewtonStep:
     """Return the Newton step of a smooth objective.
 
     Parameters
     ----------
-    objective : CrossEntropyObjective
+    objective : Objective
     params : ndarray of shape (n_params,)
     evaluation : Evaluation
         The objective there.
-    change : ChangeOfVariables
+    change : Preconditioner
         The preconditioner, if the Hessian there is too dear.
     enough : float
         A decrement that is of no account, in units of F.
     """
     is_exact = is_cheap(objective, objective.n_evals)
     if is_exact:
-        change = exact_change(objective, params)
+        change = exact_preconditioner(objective, params)
     gradient, blind = evaluation.gradient, None
     if is_exact:
         negligible = NEGLIGIBLE * enough
@@ -126,10 +125,10 @@ def is_cheap(objective, n_evals):
 
 
 def newton_step(
-    objective: CrossEntropyObjective,
+    objective: Objective,
     params: NDArray,
     gradient: NDArray,
-    change,
+    change: Preconditioner,
     *,
     enough: float,
     is_exact: bool,
@@ -138,11 +137,11 @@ def newton_step(
 
     Parameters
     ----------
-    objective : CrossEntropyObjective
+    objective : Objective
     params : ndarray of shape (n_params,)
     gradient : ndarray of shape (n_params,)
         That of F there.
-    change : change of variables
+    change : Preconditioner
         In which the Hessian is near the identity, or was.
     enough : float
         A decrement that is of no account, in units of F.

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.certificate import DualStep
-from ..model.columns import take_columns
 from ..model.curvature import hessian_of_loss, hessian_times
-from ..model.objective import CrossEntropyObjective, Evaluation
-from .face import FaceChange
+from ..model.objective import Objective
+from ..model.problem import Evaluation
 from .hidden_directions import look_at_blind
+from .preconditioners.face import FacePreconditioner
 from .quadratic_model import RIDGES, QuadraticModel, promise
 from .verification import NEGLIGIBLE, NewtonStep, is_cheap, newton_step
 from .working_set import MOST_FEATURES
@@ -28,7 +28,7 @@ SPOILT = 1e-8
 
 
 def step_of_model(
-    objective: CrossEntropyObjective,
+    objective: Objective,
     params: NDArray,
     evaluation: Evaluation,
     enough: float,
@@ -40,7 +40,7 @@ def step_of_model(
 
     Parameters
     ----------
-    objective : CrossEntropyObjective
+    objective : Objective
     params : ndarray of shape (n_params,)
     evaluation : Evaluation
         The objective there.
@@ -71,13 +71,13 @@ def step_of_model(
 def _step_on_columns(objective, params, evaluation, moving, enough):
     columns, part = np.flatnonzero(moving), objective
     if 0 < len(columns) < MOST_FEATURES * objective.n_features:
-        part = objective.on_some_columns(columns)
+        part = objective.on_columns(columns)
     else:
         columns = np.arange(objective.n_features)
     if not is_cheap(part, objective.n_evals):
         return None
-    start = take_columns(objective, part, columns, params)
-    gradient = take_columns(objective, part, columns, evaluation.gradient)
+    start = objective.layout.take_columns(params, columns)
+    gradient = objective.layout.take_columns(evaluation.gradient, columns)
     hessian = hessian_of_loss(part, start)
     left = _least_gradient(part, start, gradient)
     of_loss = part.gradient_of_loss(start, gradient)
@@ -85,8 +85,7 @@ def _step_on_columns(objective, params, evaluation, moving, enough):
 
     def on_all_columns(of_part):
         step = np.zeros_like(params)
-        into_coef, into_intercept = objective.split(step)
-        into_coef[:, columns], into_intercept[:] = part.split(of_part)
+        objective.layout.put_columns(of_part, columns, out=step)
         return step
 
     step = on_all_columns(of_part)
@@ -127,10 +126,10 @@ def _step_on_face(part, start, of_loss, left, hessian, enough):
     penalty = part.penalty
     free = (penalty.lower < coef) & (coef < penalty.upper)
     free &= (coef != 0) | (penalty.l1 == 0)
-    change = FaceChange(part, hessian, free)
-    is_spoilt = change.noise > SPOILT
+    change = FacePreconditioner(part, hessian, free)
+    is_spoilt = change.rounding > SPOILT
     if not is_spoilt:
-        change = FaceChange(part, hessian, free | (part.split(left)[0] != 0))
+        change = FacePreconditioner(part, hessian, free | (part.split(left)[0] != 0))
     newton = newton_step(part, start, left, change, enough=enough, is_exact=True)
     if is_spoilt or np.isinf(newton.decrement):
         return newton.dual.step, newton.decrement

@@ -12,16 +12,14 @@ box rounds   Elsewhere. On an orthant |w| is linear, so that the objective is sm
 
 import numpy as np
 
-from ..model.columns import take_columns
-from ..model.curvature import curvature_moments
 from .lbfgs import LEAST, TINY, WITNESSES, run_lbfgs
 from .newton import NewtonSteps
-from .preconditioners import (
-    ChangeOfVariables,
-    DiagonalChange,
+from .preconditioners.base import Preconditioner
+from .preconditioners.diagonal import (
+    axis_aligned_preconditioner,
     evaluations_by_diagonal,
-    price_of_exact_hessian,
 )
+from .preconditioners.prices import price_of_exact_hessian
 from .quadratic_model import FINE
 from .stopping import CONVERGED, ITERATION_LIMIT, STALLED, STOPPED
 
@@ -60,7 +58,7 @@ class ActiveSetFit:
         self.ridge = FINE
         # what is left to gain on which columns, relative to F, once Newton has told
         self._promised = 0.0
-        self.change: ChangeOfVariables | None = None
+        self.change: Preconditioner | None = None
         self._solved = np.arange(0)
 
     def run(self):
@@ -69,7 +67,9 @@ class ActiveSetFit:
         while True:
             # Newton's promises need no scales, the choice of features only rough ones
             if not len(self._solved):
-                change = self.change = axis_aligned_change(objective, self.params)
+                change = self.change = axis_aligned_preconditioner(
+                    objective, self.params
+                )
             left = violations(objective, self.params, self.now.gradient, change)
             self.suboptimality = self._estimate_of_all(left, change)
             if self.suboptimality <= self.tol:
@@ -81,7 +81,7 @@ class ActiveSetFit:
             if not self.trace.iterations_left(self.max_iter):
                 return
             if stalls == 2 or self.trace.is_vain:
-                if self.trace.is_vain or not objective.compute_in_float64():
+                if self.trace.is_vain or not objective.rows.read_in_float64():
                     self.outcome = STALLED
                     return
                 self.now, stalls = objective.evaluate(self.params), 0
@@ -165,7 +165,7 @@ class Part:
 
     Attributes
     ----------
-    objective : CrossEntropyObjective
+    objective : Objective
     params : ndarray of shape (n_params,)
         The best so far.
     now : Evaluation
@@ -178,7 +178,7 @@ class Part:
         self._is_all = len(columns) == fit.objective.n_features
         self.objective = fit.objective
         if not self._is_all:
-            self.objective = fit.objective.on_some_columns(columns)
+            self.objective = fit.objective.on_columns(columns)
         self._n_evals_before = fit.objective.n_evals
         self.params = self._take(fit.params)
         self.now = fit.now._replace(gradient=self._take(fit.now.gradient))
@@ -192,7 +192,7 @@ class Part:
         return self._n_evals_before + int(np.ceil(share * self.objective.n_evals))
 
     def _take(self, whole):
-        return take_columns(self._fit.objective, self.objective, self._columns, whole)
+        return self._fit.objective.layout.take_columns(whole, self._columns)
 
     def note(self, value, find_params):
         """Note an iteration that led to F and to params of these columns."""
@@ -207,8 +207,7 @@ class Part:
     def whole(self, params):
         """Return the params of all columns."""
         whole = self._fit.params.copy()
-        coef, intercept = self._fit.objective.split(whole)
-        coef[:, self._columns], intercept[:] = self.objective.split(params)
+        self._fit.objective.layout.put_columns(params, self._columns, out=whole)
         return whole
 
     def describe(self, method):
@@ -233,7 +232,7 @@ class BoxRounds:
         goal = max(fit.tol / 2, WORTHWHILE * fit.suboptimality)
         for _ in range(MAX_ROUNDS):
             before = part.now.value
-            change = axis_aligned_change(objective, part.params)
+            change = axis_aligned_preconditioner(objective, part.params)
             left = violations(objective, part.params, part.now.gradient, change)
             fit.suboptimality = fit.estimate(objective, left, before, change)
             if fit.suboptimality <= goal or not fit.trace.iterations_left(fit.max_iter):
@@ -318,16 +317,8 @@ def _feasible(objective, start):
         coef[:] = penalty.balanced(coef)
     if intercept.size and not np.array_equal(params, start):
         moved = coef - objective.split(start)[0]
-        center = objective.blocks.center
-        mean = np.asarray(objective.blocks.X.mean(axis=0, dtype=np.float64)).ravel()
-        intercept -= moved @ (mean if center is None else mean - center)
+        intercept -= moved @ objective.rows.column_means()
     return params
-
-
-def axis_aligned_change(objective, params) -> DiagonalChange:
-    """Return centred and scaled columns, each coefficient by itself."""
-    moments = curvature_moments(objective, params)
-    return DiagonalChange(objective, *moments, axis_aligned=True)
 
 
 def violations(objective, params, gradient, change):

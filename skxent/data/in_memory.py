@@ -1,0 +1,236 @@
+"""Rows in arrays: X dense or in CSR form, with targets, weights and offset beside it.
+
+The blocks are dealt out to a few threads, each of which adds up its own share; NumPy,
+BLAS and SciPy's sparse products all release the interpreter lock. The shares are fixed,
+so a result does not depend on which thread was faster.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from copy import copy
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from .blocks import RowBlocks, stored_array
+from .rows import Block, Largest, Sum
+from .threads import BlockThreads
+from .weights import relative_weights
+
+# Below so many products of numbers threads cost more than they save: handing the
+# interpreter lock over takes as long as a few BLAS calls on a block in the cache.
+THREADED_WORK = 2**22
+# What a block of columns may take: a core's cache.
+COLUMN_BYTES = 2**19
+
+
+class InMemoryRows:
+    """`Rows` in arrays, checked before.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n, d), float32 or float64
+    targets : ndarray of shape (n,) or (n, K)
+        Class codes or target distributions.
+    sample_weight : ndarray of shape (n,), default=None
+        None means 1 for each.
+    offset : ndarray of shape (n, L), default=None
+    center : ndarray of shape (d,), default=None
+        Subtracted from every row of a dense X, block by block.
+    threads : BlockThreads, default=None
+        Those of the rows that these are derived from.
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        targets: NDArray,
+        sample_weight: ArrayLike | None = None,
+        offset: NDArray | None = None,
+        *,
+        center: ArrayLike | None = None,
+        threads: BlockThreads | None = None,
+    ):
+        self._blocks = RowBlocks(X, center)
+        self.targets, self.offset = targets, offset
+        self.weights, self.mean_factor, self.weight_sum = relative_weights(
+            sample_weight, X.shape[0]
+        )
+        self._threads = BlockThreads() if threads is None else threads
+
+    @property
+    def X(self) -> Any:
+        return self._blocks.X
+
+    @property
+    def n_samples(self) -> int:
+        return self.X.shape[0]
+
+    @property
+    def n_features(self) -> int:
+        return self.X.shape[1]
+
+    @property
+    def n_stored(self) -> int:
+        return stored_array(self.X).size
+
+    @property
+    def is_sparse(self) -> bool:
+        return sparse.issparse(self.X)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._blocks.dtype
+
+    @property
+    def center(self) -> NDArray | None:
+        return self._blocks.center
+
+    @cached_property
+    def typical_offset(self) -> NDArray | None:
+        return None if self.offset is None else np.median(self.offset, axis=0)
+
+    def map_reduce(
+        self,
+        function: Callable,
+        *results: Sum | Largest,
+        width: int = 0,
+        work: int = 1,
+    ) -> list[NDArray]:
+        """Call ``function(block, *arrays)`` for every block; see `Rows`."""
+        n_threads = self._threads_for(work * self.n_stored)
+        blocks = list(self._blocks.slices(width, n_threads))
+        left = self._threads.left
+
+        def add_up(share):
+            arrays = [np.zeros(result.shape) for result in results]
+            for where in share:
+                if left.is_set():
+                    break
+                function(self._block(where), *arrays)
+            return arrays
+
+        n_shares = min(n_threads, len(blocks))
+        cuts = [len(blocks) * i // n_shares for i in range(n_shares + 1)]
+        shares = [blocks[a:b] for a, b in pairwise(cuts)]
+        totals, *others = self._threads.map(add_up, shares, n_shares)
+        for arrays in others:
+            for result, total, array in zip(results, totals, arrays, strict=True):
+                result.merge(total, array)
+        return totals
+
+    def map_blocks(self, function: Callable, *, width: int, work: int) -> list[Any]:
+        """Return ``function(block)`` of every block, in the order of the rows."""
+
+        def of_slice(where):
+            return function(self._block(where))
+
+        slices = list(self._blocks.slices(width))
+        return self.map(of_slice, slices, work * self.n_stored)
+
+    def map(self, function: Callable, items: Sequence, work: float) -> list[Any]:
+        """Return ``function(item)`` of every item, ``work`` products in all."""
+        return list(self._threads.map(function, items, self._threads_for(work)))
+
+    def describe(self, width: int, work: int) -> str:
+        """Say how `map_reduce` reads the rows."""
+        n_threads = self._threads_for(work * self.n_stored)
+        n_blocks = len(list(self._blocks.slices(width, n_threads)))
+        n_threads = min(n_threads, n_blocks)
+        return (
+            f"{self.n_samples} rows of {self.n_features} columns in {n_blocks} "
+            f"block{'s'[: n_blocks > 1]} for {n_threads} thread{'s'[: n_threads > 1]}, "
+            f"{self.dtype.name}"
+        )
+
+    def spread(self) -> Block:
+        """Return a few rows that are spread over all."""
+        return self._block(self._blocks.spread())
+
+    def class_totals(self, n_classes: int) -> NDArray:
+        """Return the sum of the weights of each class, (K,); see `Rows`."""
+        if self.targets.ndim == 1:
+            return np.bincount(self.targets, self.weights, n_classes)
+        if self.weights is None:
+            return self.targets.sum(axis=0)
+        return self.weights @ self.targets
+
+    def column_means(self) -> NDArray:
+        """Return the means of the columns of X minus the center, (d,)."""
+        means = np.asarray(self.X.mean(axis=0, dtype=np.float64)).ravel()
+        return means if self.center is None else means - self.center
+
+    def with_columns(self, columns: NDArray) -> "InMemoryRows":
+        """Return the same rows with some of their columns."""
+        other = copy(self)
+        other._blocks = self._blocks.with_columns(columns)
+        return other
+
+    def with_coordinates(self, X: NDArray) -> "InMemoryRows":
+        """Return the same rows described by other columns, without a center."""
+        other = copy(self)
+        other._blocks = RowBlocks(X)
+        return other
+
+    def with_other_rows(
+        self,
+        X: Any,
+        targets: NDArray,
+        sample_weight: ArrayLike | None,
+        offset: NDArray | None,
+    ) -> "InMemoryRows":
+        """Return other rows that share the center and the threads of these."""
+        return InMemoryRows(
+            X,
+            targets,
+            sample_weight,
+            offset,
+            center=self.center,
+            threads=self._threads,
+        )
+
+    def column_blocks(self, columns: NDArray) -> Iterator[tuple[slice, NDArray]] | None:
+        """Return an iterator over blocks of some columns of a dense X; see `Rows`.
+
+        All rows of a few columns are read in the order of memory.
+        """
+        return None if self.is_sparse else self._column_blocks(columns)
+
+    def _column_blocks(self, columns):
+        width = max(1, COLUMN_BYTES // (8 * self.n_samples))
+        is_all = len(columns) == self.n_features
+        for start in range(0, len(columns), width):
+            some = slice(start, start + width)
+            chosen = some if is_all else columns[some]
+            X = self.X[:, chosen]
+            yield some, X if self.center is None else X - self.center[chosen]
+
+    def read_in_float64(self) -> bool:
+        """Read blocks as float64 from now on; return whether that changes anything."""
+        changes = self.dtype != np.float64
+        if changes:
+            # other rows may share the blocks
+            self._blocks = self._blocks.in_float64()
+        return changes
+
+    def threads(self) -> AbstractContextManager[None]:
+        """Return a context in which several threads may read the rows."""
+        return self._threads.open()
+
+    def _block(self, where):
+        start = where.start if isinstance(where, slice) else 0
+        return Block(
+            self._blocks.take(where),
+            self.targets[where],
+            None if self.weights is None else self.weights[where],
+            None if self.offset is None else self.offset[where],
+            start,
+        )
+
+    def _threads_for(self, work):
+        """Return how many threads to use for so many products of numbers."""
+        return self._threads.n_threads if work >= THREADED_WORK else 1

@@ -1,0 +1,32 @@
+"""Sample weights, relative to the largest."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .containers import check_numbers
+
+
+def relative_weights(
+    sample_weight: ArrayLike | None, n: int
+) -> tuple[NDArray | None, float, float]:
+    """Return s / max s, or None if all are the same, 1 / its sum, and Σ s."""
+    if sample_weight is None:
+        return None, 1 / n, float(n)
+    check_numbers(sample_weight, "sample_weight")
+    s = np.asarray(sample_weight, dtype=np.float64)
+    if s.shape != (n,):
+        raise ValueError(
+            f"sample_weight has shape {s.shape}; expected ({n},), one for each row."
+        )
+    with np.errstate(over="ignore"):
+        weight_sum = float(s.sum())
+    if not (np.isfinite(weight_sum) and weight_sum > 0 and s.min() >= 0):
+        raise ValueError(
+            f"sample_weight has minimum {s.min()!r} and sum {weight_sum!r}; expected "
+            "finite non-negative weights with a positive, finite sum."
+        )
+    if s.min() == s.max():
+        return None, 1 / n, weight_sum
+    # relative weights neither overflow in sums nor in float32
+    s = s / s.max()
+    return s, 1 / float(s.sum()), weight_sum

@@ -1,0 +1,232 @@
+"""A problem: rows and a loss, and with them the mean loss of a linear model.
+
+    mean loss(w, b) = 1/S Σ_i s_i loss(y_i, z_i),      z = X w + b + offset
+
+A problem is prepared once. A penalty makes an `Objective` of it, and of the same
+problem as many as there are penalties. The rows are read one block at a time, and
+nothing of size (n, L) is ever stored.
+
+The rows may hold ``X − center`` instead of ``X``. The intercepts in ``params`` then
+belong to the centred data; ``pack`` and ``unpack`` translate.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from ..data.blocks import transposed
+from ..data.rows import Block, Largest, Rows, Sum
+from .layout import ParamLayout
+from .losses import Loss
+
+EPS = np.finfo(np.float64).eps
+
+
+class Evaluation(NamedTuple):
+    """F and ∂F/∂params at some params, and the largest loss of any row."""
+
+    value: float
+    gradient: NDArray
+    largest_loss: float
+
+
+class Problem:
+    """The mean loss of a linear model, as a function of its params.
+
+    Parameters
+    ----------
+    rows : Rows
+        Their offset has as many columns as the loss has logits.
+    loss : Loss
+    n_classes : int
+    fit_intercept : bool
+
+    Attributes
+    ----------
+    rows, loss, n_classes, fit_intercept
+        As given.
+    layout : ParamLayout
+        Where coefficients and intercepts are in params.
+    n_evals : int
+        How many times value and gradient were evaluated.
+    """
+
+    def __init__(self, rows: Rows, loss: Loss, n_classes: int, fit_intercept: bool):
+        self.rows, self.loss = rows, loss
+        self.n_classes, self.fit_intercept = n_classes, fit_intercept
+        self.layout = ParamLayout(
+            loss.n_logits(n_classes), rows.n_features, fit_intercept
+        )
+        self.n_evals = 0
+
+    @property
+    def n_samples(self) -> int:
+        """The number of rows: n."""
+        return self.rows.n_samples
+
+    @property
+    def n_features(self) -> int:
+        """The number of columns of X: d."""
+        return self.layout.n_features
+
+    @property
+    def n_logits(self) -> int:
+        """The logits of a row: L."""
+        return self.layout.n_logits
+
+    @property
+    def n_columns(self) -> int:
+        """The columns of X, and one for the intercept where there is one: e."""
+        return self.layout.n_columns
+
+    @property
+    def n_params(self) -> int:
+        """The length of params."""
+        return self.layout.n_params
+
+    def split(self, params: NDArray) -> tuple[NDArray, NDArray]:
+        """Return views of coefficients, (L, d), and intercepts, (L,) or empty."""
+        return self.layout.split(params)
+
+    def unpack(self, params: NDArray) -> tuple[NDArray, NDArray]:
+        """Return coef, (L, d), and intercept, (L,), in the units of the given X."""
+        coef, intercept = self.split(params)
+        coef = coef.copy()
+        if not self.fit_intercept:
+            return coef, np.zeros(self.n_logits)
+        return coef, intercept - self._shift(coef)
+
+    def pack(self, coef: NDArray, intercept: NDArray) -> NDArray:
+        """Return the params, (n_params,), of a model: the inverse of `unpack`."""
+        coef = np.asarray(coef, dtype=np.float64)
+        return self.layout.join(coef, intercept + self._shift(coef))
+
+    def initial_point(self) -> NDArray:
+        """Return the params of the best model that does not look at X, (n_params,)."""
+        params = np.zeros(self.n_params)
+        if self.fit_intercept:
+            intercept = self.loss.prior_logits(self.class_frequencies)
+            offset = self.rows.typical_offset
+            if offset is not None:
+                # where half of the rows are: rows that are certain have no curvature
+                intercept -= offset
+            self.split(params)[1][:] = intercept
+        return params
+
+    @cached_property
+    def class_frequencies(self) -> NDArray:
+        """The weighted shares of the classes, (K,)."""
+        totals = self.rows.class_totals(self.n_classes)
+        if not totals.all():
+            raise ValueError(
+                f"Class {int(np.argmin(totals))} has a total weight of 0; expected a "
+                "positive weight for every class: drop the class or weigh its rows."
+            )
+        return totals / totals.sum()
+
+    def evaluate(self, params: NDArray) -> Evaluation:
+        """Return the mean loss, its gradient, and the largest loss of a row."""
+        self.n_evals += 1
+        is_sparse = self.rows.is_sparse
+        model = self.linear_model(params)
+
+        def add_block(block, loss_sum, coef_gradient, intercept_gradient, largest):
+            loss, r = self.loss.loss_and_residual(block.targets, model(block))
+            np.maximum(largest, _largest_loss(loss, block), out=largest)
+            if block.weights is None:
+                loss_sum += loss.sum(dtype=np.float64)
+            else:
+                s = block.weights
+                loss_sum += s @ loss
+                r *= s.astype(r.dtype, copy=False)[:, None]
+            # (d, L) where X is sparse: the order in which its products come
+            coef_gradient += transposed(block.X) @ r if is_sparse else r.T @ block.X
+            intercept_gradient += r.sum(axis=0, dtype=np.float64)
+
+        shape = (self.n_features, self.n_logits)
+        loss_sum, coef_gradient, intercept_gradient, largest = self.rows.map_reduce(
+            add_block,
+            Sum(),
+            Sum(*(shape if is_sparse else shape[::-1])),
+            Sum(self.n_logits),
+            Largest(),
+            width=3 * self.n_logits,
+            work=self.n_logits,
+        )
+        factor = self.rows.mean_factor
+        gradient = np.empty(self.n_params)
+        of_coef, of_intercept = self.split(gradient)
+        coef_gradient *= factor
+        of_coef[:] = coef_gradient.T if is_sparse else coef_gradient
+        of_intercept[:] = factor * intercept_gradient[: of_intercept.size]
+        return Evaluation(factor * float(loss_sum), gradient, float(largest))
+
+    def describe_pass(self) -> str:
+        """Say how `evaluate` reads the rows."""
+        return self.rows.describe(3 * self.n_logits, self.n_logits)
+
+    def linear_model(
+        self, params: NDArray, *, with_offset: bool = True
+    ) -> Callable[[Block], NDArray]:
+        """Return the function that computes the logits, (m, L), of a block of rows.
+
+        Without the offset it computes how much a step of the params changes them.
+        """
+        return self._linear(self.split(params.astype(self.rows.dtype)), with_offset)
+
+    def model_and_change(
+        self, params: NDArray, step: NDArray
+    ) -> Callable[[Block], tuple[NDArray, NDArray]]:
+        """Return the function that computes logits, and what a step adds to them."""
+        if self.n_logits == 1:
+            # two products with a vector are quicker than one with two columns
+            model = self.linear_model(params)
+            change = self.linear_model(step, with_offset=False)
+            return lambda block: (model(block), change(block))
+        parts = [self.split(p.astype(self.rows.dtype)) for p in (params, step)]
+        both = self._linear(
+            [np.concatenate(pair) for pair in zip(*parts, strict=True)], False
+        )
+
+        def model_and_change(block):
+            z = both(block)
+            z, dz = z[:, : self.n_logits], z[:, self.n_logits :]
+            return (z if block.offset is None else z + block.offset), dz
+
+        return model_and_change
+
+    def _linear(self, coef_and_intercept, with_offset):
+        """Return the function that computes linear functions of a block of rows."""
+        coef, intercept = coef_and_intercept
+        if self.rows.is_sparse:
+            by_feature = np.ascontiguousarray(coef.T)
+
+        def logits(block):
+            X = block.X
+            # in Fortran order, which the losses like, when X is dense
+            z = X @ by_feature if sparse.issparse(X) else (coef @ X.T).T
+            if self.fit_intercept:
+                z += intercept
+            if with_offset and block.offset is not None:
+                z += block.offset
+            return z
+
+        return logits
+
+    def _shift(self, coef):
+        """Return how much the center of X adds to the logits."""
+        center = self.rows.center
+        return 0.0 if center is None else coef @ center.astype(np.float64)
+
+
+def _largest_loss(loss, block):
+    """Return the largest loss among the rows that count, if they have one class."""
+    if block.targets.ndim == 2:
+        return np.inf
+    if block.weights is not None:
+        loss = np.where(block.weights > 0, loss, 0)
+    return loss.max()

@@ -1,0 +1,133 @@
+"""A Hessian for each class, or one that all classes share."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...model.curvature import class_hessians, mean_curvature
+from ...model.layout import ParamLayout
+from ...model.objective import Objective
+from .base import Preconditioner, Recipe, centred
+from .factor import InverseRoot
+from .prices import PRODUCT, SOLVE, price_of_evaluation, price_of_hessians
+
+
+class ClassPreconditioner(Preconditioner):
+    """``w_k = T_k u_k``: the classes each by themselves, or alike up to a factor.
+
+    Parameters
+    ----------
+    objective : Objective
+    hessians : ndarray of shape (L, e, e) or (1, e, e)
+        One for each class, or one for all.
+    scales : ndarray of shape (L,), default=None
+        With one Hessian for all, the root of what to multiply it by for each class.
+    """
+
+    def __init__(
+        self, objective: Objective, hessians: NDArray, scales: NDArray | None = None
+    ):
+        self._shape = (objective.n_logits, -1)
+        self.curvature = np.einsum("kii->ki", hessians).ravel()
+        layout = ParamLayout(1, objective.n_features, objective.fit_intercept)
+        self._roots = objective.rows.map(
+            lambda hessian: InverseRoot(hessian, layout, objective.penalty.l2),
+            list(hessians),
+            work=hessians.size * objective.n_columns / 3,
+        )
+        self.is_nearly_singular = any(root.is_nearly_singular for root in self._roots)
+        self.is_well_conditioned = all(r.is_well_conditioned for r in self._roots)
+        self._scales = 1.0 if scales is None else scales[:, None]
+        self._map = objective.rows.map
+
+    def to_params(self, u: NDArray) -> NDArray:
+        """Return T u, with classes that sum to 0."""
+        rows = self._apply(u.reshape(self._shape) / self._scales, InverseRoot.solve)
+        return centred(rows).ravel()
+
+    def pull_back(self, gradient: NDArray) -> NDArray:
+        """Return Tᵀ gradient: the gradient in the variables u."""
+        rows = centred(gradient.reshape(self._shape).copy())
+        pulled = self._apply(rows, InverseRoot.solve_transposed)
+        return (pulled / self._scales).ravel()
+
+    def _apply(self, rows: NDArray, solve: Callable) -> NDArray:
+        if len(self._roots) == 1:
+            return solve(self._roots[0], rows.T).T
+        pairs = list(zip(self._roots, rows, strict=True))
+        work = rows.size * rows.shape[1]
+        return np.stack(self._map(lambda pair: solve(*pair), pairs, work))
+
+
+class ByClass(Recipe):
+    """The recipe for a Hessian of each class; of one logit it is the whole Hessian."""
+
+    evaluations = 40.0
+
+    def __init__(self, objective: Objective, n_sampled: int | None = None):
+        super().__init__(objective)
+        n_logits, e = objective.n_logits, objective.n_columns
+        self.is_whole = n_logits == 1
+        self.n_fresh = 5 if self.is_whole else 12
+        self.n_bytes = 16 * n_logits * e**2
+        self.n_sampled, self.build_price = price_of_hessians(
+            objective, n_logits, n_sampled
+        )
+        self.apply_price = SOLVE * n_logits * e**2 / price_of_evaluation(objective)
+        self.description = (
+            "the Hessian" if self.is_whole else "a Hessian for each class"
+        )
+
+    def build(self, objective: Objective, params: NDArray) -> ClassPreconditioner:
+        """Return the preconditioner with the curvature at ``params``."""
+        hessians = class_hessians(objective, params, n_sampled=self.n_sampled)
+        return ClassPreconditioner(objective, hessians)
+
+    def where_rows_are_alike(self, objective: Objective) -> Recipe:
+        """Return the recipe for a point where no row differs from another."""
+        return self if self.is_whole else Shared(objective, self.n_sampled)
+
+    def of_majorant(self, objective: Objective) -> Recipe:
+        """Return the recipe for a majorant."""
+        return Majorant(objective)
+
+
+class Shared(Recipe):
+    """The recipe for the mean Hessian of the classes, scaled for each."""
+
+    description = "a Hessian that all classes share"
+    evaluations = 240.0
+    n_fresh = 35
+
+    def __init__(self, objective: Objective, n_sampled: int | None = None):
+        super().__init__(objective)
+        n_logits, e = objective.n_logits, objective.n_columns
+        self.n_bytes = 24 * e**2
+        self.n_sampled, self.build_price = price_of_hessians(objective, 1, n_sampled)
+        self.apply_price = PRODUCT * n_logits * e**2 / price_of_evaluation(objective)
+
+    def build(self, objective: Objective, params: NDArray) -> ClassPreconditioner:
+        """Return the preconditioner with the curvature at ``params``."""
+        hessian = class_hessians(
+            objective, params, shared=True, n_sampled=self.n_sampled
+        )
+        curvature = mean_curvature(objective, params)
+        return ClassPreconditioner(
+            objective, hessian, np.sqrt(curvature / curvature.mean())
+        )
+
+    def of_majorant(self, objective: Objective) -> Recipe:
+        """Return the recipe for a majorant."""
+        return Majorant(objective)
+
+
+class Majorant(Recipe):
+    """The recipe for a majorant of the Hessian that all classes share."""
+
+    description = "a majorant of the Hessian"
+
+    def build(self, objective: Objective, params: NDArray) -> ClassPreconditioner:
+        """Return the preconditioner with the majorant at ``params``."""
+        hessian = class_hessians(objective, params, shared=True, majorant=True)
+        return ClassPreconditioner(objective, hessian)

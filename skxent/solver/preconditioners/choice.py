@@ -1,0 +1,53 @@
+"""Which preconditioner promises the least time in all, from the sizes alone."""
+
+from numpy.typing import NDArray
+
+from ...model.objective import Objective
+from .base import Preconditioner, Recipe
+from .by_class import ByClass, Shared
+from .coupled import Coupled
+from .diagonal import Diagonal
+from .prices import MAX_BYTES, price_of_exact_hessian
+
+# How many times a fit makes its preconditioner.
+REFRESHES = 2
+
+
+def choose(objective: Objective) -> Recipe:
+    """Return the recipe that promises the least time in all.
+
+    Each is priced in evaluations: those that it takes to converge, the changes of
+    variables in them, and what it costs to build it a few times.
+    """
+    kinds = [Diagonal, ByClass]
+    if objective.n_logits > 1:
+        kinds += [Shared, Coupled]
+    recipes = [kind(objective) for kind in kinds]
+    return min((r for r in recipes if r.n_bytes <= MAX_BYTES), key=_price_in_all)
+
+
+def choose_again(objective: Objective, recipe: Recipe) -> Recipe:
+    """Return the recipe to go on with: the whole Hessian once as much has been spent.
+
+    So a fit never takes much more than twice what the better of the two would.
+    """
+    if recipe.is_whole or price_of_exact_hessian(objective) > objective.n_evals:
+        return recipe
+    return whole_hessian(objective)
+
+
+def whole_hessian(objective: Objective) -> Recipe:
+    """Return the recipe with the Hessian of all params, from all rows."""
+    if objective.n_logits == 1:
+        return ByClass(objective, n_sampled=objective.n_samples)
+    return Coupled(objective)
+
+
+def exact_preconditioner(objective: Objective, params: NDArray) -> Preconditioner:
+    """Return the preconditioner by the whole Hessian at ``params``."""
+    return whole_hessian(objective).build(objective, params)
+
+
+def _price_in_all(recipe):
+    of_evaluations = recipe.evaluations * (1 + recipe.apply_price)
+    return of_evaluations + REFRESHES * recipe.build_price

@@ -1,0 +1,62 @@
+"""The Hessian of all params of a softmax together."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...model.curvature import coupled_hessian
+from ...model.objective import Objective
+from .base import Preconditioner, Recipe, centred
+from .by_class import Majorant, Shared
+from .factor import InverseRoot
+from .prices import SOLVE, price_of_evaluation, price_of_exact_hessian
+
+
+class CoupledPreconditioner(Preconditioner):
+    """``params = T u`` from the Hessian of all params of a softmax."""
+
+    def __init__(self, objective: Objective, hessian: NDArray):
+        self._shape = (objective.n_logits, objective.n_columns)
+        self.curvature = hessian.diagonal().copy()
+        self._order = objective.layout.coefficients_first()
+        self._root = InverseRoot(hessian, objective.layout, objective.penalty.l2)
+        self.is_nearly_singular = self._root.is_nearly_singular
+        self.is_well_conditioned = self._root.is_well_conditioned
+
+    def to_params(self, u: NDArray) -> NDArray:
+        """Return T u, with classes that sum to 0."""
+        params = np.empty_like(u)
+        params[self._order] = self._root.solve(u)
+        return centred(params.reshape(self._shape)).ravel()
+
+    def pull_back(self, gradient: NDArray) -> NDArray:
+        """Return Tᵀ gradient: the gradient in the variables u."""
+        rows = centred(gradient.reshape(self._shape).copy())
+        return self._root.solve_transposed(rows.ravel()[self._order])
+
+
+class Coupled(Recipe):
+    """The recipe for the Hessian of all classes together."""
+
+    description = "the Hessian of all classes together"
+    evaluations = 20.0
+    n_fresh = 10
+    is_whole = True
+
+    def __init__(self, objective: Objective):
+        super().__init__(objective)
+        size = objective.n_params
+        self.n_bytes = 40 * size**2
+        self.build_price = price_of_exact_hessian(objective)
+        self.apply_price = SOLVE * size**2 / price_of_evaluation(objective)
+
+    def build(self, objective: Objective, params: NDArray) -> CoupledPreconditioner:
+        """Return the preconditioner with the curvature at ``params``."""
+        return CoupledPreconditioner(objective, coupled_hessian(objective, params))
+
+    def where_rows_are_alike(self, objective: Objective) -> Recipe:
+        """Return the recipe for a point where no row differs from another."""
+        return Shared(objective, self.n_sampled)
+
+    def of_majorant(self, objective: Objective) -> Recipe:
+        """Return the recipe for a majorant."""
+        return Majorant(objective)

@@ -1,0 +1,64 @@
+"""A root of an inverse Hessian, of coefficients and intercepts."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...model.layout import ParamLayout
+from .centred_hessian import CentredHessian
+from .roots import RIDGE, root_of, solve_root, solve_root_transposed
+
+# Columns of which each has this part of its variance to itself are well conditioned.
+WELL_CONDITIONED = 1e-3
+# A pivot below so many ridges, or roundings of a term, may be nothing else.
+HIDING, HIDING_ROUNDING = 1e2, 1e3
+
+
+class InverseRoot:
+    """T with ``T Tᵀ`` the inverse of a Hessian, which it uses up.
+
+    It is made of the Hessian of centred columns, with the penalty and a ridge.
+
+    Parameters
+    ----------
+    hessian : ndarray of shape (n_params, n_params)
+        Of the mean loss.
+    layout : ParamLayout
+    l2 : ndarray of shape (d,)
+        The second derivative of the penalty.
+
+    Attributes
+    ----------
+    is_nearly_singular, is_well_conditioned : bool
+        See `Preconditioner`.
+    """
+
+    def __init__(self, hessian: NDArray, layout: ParamLayout, l2: NDArray):
+        centred = CentredHessian(hessian, layout)
+        if layout.n_logits > 1:
+            centred.add_curvature_of_shifts()
+        matrix, self._intercepts = centred.matrix, centred.intercepts
+        matrix[np.diag_indices_from(matrix)] += np.tile(l2, layout.n_logits)
+        rounding = centred.rounding()
+        self._root = root_of(matrix, ridge=RIDGE)
+        self._n_coefs = len(matrix)
+        smallest = float(self._root[1].diagonal().min(initial=1.0)) ** 2
+        hidden = max(HIDING * RIDGE, HIDING_ROUNDING * rounding)
+        self.is_nearly_singular = smallest < hidden
+        self.is_well_conditioned = smallest > WELL_CONDITIONED
+
+    def solve(self, u: NDArray) -> NDArray:
+        """Return T u of a vector or of columns, coefficients first."""
+        coef = solve_root(*self._root, u[: self._n_coefs])
+        if self._n_coefs == len(u):
+            return coef
+        intercepts = self._intercepts.follow(coef, u[self._n_coefs :])
+        return np.concatenate([coef, intercepts])
+
+    def solve_transposed(self, gradient: NDArray) -> NDArray:
+        """Return Tᵀ gradient of a vector or of columns, coefficients first."""
+        of_coef, of_intercepts = np.split(gradient, [self._n_coefs])
+        if not len(of_intercepts):
+            return solve_root_transposed(*self._root, of_coef)
+        variables, by_slopes = self._intercepts.pull_back(of_intercepts)
+        u = solve_root_transposed(*self._root, of_coef + by_slopes)
+        return np.concatenate([u, variables])

@@ -1,0 +1,58 @@
+"""Roots of matrices that are positive definite, or would be without rounding."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, blas, cholesky, eigh, qr
+
+# Below this share of the diagonal, curvature is rounding.
+RIDGE = 1e-12
+# Rounding is met by this ridge at the most, or by eigenvalues lifted to so many times
+# the most negative one.
+LARGEST_RIDGE, LIFTED = 1e-8, 10
+
+
+def root_of(matrix: NDArray, ridge: float) -> tuple[NDArray, NDArray]:
+    """Return D and U with D Uᵀ U D equal to the matrix, up to a ridge.
+
+    Where rounding has left negative eigenvalues, these and all of their size are lifted
+    to where they are surely positive.
+    """
+    diagonal = matrix.diagonal()
+    # A variable without curvature has no gradient: any scale will do.
+    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1))
+    matrix /= scale[:, None]
+    matrix /= scale
+    while ridge <= LARGEST_RIDGE:
+        np.fill_diagonal(matrix, 1 + ridge)
+        try:
+            return scale, np.asfortranarray(cholesky(matrix, check_finite=False))
+        except LinAlgError:
+            ridge = max(RIDGE, 100 * ridge)
+    np.fill_diagonal(matrix, 1)
+    values, vectors = eigh(matrix, check_finite=False)
+    values = np.maximum(values, max(LIFTED * abs(values[0]), LARGEST_RIDGE))
+    upper = qr(np.sqrt(values)[:, None] * vectors.T, mode="r", check_finite=False)[0]
+    return scale, np.asfortranarray(upper * np.sign(upper.diagonal())[:, None])
+
+
+def solve_root(scale: NDArray, upper: NDArray, right: NDArray) -> NDArray:
+    """Return D⁻¹ U⁻¹ times a vector or columns: a root of the inverse matrix."""
+    return (_solve(upper, right).T / scale).T
+
+
+def solve_root_transposed(scale: NDArray, upper: NDArray, right: NDArray) -> NDArray:
+    """Return U⁻ᵀ D⁻¹ times a vector or columns."""
+    return _solve(upper, (right.T / scale).T, transposed=True)
+
+
+def _solve(upper, right, transposed=False):
+    """Solve U x = right, or Uᵀ x = right, for a vector or for columns.
+
+    By BLAS itself: SciPy's solve_triangular takes longer to check its arguments than to
+    solve a small system, and this is done twice in each evaluation.
+    """
+    if not right.size:
+        return right
+    if right.ndim == 1:
+        return blas.dtrsv(upper, right, trans=transposed)
+    return blas.dtrsm(1.0, upper, right, trans_a=transposed)
