@@ -17,6 +17,7 @@ from skxent import BinaryLogReg, SoftmaxReg
 from skxent.data.in_memory import InMemoryRows
 from skxent.data.rows import Sum
 from skxent.data.threads import ONE_BLAS_THREAD, BlockThreads
+from skxent.model.curvature import hessian_times
 from skxent.model.objective import CrossEntropyObjective
 
 BEFORE = 2
@@ -344,6 +345,21 @@ def test_sums_do_not_depend_on_which_thread_is_faster(monkeypatch, blas):
         first, *others = (rows.map_reduce(add, Sum(2))[0] for _ in range(5))
     for other in others:
         assert_array_equal(first, other)
+
+
+def test_the_largest_of_all_rows_does_not_grow_with_threads(monkeypatch, blas):
+    monkeypatch.setattr("skxent.data.in_memory.THREADED_WORK", 0)
+    X, y = make_data(256 * 40, 2)
+    objective = CrossEntropyObjective(X, y)
+    params = np.ones(objective.n_params)
+
+    def largest():
+        product = hessian_times(objective, params, params)
+        return objective.evaluate(params).largest_loss, product.largest_change
+
+    with objective.rows.threads():
+        together = largest()
+    assert together == pytest.approx(largest(), rel=1e-14)
 
 
 def test_sums_after_an_interrupted_fit_are_whole():

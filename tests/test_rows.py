@@ -1,0 +1,163 @@
+"""Another kind of rows: everything that the solver asks of data is in `Rows`."""
+
+import contextlib
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from skxent.data.in_memory import InMemoryRows
+from skxent.data.rows import Block
+from skxent.model.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
+from skxent.model.objective import Objective
+from skxent.model.penalty import Penalty
+from skxent.model.problem import Problem
+from skxent.solver.minimise import minimise
+
+
+class RowsInFiles:
+    """Rows of which each block is a file."""
+
+    is_sparse, center, typical_offset = False, None, None
+    dtype = np.dtype(np.float64)
+
+    def __init__(self, folder, n_features, columns=slice(None)):
+        self._files = sorted(folder.glob("*.npz"))
+        self._columns, self.n_features = columns, n_features
+        self.n_samples = sum(len(block.targets) for block in self._blocks())
+        self.n_stored = self.n_samples * n_features
+        sums = [block.weights.sum() for block in self._blocks()]
+        self.weight_sum, self.mean_factor = sum(sums), 1 / sum(sums)
+
+    def _blocks(self):
+        start = 0
+        for file in self._files:
+            with np.load(file) as parts:
+                X, y, s = (parts[name] for name in "Xys")
+            yield Block(np.ascontiguousarray(X[:, self._columns]), y, s, None, start)
+            start += len(y)
+
+    def map_reduce(self, function, *results, width=0, work=1):
+        arrays = [np.zeros(result.shape) for result in results]
+        for block in self._blocks():
+            function(block, *arrays)
+        return arrays
+
+    def map_blocks(self, function, *, width, work):
+        return [function(block) for block in self._blocks()]
+
+    def map(self, function, items, work):
+        return [function(item) for item in items]
+
+    def spread(self):
+        return next(self._blocks())
+
+    def class_totals(self, n_classes):
+        totals = (np.bincount(b.targets, b.weights, n_classes) for b in self._blocks())
+        return sum(totals)
+
+    def column_means(self):
+        return sum(block.X.sum(axis=0) for block in self._blocks()) / self.n_samples
+
+    def with_columns(self, columns):
+        return RowsInFiles(self._files[0].parent, len(columns), columns)
+
+    def column_blocks(self, columns):
+        return None
+
+    def read_in_float64(self):
+        return False
+
+    def describe(self, width, work):
+        return f"{len(self._files)} files"
+
+    def threads(self):
+        return contextlib.nullcontext()
+
+
+def some_data(K, n=600, d=7):
+    rng = np.random.default_rng(K)
+    X = rng.normal(size=(n, d)) * 10.0 ** np.arange(-3, d - 3)
+    logits = X / 10.0 ** np.arange(-3, d - 3) @ rng.normal(size=(d, K))
+    y = (logits + 2 * rng.gumbel(size=(n, K))).argmax(axis=1)
+    return X, y, rng.uniform(0.2, 1, n)
+
+
+@pytest.fixture
+def both_kinds(tmp_path):
+    """Return a function that gives a problem twice: in memory, and in files."""
+
+    def problems(K, fit_intercept=True):
+        X, y, s = some_data(K)
+        for i, at in enumerate(np.array_split(np.arange(len(y)), 9)):
+            np.savez(tmp_path / f"{i}.npz", X=X[at], y=y[at], s=s[at])
+        loss = BinaryCrossEntropy() if K == 2 else SoftmaxCrossEntropy()
+        for rows in (InMemoryRows(X, y, s), RowsInFiles(tmp_path, X.shape[1])):
+            yield Problem(rows, loss, K, fit_intercept)
+
+    return problems
+
+
+@pytest.mark.parametrize("K", [2, 4])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        {"l1_ratio": 0.0, "bounds": None},
+        {"l1_ratio": 1.0, "bounds": None},
+        {"l1_ratio": 0.5, "bounds": (-0.1, np.inf)},
+    ],
+)
+def test_where_the_rows_are_changes_nothing(both_kinds, K, fit_intercept, penalty):
+    solutions = []
+    for problem in both_kinds(K, fit_intercept):
+        strength = 1e-2 / problem.rows.weight_sum
+        of_coef = Penalty.elastic_net(
+            strength, weights=None, n_features=problem.n_features, **penalty
+        )
+        objective = Objective(problem, of_coef)
+        start = objective.initial_point()
+        solution = minimise(objective, start, tol=1e-10, max_iter=500)
+        assert solution.converged
+        solutions.append((objective, solution))
+    (expected, _), (objective, in_files) = solutions
+    F = [o.evaluate(s.params).value for o, s in solutions]
+    assert F[1] == pytest.approx(F[0], rel=1e-9)
+    assert in_files.duality_gap <= 1e-6 * F[1]
+    params = objective.initial_point() + 1e-3
+    of_start = expected.evaluate(params).gradient
+    assert_allclose(
+        objective.evaluate(params).gradient,
+        of_start,
+        rtol=1e-9,
+        atol=1e-12 * abs(of_start).max(),
+    )
+    # both estimates are true
+    slack = sum(s.suboptimality for _, s in solutions) * F[0] + 1e-15
+    assert abs(F[1] - F[0]) <= 3 * slack
+
+
+def test_columns_of_rows_anywhere_are_those_of_a_smaller_problem(both_kinds):
+    in_memory, in_files = both_kinds(2)
+    columns = np.array([1, 4, 5])
+    penalty = Penalty.elastic_net(0.1, 0.0, None, None, in_files.n_features)
+    params = np.array([0.3, -0.2, 0.1, 0.5])
+    first, second = (
+        Objective(problem, penalty).on_columns(columns).evaluate(params)
+        for problem in (in_memory, in_files)
+    )
+    assert second.value == pytest.approx(first.value, rel=1e-12)
+    assert_allclose(second.gradient, first.gradient, rtol=1e-12)
+
+
+def test_one_problem_serves_many_penalties(both_kinds):
+    problem, _ = both_kinds(3)
+    values, start = [], problem.initial_point()
+    for strength in (1e-1, 1e-3, 1e-5):
+        penalty = Penalty.elastic_net(strength, 0.0, None, None, problem.n_features)
+        objective = Objective(problem, penalty)
+        solution = minimise(objective, start, tol=1e-10, max_iter=200)
+        assert solution.converged
+        values.append(problem.evaluate(solution.params).value)
+        start = solution.params
+    assert values[0] > values[1] > values[2]
