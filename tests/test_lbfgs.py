@@ -29,7 +29,7 @@ from skxent.solver.minimise import minimise
 from skxent.solver.preconditioners.by_class import ClassPreconditioner
 from skxent.solver.preconditioners.coupled import CoupledPreconditioner
 from skxent.solver.preconditioners.diagonal import DiagonalPreconditioner
-from skxent.solver.progress import Trace
+from skxent.solver.progress import Progress
 from skxent.solver.row_space import RowSpace, row_space_pays
 
 models = pytest.mark.parametrize(
@@ -136,10 +136,10 @@ def test_an_impossible_tol_ends_with_a_remedy_and_not_at_max_iter(Estimator, K):
 @losses
 def test_listeners_hear_once_of_each_iteration(loss, K):
     objective = make_objective(loss, K)
-    trace, heard = Trace(), []
+    trace, heard = Progress(), []
     trace.after.append(heard.append)
     solution = minimise(
-        objective, objective.initial_point(), tol=1e-8, max_iter=100, trace=trace
+        objective, objective.initial_point(), tol=1e-8, max_iter=100, progress=trace
     )
     assert [it.number for it in heard] == list(range(1, solution.n_iter + 1))
     values = [it.value for it in heard]

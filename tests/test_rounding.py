@@ -18,7 +18,7 @@ from skxent.solver.line_search import follow_within
 from skxent.solver.preconditioners.centred_hessian import CentredHessian
 from skxent.solver.preconditioners.choice import exact_preconditioner
 from skxent.solver.preconditioners.roots import root_of
-from skxent.solver.progress import Trace
+from skxent.solver.progress import Progress
 from skxent.solver.quadratic_model import promise
 from skxent.solver.verification import newton_step, step_of_all
 from skxent.solver.verification_with_kinks import step_of_model
@@ -209,7 +209,7 @@ def test_only_bounds_on_one_side_of_what_costs_nothing_are_idle():
 
 @pytest.mark.parametrize("ratio", [0.1, 0.5, 0.9])
 def test_slow_gains_tell_what_is_left(ratio):
-    trace = Trace()
+    trace = Progress()
     for k in range(20):
         trace.note(1 + ratio**k, 1.0, k, lambda: None)
         if k < 2:

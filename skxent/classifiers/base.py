@@ -21,7 +21,7 @@ from ..data.targets import align_distributions, are_distributions
 from ..model.losses import LOSSES
 from ..model.objective import CrossEntropyObjective
 from ..solver.minimise import minimise
-from ..solver.progress import Trace
+from ..solver.progress import Progress
 from .callbacks import CallbackSupportMixin, FitCallbacks, with_callbacks
 from .early_stopping import EarlyStopping, Rows, hold_out
 from .migration import MigrationMixin, with_remedies
@@ -152,7 +152,7 @@ class LinearCrossEntropyClassifier(
             few rows to hold some out. An estimator that was fitted before then stays as
             it was.
         """
-        trace = Trace(self.verbose)
+        trace = Progress(self.verbose)
         self._validate_params()
         rows, classes = self._check(X, y, sample_weight, offset)
         validation = held_out = None
@@ -169,7 +169,7 @@ class LinearCrossEntropyClassifier(
         read = partial(_coefficients, objective)
         callbacks = FitCallbacks(self, trace, rows, classes, read, start)
         solution = minimise(
-            objective, start, tol=self.tol, max_iter=self.max_iter, trace=trace
+            objective, start, tol=self.tol, max_iter=self.max_iter, progress=trace
         )
         self.classes_ = classes
         self.coef_, self.intercept_ = read(solution.params)

@@ -34,7 +34,7 @@ class FitCallbacks:
     ----------
     estimator : estimator
         The one that is fitted.
-    trace : Trace
+    trace : Progress
         Where the iterations come from.
     rows : Rows
         The training data.

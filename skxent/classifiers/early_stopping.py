@@ -8,7 +8,7 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils.validation import check_consistent_length
 
 from ..model.objective import CrossEntropyObjective
-from ..solver.progress import Iteration, Trace
+from ..solver.progress import Iteration, Progress
 
 
 class Rows(NamedTuple):
@@ -109,7 +109,7 @@ class EarlyStopping:
         The one that is minimised.
     held_out : Rows
         The rows to validate on.
-    trace : Trace
+    trace : Progress
         Where the iterations come from.
     tol : float
         An improvement counts if it is larger than this, relative to the score.
@@ -126,7 +126,7 @@ class EarlyStopping:
         self,
         objective: CrossEntropyObjective,
         held_out: Rows,
-        trace: Trace,
+        trace: Progress,
         tol: float,
         n_iter_no_change: int,
     ):
@@ -153,7 +153,7 @@ class EarlyStopping:
         self.scores.append(score)
         self._trace.tell("validation score {:.10g}".format, score)
         if score > best:
-            self._trace.kept = iteration
+            self._trace.keep(iteration)
         # the first is an improvement on nothing
         improved = best == -np.inf or score > best + self._tol * abs(best)
         self._n_waited = 0 if improved else self._n_waited + 1

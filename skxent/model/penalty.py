@@ -62,6 +62,11 @@ class Penalty:
         return not (self.l1.any() or self.l2.any() or np.any(self.tilt))
 
     @property
+    def is_free(self) -> NDArray:
+        """Which features, (d,), have no quadratic penalty."""
+        return self.l2 == 0
+
+    @property
     def is_strongly_convex(self) -> bool:
         """Whether each coefficient has a quadratic penalty."""
         return bool(self.l2.all())
@@ -72,6 +77,31 @@ class Penalty:
         ``gradient``, (L, d), is that of a smooth F whose l2 are all positive.
         """
         return float(np.einsum("kj,kj,j->", gradient, gradient, 0.5 / self.l2))
+
+    def gain_of_shift(self, gradient: NDArray) -> float:
+        """Return what the best common shift of all classes may gain.
+
+        Of a softmax, whose loss does not see it: the penalty alone tells. ``gradient``,
+        (L, d), is 0 where a kink or a bound holds a coefficient, and holds the shift.
+        """
+        free = (gradient != 0).all(axis=0)
+        shift = gradient.mean(axis=0)[free]
+        return len(gradient) * float(np.sum(shift**2 / self.l2[free])) / 2
+
+    def excess_share(self, slope: NDArray) -> float:
+        """Return the largest share by which slopes, (L, d), exceed l1."""
+        excess = np.abs(slope)
+        with np.errstate(invalid="ignore"):
+            return float(np.nan_to_num(excess / (excess + self.l1)).max(initial=0.0))
+
+    def within_bounds(self, coef: NDArray) -> NDArray:
+        """Return the coefficients, (L, d), nearest to ``coef`` within the bounds."""
+        return np.clip(coef, self.lower, self.upper)
+
+    def can_move(self, coef: NDArray) -> NDArray:
+        """Return which coefficients, (L, d), are away from kinks and bounds."""
+        inside = (self.lower < coef) & (coef < self.upper)
+        return inside & ((coef != 0) | (self.l1 == 0))
 
     def take(self, columns) -> "Penalty":
         """Return the penalty of some of the features."""

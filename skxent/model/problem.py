@@ -165,6 +165,10 @@ class Problem:
         of_intercept[:] = factor * intercept_gradient[: of_intercept.size]
         return Evaluation(factor * float(loss_sum), gradient, float(largest))
 
+    def count_evaluations(self, n_evals: int) -> None:
+        """Count evaluations of the same rows that were made in another form."""
+        self.n_evals += n_evals
+
     def describe_pass(self) -> str:
         """Say how `evaluate` reads the rows."""
         return self.rows.describe(3 * self.n_logits, self.n_logits)

@@ -95,7 +95,7 @@ def follow_within(
         there = params + length * step
         coef, _ = objective.split(there)
         coef[:] = objective.penalty.clipped(coef, start)
-        if len(coef) > 1:
+        if objective.loss.ignores_common_shift:
             coef[:] = objective.penalty.balanced(coef)
         return there, objective.evaluate(there)
 

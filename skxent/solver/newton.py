@@ -8,9 +8,10 @@ quickly than a new one would pay.
 import numpy as np
 
 from ..model.curvature import hessian_of_loss
-from .lbfgs import LEAST, TINY
+from .part import Part
 from .preconditioners.prices import FACTOR, price_of_exact_hessian
 from .quadratic_model import COARSE, QuadraticModel, promise
+from .stopping import LEAST_CURVATURE, TINY
 
 MAX_HALVINGS = 100
 # A step that gains less of what it promises than this is shortened.
@@ -34,56 +35,70 @@ class NewtonSteps:
 
     Parameters
     ----------
-    fit : ActiveSetFit
-        Told how much is left.
     part : Part
+    tol, max_iter
+        As in `minimise`.
+    ridge : float
+        That of the models.
+
+    Attributes
+    ----------
+    ridge : float
+        A larger one, once a model has lost its way with it.
     """
 
-    def __init__(self, fit, part):
-        self._fit = fit
-        self._part = part
+    def __init__(self, part: Part, tol: float, max_iter: int, ridge: float):
+        self._part, self._tol, self._max_iter = part, tol, max_iter
         self._objective = part.objective
+        self.ridge = ridge
         solve = SOLVES * FACTOR * part.objective.n_params**3
         self._price = price_of_exact_hessian(part.objective, OVERHEAD + solve)
 
-    def run(self):
-        """Go on until the columns promise little more."""
-        fit, goal = self._fit, None
+    def run(self) -> float:
+        """Go on until the columns promise little; return what they still promise.
+
+        In units of F.
+        """
+        part, progress = self._part, self._part.progress
+        suboptimality, goal = 1.0, None
         while True:
-            hessian = hessian_of_loss(self._objective, self._part.params)
-            model = QuadraticModel(self._objective, hessian, fit.ridge)
+            hessian = hessian_of_loss(self._objective, part.params)
+            model = QuadraticModel(self._objective, hessian, self.ridge)
             promises: list[float] = []
             while True:
-                value = max(self._part.now.value, TINY)
-                answer, gain, left = model.minimise(
-                    self._part.params, self._loss_gradient(), enough=fit.tol * value / 8
+                value = max(part.now.value, TINY)
+                answer, gain, remaining = model.minimise(
+                    part.params, self._loss_gradient(), enough=self._tol * value / 8
                 )
-                if model.is_exhausted and fit.ridge < COARSE:
-                    fit.ridge = COARSE
+                if model.is_exhausted and self.ridge < COARSE:
+                    self.ridge = COARSE
                     break
-                promises.append(promise(gain, left) / value)
-                fit.suboptimality = _left(promises)
+                promises.append(promise(gain, remaining) / value)
+                suboptimality = _extrapolated(promises)
                 if goal is None:
-                    goal = max(fit.tol / 2, WORTHWHILE * fit.suboptimality)
-                if fit.suboptimality <= goal:
-                    return
-                if not fit.trace.iterations_left(fit.max_iter):
-                    return
+                    goal = max(self._tol / 2, WORTHWHILE * suboptimality)
+                if suboptimality <= goal:
+                    return suboptimality
+                if not progress.iterations_left(self._max_iter):
+                    return suboptimality
                 if self._refresh_pays(promises, goal):
                     break
                 if not self._step(model, answer, gain):
                     if len(promises) == 1:
-                        return
+                        return suboptimality
                     break
-                self._note()
-                fit.trace.note_effort(model.n_steps)
-                if fit.trace.is_vain:
-                    return
+                part.note_where_it_is(suboptimality)
+                progress.note_effort(model.n_steps)
+                if progress.is_vain:
+                    return suboptimality
 
     def _step(self, model, answer, gain):
-        """Go towards the answer, note the curvature met; return whether F fell."""
-        self._fit.trace.begin()
+        """Go towards the answer; return whether F fell.
+
+        The model learns which part of its curvature the step has shown.
+        """
         part, before, gradient = self._part, self._part.now, self._loss_gradient()
+        part.progress.begin()
         step = answer - part.params
         share = 1.0
         for _ in range(MAX_HALVINGS):
@@ -95,16 +110,10 @@ class NewtonSteps:
             share /= 2
         else:
             return False
-        part.params, part.now = params, now
+        part.go_to(params, now)
         turned = float(step @ (self._loss_gradient() - gradient)) / share
-        expected = model.curvature(step)
-        if expected > 0:
-            model.factor = min(max(turned / expected, LEAST), 1.0)
+        model.observe(step, turned)
         return True
-
-    def _note(self):
-        params = self._part.params
-        self._part.note(self._part.now.value, lambda: params)
 
     def _refresh_pays(self, promises, goal):
         """Whether a fresh Hessian promises to be quicker than going on."""
@@ -120,7 +129,7 @@ class NewtonSteps:
         return self._objective.gradient_of_loss(part.params, part.now.gradient)
 
 
-def _left(promises):
+def _extrapolated(promises):
     """Estimate (F − F*) / F from what steps with the same Hessian promised in turn.
 
     If each step is q times as long as the one before, they lead 1 / (1 − q) times as
@@ -129,4 +138,4 @@ def _left(promises):
     if len(promises) == 1:
         return min(1.0, promises[-1])
     q = np.sqrt(promises[-1] / promises[-2])
-    return min(1.0, STALE * promises[-1] / max(1 - q, LEAST) ** 2)
+    return min(1.0, STALE * promises[-1] / max(1 - q, LEAST_CURVATURE) ** 2)

@@ -1,9 +1,10 @@
 """What is known of a fit while it runs: its iterations, and who wants to hear of them.
 
-The solver notes every iteration in a `Trace`. Listeners hear of it at once: they print
-a line, score rows that were held out, call scikit-learn's callbacks. One that returns
-True asks the fit to stop. As the coefficients of an iteration may have to be carried
-back from the row space, or from a working set of columns, they are found on demand.
+The solver notes every iteration in a `Progress`. Listeners hear of it at once: they
+print a line, score rows that were held out, call scikit-learn's callbacks. One that
+returns True asks the fit to stop. As the coefficients of an iteration may have to be
+carried back from the row space, or from a working set of columns, they are found on
+demand.
 """
 
 from collections.abc import Callable
@@ -55,7 +56,7 @@ class Iteration:
         return self.find_params()
 
 
-class Trace:
+class Progress:
     """The iterations of one fit, which starts now.
 
     Parameters
@@ -77,9 +78,6 @@ class Trace:
         Steps to the minima of quadratic models, inside of iterations.
     kept : Iteration or None
         The one to return in place of the last, if a listener chose one.
-    lift : callable or None
-        From params of the problem that is solved to those of the objective, where
-        these differ.
     """
 
     def __init__(self, verbose: int = 0):
@@ -93,7 +91,6 @@ class Trace:
         self.stopped = False
         self.effort = 0
         self.kept: Iteration | None = None
-        self.lift: Callable[[NDArray], NDArray] | None = None
         if verbose:
             self.after.append(print_iteration)
 
@@ -122,14 +119,13 @@ class Trace:
         self.seconds.append(perf_counter() - self._start)
         if not self.after:
             return
-        lift = self.lift
         iteration = Iteration(
             len(self.loss_curve),
             value,
             suboptimality,
             n_evals,
             self.seconds[-1],
-            find_params if lift is None else lambda: lift(find_params()),
+            find_params,
         )
         for listener in self.after:
             if listener(iteration):
@@ -159,6 +155,10 @@ class Trace:
         if ratio < SLOW:
             return 0.0
         return float(last * ratio / (1 - ratio) / abs(self.loss_curve[-1]))
+
+    def keep(self, iteration: Iteration) -> None:
+        """Choose the iteration to return in place of the last."""
+        self.kept = iteration
 
     @property
     def keeps_last(self) -> bool:

@@ -20,6 +20,8 @@ from .preconditioners.roots import root_of, solve_root, solve_root_transposed
 # The one keeps more directions in which columns are nearly collinear, the other does
 # not lose its way in them.
 RIDGES = FINE, COARSE = 1e-14, 1e-12
+# The least share of the curvature that steps may show; less would be rounding.
+LEAST_SHARE = 1e-6
 # Where all rows are certain a step goes far, but not so far that squares overflow.
 LEAST_CURVATURE = 1e-120
 # What rounding may leave of the curvature of columns that are far from 0, relative, and
@@ -73,6 +75,7 @@ class QuadraticModel:
         self.factor, self.n_steps, self.is_exhausted = 1.0, 0, False
         self._split = objective.split
         self._penalty = objective.penalty
+        self._has_shift = objective.loss.ignores_common_shift
         self._shape = (objective.n_logits, objective.n_features)
         centred = CentredHessian(hessian, objective.layout)
         self._matrix, self._intercepts = centred.matrix, centred.intercepts
@@ -87,6 +90,15 @@ class QuadraticModel:
         self._matrix = upper.T @ upper * np.outer(scale, scale)
         self._matrix[saturated] = self._matrix[:, saturated] = 0
         self._matrix[saturated, saturated] = LEAST_CURVATURE
+
+    def observe(self, step: NDArray, curvature: float) -> None:
+        """Use the Hessian times the share of it that a step has shown.
+
+        ``curvature`` is the change of the slope along the step.
+        """
+        expected = self.curvature(step)
+        if expected > 0:
+            self.factor = min(max(curvature / expected, LEAST_SHARE), 1.0)
 
     def curvature(self, step: NDArray) -> float:
         """Return δᵀH δ, with the Hessian as it was given."""
@@ -143,7 +155,7 @@ class QuadraticModel:
             coef, is_new = self._along(coef, step, on_face, lower, upper)
             # what has arrived at 0 or at a bound stays there on this face
             free &= (lower < coef) & (coef < upper)
-            if is_new and len(coef) > 1:
+            if is_new and self._has_shift:
                 coef = penalty.balanced(coef)
             move = coef - start
             turned = self._curvature_times(move)

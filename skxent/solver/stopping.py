@@ -19,6 +19,12 @@ SATURATION = "saturation"
 WEAK_PENALTY = "weak penalty"
 SEPARABLE = "separable"
 
+# What every estimate of suboptimality divides by, if F is 0.
+TINY = np.finfo(np.float64).tiny
+# Observed curvature below this share of the expected one is taken for rounding.
+LEAST_CURVATURE = 1e-6
+# How many of the last steps testify to the curvature.
+WITNESSES = 20
 # Rounding in the logits spoils F and its gradient where it moves F by this part.
 SPOILT = 1e-10
 

@@ -124,8 +124,7 @@ def _step_on_face(part, start, of_loss, left, hessian, enough):
     """
     coef, _ = part.split(start)
     penalty = part.penalty
-    free = (penalty.lower < coef) & (coef < penalty.upper)
-    free &= (coef != 0) | (penalty.l1 == 0)
+    free = penalty.can_move(coef)
     change = FacePreconditioner(part, hessian, free)
     is_spoilt = change.rounding > SPOILT
     if not is_spoilt:
@@ -137,7 +136,7 @@ def _step_on_face(part, start, of_loss, left, hessian, enough):
     end = beyond.copy()
     there, _ = part.split(end)
     there[:] = penalty.clipped(there, coef)
-    if len(coef) > 1:
+    if part.loss.ignores_common_shift:
         there[:] = penalty.balanced(there)
     if np.array_equal(end, beyond):
         return newton.dual.step, newton.decrement

@@ -43,6 +43,20 @@ def whole_hessian(objective: Objective) -> Recipe:
     return Coupled(objective)
 
 
+class Reused(Recipe):
+    """The recipe of a preconditioner that is there already."""
+
+    description = "what an earlier fit was preconditioned by"
+
+    def __init__(self, objective: Objective, preconditioner: Preconditioner):
+        super().__init__(objective)
+        self._preconditioner = preconditioner
+
+    def build(self, objective: Objective, params: NDArray) -> Preconditioner:
+        """Return the preconditioner, wherever ``params`` are."""
+        return self._preconditioner
+
+
 def exact_preconditioner(objective: Objective, params: NDArray) -> Preconditioner:
     """Return the preconditioner by the whole Hessian at ``params``."""
     return whole_hessian(objective).build(objective, params)

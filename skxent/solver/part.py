@@ -1,0 +1,92 @@
+"""A part of the columns, which is solved while all other coefficients are 0."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model.objective import Objective
+from ..model.problem import Evaluation
+from .progress import Progress
+
+
+class Part:
+    """The problem on some of the columns, and the best params so far.
+
+    Parameters
+    ----------
+    objective : Objective
+        The one on all columns.
+    columns : ndarray of int
+    params : ndarray of shape (n_params,)
+        Of all columns.
+    now : Evaluation
+        The objective there.
+    progress : Progress
+
+    Attributes
+    ----------
+    objective : Objective
+        The one on these columns.
+    params : ndarray
+        Of these columns, the best so far.
+    now : Evaluation
+        The objective there.
+    progress : Progress
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        columns: NDArray,
+        params: NDArray,
+        now: Evaluation,
+        progress: Progress,
+    ):
+        self._whole, self._columns, self._start = objective, columns, params
+        self.progress = progress
+        is_all = len(columns) == objective.n_features
+        if is_all:
+            self.objective = objective.with_penalty(objective.penalty)
+        else:
+            self.objective = objective.on_columns(columns)
+        take = objective.layout.take_columns
+        self.params = take(params, columns)
+        self.now = now._replace(gradient=take(now.gradient, columns))
+
+    @property
+    def n_evals(self) -> int:
+        """The passes over all entries of X that the evaluations amount to."""
+        share = self.objective.n_features / self._whole.n_features
+        return int(np.ceil(share * self.objective.n_evals))
+
+    def go_to(self, params: NDArray, now: Evaluation) -> None:
+        """Take params of these columns for the best so far."""
+        self.params, self.now = params, now
+
+    def note(
+        self, value: float, suboptimality: float, find_params: Callable[[], NDArray]
+    ) -> None:
+        """Note an iteration that led to F and to params of these columns."""
+        self.progress.note(
+            value,
+            suboptimality,
+            self._whole.n_evals + self.n_evals,
+            lambda: self.on_all_columns(find_params()),
+        )
+
+    def note_where_it_is(self, suboptimality: float) -> None:
+        """Note an iteration that has led to the best params so far."""
+        params = self.params
+        self.note(self.now.value, suboptimality, lambda: params)
+
+    def on_all_columns(self, params: NDArray) -> NDArray:
+        """Return the params of all columns for those of these."""
+        whole = self._start.copy()
+        self._whole.layout.put_columns(params, self._columns, out=whole)
+        return whole
+
+    def describe(self, method: str) -> str:
+        """Say how many columns there are, and how they are solved for."""
+        n_columns, n_features = self.objective.n_features, self._whole.n_features
+        return f"working set of {n_columns} of {n_features} columns, by {method}"

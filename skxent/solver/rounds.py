@@ -1,0 +1,309 @@
+"""Smooth objectives: L-BFGS in rounds of preconditioned variables.
+
+Each round takes the curvature where it stands, changes variables so that the Hessian is
+near the identity, and lets SciPy minimise, which sees only ``u → (F, ∇_u F)``. A round
+ends when the next one promises to be quicker.
+
+In variables with the identity for a Hessian, ½‖∇_u F‖² is the decrease that a Newton
+step promises: the distance to the optimum, in units of F. Where the Hessian is stale,
+the estimate is divided by the smallest curvature that was observed over recent steps.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model.objective import Objective
+from ..model.problem import Evaluation
+from .lbfgs import run_lbfgs
+from .line_search import follow
+from .preconditioners.base import Preconditioner, Recipe
+from .preconditioners.choice import Reused, choose, choose_again
+from .progress import Progress
+from .stopping import (
+    CONVERGED,
+    ITERATION_LIMIT,
+    LEAST_CURVATURE,
+    SEPARABLE,
+    STALLED,
+    STOPPED,
+    TINY,
+    WITNESSES,
+    all_rows_are_right,
+)
+
+HUGE = 1e250
+
+
+class SmoothFit:
+    """The rounds of one fit, and what they share.
+
+    Parameters
+    ----------
+    objective : Objective
+    start : ndarray of shape (n_params,)
+    tol, max_iter
+        As in `minimise`.
+    progress : Progress
+    lift : callable, default=None
+        Takes params to those that listeners know, where these differ.
+    preconditioner : Preconditioner, default=None
+        That of an earlier fit, for the first round.
+
+    Attributes
+    ----------
+    params, now : ndarray of shape (n_params,), Evaluation
+        Where the fit is, and the objective there.
+    suboptimality : float
+        The estimate of (F − F*) / F there.
+    preconditioner : Preconditioner or None
+        That of the last round.
+    outcome : str
+        How the fit has ended, see `stopping`.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        start: NDArray,
+        tol: float,
+        max_iter: int,
+        progress: Progress,
+        lift: Callable[[NDArray], NDArray] | None = None,
+        preconditioner: Preconditioner | None = None,
+    ):
+        self.objective = objective
+        self.tol, self.max_iter = tol, max_iter
+        self.progress = progress
+        self.params = without_shift(objective, start)
+        self.now = objective.evaluate(self.params)
+        self.suboptimality = 1.0
+        self.preconditioner = preconditioner
+        self.outcome = ITERATION_LIMIT
+        self._lift = lift
+        # the curvatures that steps with an inexact Hessian have shown
+        self.curvatures: list[float] = []
+
+    def run(self) -> None:
+        """Go on until the estimate is at most ``tol``, or no round helps."""
+        objective = self.objective
+        best = choose(objective)
+        recipe = self._first_recipe(best)
+        n_rounds = n_stuck = 0
+        while not self.done():
+            before = self.now.value
+            n_rounds += 1
+            self.progress.tell(_describe, n_rounds, objective, recipe)
+            _Round(self, recipe, best).run()
+            recipe = best = choose_again(objective, best)
+            if self.now.value < before:
+                n_stuck = 0
+            elif self.done():
+                break
+            elif objective.rows.read_in_float64():
+                # what rounding errors of float32 hide may be seen
+                self.progress.tell("float64 from here on".format)
+                self.now = objective.evaluate(self.params)
+            elif self._follow_newton_step():
+                n_stuck = 0 if n_stuck > 1 else n_stuck + 1
+            elif n_stuck < 2:
+                n_stuck = 2
+            else:
+                self.outcome = STALLED
+                break
+            if n_stuck == 2:
+                recipe = best.of_majorant(objective)
+
+    def done(self) -> bool:
+        """Whether to stop here; if so, ``outcome`` says why."""
+        if self.suboptimality <= self.tol:
+            self.outcome = CONVERGED
+        elif self.progress.stopped:
+            self.outcome = STOPPED
+        elif self._is_separable():
+            self.outcome = SEPARABLE
+        else:
+            return not self.progress.iterations_left(self.max_iter)
+        return True
+
+    def start_round(self, recipe: Recipe) -> Preconditioner:
+        """Return the preconditioner of the next round, with the curvature here."""
+        self.preconditioner = recipe.build(self.objective, self.params)
+        return self.preconditioner
+
+    def go_to(self, params: NDArray) -> Evaluation:
+        """Evaluate the objective at some params, and stay there."""
+        # with many classes of many columns, each vector that is let go matters
+        del self.now
+        self.params = params
+        self.now = self.objective.evaluate(params)
+        return self.now
+
+    def estimate(self, suboptimality: float) -> None:
+        """Take the estimate of (F − F*) / F."""
+        self.suboptimality = min(1.0, suboptimality)
+
+    def note(self) -> None:
+        """Note an iteration that has led here."""
+        params, lift = self.params, self._lift
+        self.progress.note(
+            self.now.value,
+            self.suboptimality,
+            self.objective.n_evals,
+            lambda: params if lift is None else lift(params),
+        )
+
+    def _first_recipe(self, best):
+        if self.preconditioner is not None:
+            return Reused(self.objective, self.preconditioner)
+        coef, _ = self.objective.split(self.params)
+        if self.objective.rows.typical_offset is None and not coef.any():
+            return best.where_rows_are_alike(self.objective)
+        return best
+
+    def _follow_newton_step(self):
+        """Go along the Newton step as far as F falls; return whether it does.
+
+        SciPy's line search gives up where the minimum is at a tiny part of the step.
+        """
+        assert self.preconditioner is not None  # a round has come first
+        pulled = self.preconditioner.pull_back(self.now.gradient)
+        step = self.preconditioner.to_params(-pulled)
+        end = follow(self.objective, self.params, self.now, step)
+        if end is None or end[1].value >= self.now.value:
+            return False
+        self.params, self.now = end
+        self.note()
+        return True
+
+    def _is_separable(self):
+        """Whether features without a penalty give each row its class."""
+        free = self.objective.penalty.is_free
+        if not (free.any() and all_rows_are_right(self.now)):
+            return False
+        if free.all():
+            return True
+        params = self.params.copy()
+        self.objective.split(params)[0][:, ~free] = 0
+        return all_rows_are_right(self.objective.evaluate(params))
+
+
+class _Round:
+    """One run of SciPy's L-BFGS-B on the variables u, which start at 0.
+
+    Parameters
+    ----------
+    fit : SmoothFit
+    recipe, next_recipe : Recipe
+        For the preconditioner of this round and of the next.
+    """
+
+    def __init__(self, fit: SmoothFit, recipe: Recipe, next_recipe: Recipe):
+        self._fit = fit
+        self._next_recipe = next_recipe
+        self._change = fit.start_round(recipe)
+        self._base = fit.params
+        self._u = np.zeros_like(fit.params)
+        self._gradient = self._change.pull_back(fit.now.gradient)
+        # SciPy's first step has length 1. In these units that is the step −∇F, which
+        # is Newton's where the Hessian is the identity.
+        self._unit = float(np.linalg.norm(self._gradient)) or 1.0
+        self._n_done = 0
+        # An exact Hessian starts with a clean slate. Another is as good as the last,
+        # and there may be less curvature than its steps have shown.
+        self._is_diagonal = recipe.is_diagonal
+        self._curvatures = [] if recipe.is_whole else fit.curvatures
+        self._safety = 1 if recipe.is_whole or recipe.is_diagonal else 2
+        self._estimates = [self._estimate()]
+        fit.estimate(self._estimates[-1])
+
+    def run(self) -> None:
+        """Minimise until the fit is done or a fresh Hessian pays."""
+        fit = self._fit
+        if fit.done():
+            return
+        self._previous = self._u, self._gradient
+        n_iter = fit.progress.iterations_left(fit.max_iter)
+        u = run_lbfgs(self._evaluate, self._u, self._after_iteration, n_iter)
+        # a line search that failed has left its last trial behind
+        self._evaluate(u)
+        if not np.isfinite(fit.now.value):
+            self._evaluate(self._previous[0] / self._unit)
+
+    def _evaluate(self, scaled):
+        """Evaluate F at u = unit · scaled; return it and its gradient."""
+        fit = self._fit
+        u = scaled * self._unit
+        if not np.array_equal(u, self._u):
+            fit.progress.begin()
+            self._u = u
+            del self._gradient
+            params = self._change.to_params(u)
+            params += self._base
+            now = fit.go_to(params)
+            self._gradient = self._change.pull_back(now.gradient)
+        if not np.isfinite(fit.now.value):
+            # far beyond the optimum: SciPy's line search needs a number to turn back
+            return HUGE, np.nan_to_num(self._gradient * self._unit)
+        return fit.now.value, self._gradient * self._unit
+
+    def _after_iteration(self, scaled):
+        fit = self._fit
+        self._evaluate(scaled)
+        if not np.isfinite(fit.now.value):
+            raise StopIteration
+        step = self._u - self._previous[0]
+        curvature = step @ (self._gradient - self._previous[1]) / max(step @ step, TINY)
+        self._curvatures.append(float(curvature))
+        self._n_done += 1
+        self._previous = self._u, self._gradient
+        self._estimates.append(self._estimate())
+        fit.estimate(self._estimates[-1])
+        fit.note()
+        if fit.done() or self._refresh_pays():
+            raise StopIteration
+
+    def _estimate(self):
+        """Estimate (F − F*) / F from the gradient and the curvature observed lately."""
+        decrement = 0.5 * self._safety * float(self._gradient @ self._gradient)
+        curvature = min([1.0, *self._curvatures[-WITNESSES:]])
+        if decrement == 0:
+            return 0.0
+        objective, now = self._fit.objective, self._fit.now
+        value = max(now.value, TINY)
+        estimate = decrement / max(curvature, LEAST_CURVATURE) / value
+        if self._is_diagonal and objective.penalty.is_strongly_convex:
+            # Directions of little curvature may be missed for long. The penalty's is
+            # a bound from below: the truth lies between the estimates by both.
+            bound = objective.penalty.decrement(objective.split(now.gradient)[0])
+            estimate = np.sqrt(estimate * max(bound / value, estimate))
+        return estimate
+
+    def _refresh_pays(self):
+        """Whether a fresh Hessian promises to be quicker than going on."""
+        n_fresh, price = self._next_recipe.n_fresh, self._next_recipe.build_price
+        if self._n_done < max(n_fresh, price / 4):
+            return False
+        start, now = self._estimates[-n_fresh], self._estimates[-1]
+        gain = np.log(start / now) / (n_fresh - 1)
+        to_go = np.log(now / self._fit.tol) if self._fit.tol else np.inf
+        return gain <= 0 or to_go / gain > price + n_fresh
+
+
+def without_shift(objective: Objective, params: NDArray) -> NDArray:
+    """Return params whose classes sum to 0 where the penalty asks for it.
+
+    The loss does not see a common shift of all classes, and no round changes it.
+    """
+    if not objective.loss.ignores_common_shift:
+        return params
+    rows = params.reshape(objective.n_logits, -1)
+    return (rows - rows.mean(axis=0)).ravel()
+
+
+def _describe(number, objective, recipe):
+    """Say which Hessian preconditions a round."""
+    is_all = recipe.n_sampled >= objective.n_samples
+    rows = "all" if is_all else f"a sample of {recipe.n_sampled}"
+    return f"round {number}: preconditioned by {recipe.description}, from {rows} rows"
