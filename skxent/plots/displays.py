@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.svm import SVC, NuSVC
 
-from ..evaluation.scoring import _listed, _name
+from ..evaluation.messages import format_labels, type_name
 from .style import BLUE, RED, attribute_of, axes_of, last_step, next_style
 
 _EPS = np.finfo(np.float64).eps
@@ -106,8 +106,9 @@ class ConvergenceDisplay:
         curve = np.asarray(attribute_of(model, "loss_curve_"), dtype=np.float64)
         if not curve.size:
             raise ValueError(
-                f"{_name(model)} took 0 iterations; expected at least 1: there is no "
-                "curve to plot. Fit it with a larger max_iter, or without warm_start."
+                f"{type_name(model)} took 0 iterations; expected at least 1: there is "
+                "no curve to plot. Fit it with a larger max_iter, or without "
+                "warm_start."
             )
         if optimum is None:
             # Early stopping may have chosen an iteration before the last.
@@ -120,13 +121,13 @@ class ConvergenceDisplay:
         if not 0 < optimum <= curve.min() * (1 + 1e-6):
             raise ValueError(
                 f"optimum is {optimum}; expected a positive number that is not above "
-                f"{curve.min()}, the smallest loss of {_name(model)}: pass the "
+                f"{curve.min()}, the smallest loss of {type_name(model)}: pass the "
                 "smallest F that any of the compared fits reached."
             )
         display = cls(
             suboptimality=curve / optimum - 1,
             seconds=getattr(model, "loss_curve_seconds_", None),
-            estimator_name=_name(model) if name is None else name,
+            estimator_name=type_name(model) if name is None else name,
         )
         return display.plot(ax, x=x, **kwargs)
 
@@ -279,9 +280,10 @@ class CoefficientDisplay:
         of_pairs = isinstance(model, SVC | NuSVC) and len(classes) > 2
         if of_pairs or len(coef) != len(class_names):
             raise ValueError(
-                f"{_name(model)} has coefficients of shape {coef.shape} for the "
-                f"classes {_listed(classes)}; expected one row for each class, or one "
-                "for two classes: fit a model with a logit for each, as SoftmaxReg."
+                f"{type_name(model)} has coefficients of shape {coef.shape} for the "
+                f"classes {format_labels(classes)}; expected one row for each class, "
+                "or one for two classes: fit a model with a logit for each, as "
+                "SoftmaxReg."
             )
         if feature_names is None:
             feature_names = _feature_names(model, before, coef.shape[1])
@@ -350,7 +352,7 @@ class CoefficientDisplay:
         if len(panels) != n_panels:
             raise ValueError(
                 f"ax holds {len(panels)} axes; expected {n_panels}, one for each of "
-                f"{_listed(self.class_names)}: pass as many, or None."
+                f"{format_labels(self.class_names)}: pass as many, or None."
             )
         for panel, w, label in zip(panels, self.coef, self.class_names, strict=True):
             self._plot_panel(panel, w, label, top_n, odds_ratios, kwargs)
@@ -401,6 +403,6 @@ def _feature_names(model, before, n_features):
             raise AttributeError(
                 "A step of the pipeline does not tell the names of its features; pass "
                 f"feature_names, one for each of the {n_features} that "
-                f"{_name(model)} sees."
+                f"{type_name(model)} sees."
             ) from error
     return getattr(model, "feature_names_in_", [f"x{j}" for j in range(n_features)])
