@@ -9,11 +9,10 @@ from typing import Any
 
 from .classifiers import estimators, model_selection
 from .evaluation import calibration, information, loss, report, scorer
-from .plots import displays, reliability
+from .plots import coefficients, convergence, reliability
 
 for module in (
     calibration,
-    displays,
     estimators,
     information,
     model_selection,
@@ -35,4 +34,9 @@ _register(
     cross_entropy_loss=loss.cross_entropy_loss,
     LogLossScorer=scorer.LogLossScorer,
     log_loss_scorer=scorer.log_loss_scorer,
+)
+_register(
+    "displays",
+    CoefficientDisplay=coefficients.CoefficientDisplay,
+    ConvergenceDisplay=convergence.ConvergenceDisplay,
 )
