@@ -260,7 +260,9 @@ def joint_distribution(
     return mass / mass.sum()
 
 
-def _distributions(p: Any, name: str, axis: int | tuple[int, int]) -> NDArray:
+def _distributions(
+    p: Any, name: str, axis: int | tuple[int, int]
+) -> NDArray[np.float64]:
     """Return `p` checked, in float64, and divided by its sum along `axis`."""
     p = check_array(p, dtype=float, ensure_2d=False, allow_nd=True, input_name=name)
     if p.ndim < np.size(axis):
@@ -278,7 +280,9 @@ def _distributions(p: Any, name: str, axis: int | tuple[int, int]) -> NDArray:
     return p / sums  # else [1 + 1e-9] would have a negative entropy
 
 
-def _pair(p: ArrayLike, q: ArrayLike, axis: int) -> tuple[NDArray, NDArray]:
+def _pair(
+    p: ArrayLike, q: ArrayLike, axis: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     p, q = _distributions(p, "p", axis), _distributions(q, "q", axis)
     # No broadcasting: it would take q = [1.0] for a forecast of any number of outcomes.
     if p.shape != q.shape:
@@ -289,7 +293,7 @@ def _pair(p: ArrayLike, q: ArrayLike, axis: int) -> tuple[NDArray, NDArray]:
     return p, q
 
 
-def _encoded(labels: Any, name: str) -> tuple[NDArray, NDArray]:
+def _encoded(labels: Any, name: str) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Return the sorted distinct labels and the code of each."""
     labels = check_array(labels, dtype=None, ensure_2d=False, input_name=name)
     encoder = LabelEncoder()
@@ -297,7 +301,7 @@ def _encoded(labels: Any, name: str) -> tuple[NDArray, NDArray]:
     return encoder.classes_, codes
 
 
-def _weights(s: Any, n: int) -> NDArray:
+def _weights(s: Any, n: int) -> NDArray[np.float64]:
     if s is None:
         return np.ones(n)
     s = check_array(s, dtype=float, ensure_2d=False, input_name="sample_weight")

@@ -81,7 +81,12 @@ def predictions_from(
         return _counting(columns, codes, shares, np.log(proba))
 
 
-def _counting(classes, codes, shares, log_proba) -> LabelledPredictions:
+def _counting(
+    classes: list[Any],
+    codes: NDArray[np.intp],
+    shares: NDArray[np.floating[Any]],
+    log_proba: NDArray[np.floating[Any]],
+) -> LabelledPredictions:
     # Rows of weight 0 are dropped before 0 * inf can become NaN.
     rows = np.flatnonzero(shares > 0)
     # Rounding may have left a log-probability a little above 0.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.svm import SVC, NuSVC
 
@@ -188,7 +188,15 @@ class CoefficientDisplay:
         self.figure_ = panels[0].figure
         return self
 
-    def _plot_panel(self, ax, w, label, top_n, odds_ratios, kwargs):
+    def _plot_panel(
+        self,
+        ax: Any,
+        w: NDArray[Any],
+        label: Any,
+        top_n: int | None,
+        odds_ratios: bool,
+        kwargs: dict[str, Any],
+    ) -> None:
         order = np.argsort(-abs(w), kind="stable")[:top_n]
         names = [str(name) for name in np.asarray(self.feature_names)[order]]
         style = {"color": np.where(w[order] > 0, BLUE, RED), **kwargs}
@@ -209,7 +217,7 @@ class CoefficientDisplay:
             _label_ratios(ax)
 
 
-def _label_ratios(ax):
+def _label_ratios(ax: Any) -> None:
     """Make the x axis logarithmic, with numbers that are easy to read as factors."""
     from matplotlib.ticker import MaxNLocator, NullFormatter
 
@@ -222,7 +230,7 @@ def _label_ratios(ax):
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _feature_names(model, before, n_features):
+def _feature_names(model: Any, before: Any, n_features: int) -> ArrayLike:
     """Return the names of what the model sees, whether given to it or made for it."""
     if before is not None:
         try:

@@ -243,7 +243,7 @@ class ReliabilityDisplay:
         return self
 
 
-def _strip_below(ax):
+def _strip_below(ax: Any) -> Any:
     """Return the axes of the histograms below `ax`, made at the first call."""
     for child in ax.child_axes:
         if child.get_label() == _STRIP:
