@@ -14,10 +14,12 @@ from .evaluation.information import (
     label_distribution,
     mutual_information,
 )
+from .evaluation.loss import cross_entropy_loss
 from .evaluation.report import CrossEntropyReport, cross_entropy_report
-from .evaluation.scoring import cross_entropy_loss, log_loss_scorer
+from .evaluation.scorer import log_loss_scorer
 from .model.objective import CrossEntropyObjective
-from .plots.displays import CoefficientDisplay, ConvergenceDisplay
+from .plots.coefficients import CoefficientDisplay
+from .plots.convergence import ConvergenceDisplay
 from .plots.reliability import ReliabilityDisplay
 
 del _former_names

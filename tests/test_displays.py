@@ -521,6 +521,13 @@ def test_what_is_refused(call, match, softmax):
         call(softmax)
 
 
+def test_the_former_module_has_both_displays_of_a_fit():
+    from skxent import displays
+
+    assert displays.ConvergenceDisplay is ConvergenceDisplay
+    assert displays.CoefficientDisplay is CoefficientDisplay
+
+
 def test_a_fit_without_iterations_has_no_curve(iris):
     X, y = iris
     with pytest.warns(match="max_iter"):

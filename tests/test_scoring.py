@@ -38,7 +38,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from skxent.evaluation.scoring import cross_entropy_loss, log_loss_scorer
+import skxent
+from skxent import cross_entropy_loss, log_loss_scorer
 
 CLIPPED = -np.log(np.finfo(np.float64).eps)
 
@@ -480,6 +481,21 @@ def test_pickle_and_copy(unseen):
         assert twin == scorer
         assert twin.unseen == unseen
         assert twin.sample_weight_request == "w"
+
+
+def test_a_pickle_with_the_former_name_of_the_module_is_read():
+    scorer = log_loss_scorer.with_options(unseen="clip")
+    pickled = pickle.dumps(scorer, protocol=0)  # names are plain text
+    former = pickled.replace(b"skxent.evaluation.scorer", b"skxent.scoring")
+    assert former != pickled
+    assert pickle.loads(former) == scorer
+
+
+def test_the_former_module_has_all_its_public_names():
+    from skxent.scoring import LogLossScorer, cross_entropy_loss, log_loss_scorer
+
+    assert isinstance(log_loss_scorer, LogLossScorer)
+    assert cross_entropy_loss is skxent.cross_entropy_loss
 
 
 def test_cross_val_score_equals_neg_log_loss_on_stratified_folds(iris):

@@ -23,9 +23,9 @@ from sklearn.isotonic import isotonic_regression
 from sklearn.utils.validation import check_array
 
 from ..data.containers import check_numbers
-from .information import _result
+from .alignment import row_shares
 from .predictions import LabelledPredictions
-from .scoring import _row_shares
+from .units import convert_nats
 
 _Array = NDArray[Any]
 
@@ -142,7 +142,7 @@ def calibration_decomposition(
             f"proba has entries from {p.min()} to {p.max()}; expected probabilities: "
             "pass logits through scipy.special.expit."
         )
-    shares = _row_shares(sample_weight, len(p))
+    shares = row_shares(sample_weight, len(p))
     # Rows of weight 0 are dropped before 0 * inf can become NaN.
     counts = shares > 0
     with np.errstate(divide="ignore"):
@@ -196,7 +196,7 @@ def _reliability(
     discrimination = uncertainty - recalibrated
     nats = np.array([cross_entropy, miscalibration, discrimination, uncertainty])
     # No part is negative, but rounding may be.
-    parts = np.ravel(_result(np.maximum(nats, 0), base)).tolist()
+    parts = np.ravel(convert_nats(np.maximum(nats, 0), base)).tolist()
     return Reliability(
         np.exp(log_p[first]), rates, mass, CalibrationDecomposition(*parts)
     )

@@ -14,8 +14,6 @@ One distribution gives a float, a batch an array of the shape of the batch. Sums
 miss 1 by rounding, up to 1e-5; what they miss is divided out.
 """
 
-import math
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -25,12 +23,12 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from ..data.targets import SUM_TOLERANCE
+from .units import Value, convert_nats
 
-_Value = float | NDArray[np.float64]
 _XY = (-2, -1)  # the axes of a joint distribution
 
 
-def entropy(p: ArrayLike, *, base: float | None = None, axis: int = -1) -> _Value:
+def entropy(p: ArrayLike, *, base: float | None = None, axis: int = -1) -> Value:
     r"""Mean surprise at an outcome that is drawn from `p`: :math:`-\sum p \log p`.
 
     It lies between 0 (one outcome is certain) and log n (all n are equally likely).
@@ -65,12 +63,12 @@ def entropy(p: ArrayLike, *, base: float | None = None, axis: int = -1) -> _Valu
     >>> entropy([0.5, 0.25, 0.25], base=2)
     1.5
     """
-    return _result(entr(_distributions(p, "p", axis)).sum(axis=axis), base)
+    return convert_nats(entr(_distributions(p, "p", axis)).sum(axis=axis), base)
 
 
 def cross_entropy(
     p: ArrayLike, q: ArrayLike, *, base: float | None = None, axis: int = -1
-) -> _Value:
+) -> Value:
     r"""Mean surprise of one who expects `q` where `p` is true: :math:`-\sum p \log q`.
 
     It is smallest at q = p, which is why minimising it fits probabilities.
@@ -92,12 +90,12 @@ def cross_entropy(
     1.20751...
     """
     p, q = _pair(p, q, axis)
-    return _result(-xlogy(p, q).sum(axis=axis), base)
+    return convert_nats(-xlogy(p, q).sum(axis=axis), base)
 
 
 def kl_divergence(
     p: ArrayLike, q: ArrayLike, *, base: float | None = None, axis: int = -1
-) -> _Value:
+) -> Value:
     r"""Surprise that expecting `q` adds where `p` is true: :math:`\sum p \log(p / q)`.
 
     It is 0 where p = q, positive elsewhere, and not symmetric.
@@ -120,10 +118,10 @@ def kl_divergence(
     """
     divergence = rel_entr(*_pair(p, q, axis)).sum(axis=axis)
     # The terms have both signs: for q next to p, rounding could leave a negative sum.
-    return _result(np.maximum(divergence, 0), base)
+    return convert_nats(np.maximum(divergence, 0), base)
 
 
-def joint_entropy(p_xy: ArrayLike, *, base: float | None = None) -> _Value:
+def joint_entropy(p_xy: ArrayLike, *, base: float | None = None) -> Value:
     """Mean surprise at a pair (x, y) that is drawn from `p_xy`: H(X, Y).
 
     It is at most H(X) + H(Y), which it reaches where X and Y are independent.
@@ -140,10 +138,10 @@ def joint_entropy(p_xy: ArrayLike, *, base: float | None = None) -> _Value:
     >>> joint_entropy([[0.25, 0.25], [0.25, 0.25]], base=2)
     2.0
     """
-    return _result(entr(_distributions(p_xy, "p_xy", _XY)).sum(axis=_XY), base)
+    return convert_nats(entr(_distributions(p_xy, "p_xy", _XY)).sum(axis=_XY), base)
 
 
-def conditional_entropy(p_xy: ArrayLike, *, base: float | None = None) -> _Value:
+def conditional_entropy(p_xy: ArrayLike, *, base: float | None = None) -> Value:
     """Mean surprise that is left in x once y is known: H(X|Y).
 
     It is 0 where y determines x, and H(X), its maximum, where X and Y are independent.
@@ -162,10 +160,10 @@ def conditional_entropy(p_xy: ArrayLike, *, base: float | None = None) -> _Value
     p = _distributions(p_xy, "p_xy", _XY)
     # Never negative: as a rounded sum, too, p_y is at least each p_xy.
     surprise = -rel_entr(p, p.sum(axis=-2, keepdims=True))
-    return _result(surprise.sum(axis=_XY), base)
+    return convert_nats(surprise.sum(axis=_XY), base)
 
 
-def mutual_information(p_xy: ArrayLike, *, base: float | None = None) -> _Value:
+def mutual_information(p_xy: ArrayLike, *, base: float | None = None) -> Value:
     """Mean surprise at x that knowing y saves, and at y that knowing x saves: I(X; Y).
 
     It is symmetric, 0 where X and Y are independent, and at most min(H(X), H(Y)).
@@ -184,7 +182,7 @@ def mutual_information(p_xy: ArrayLike, *, base: float | None = None) -> _Value:
     h_x, h_y = entr(p.sum(axis=-1)).sum(axis=-1), entr(p.sum(axis=-2)).sum(axis=-1)
     # Near independence the difference is all rounding, of either sign. Σ p_xy
     # log(p_xy/(p_x p_y)) is no better: p_x p_y may underflow, and the result be inf.
-    return _result(np.maximum(h_x + h_y - entr(p).sum(axis=_XY), 0), base)
+    return convert_nats(np.maximum(h_x + h_y - entr(p).sum(axis=_XY), 0), base)
 
 
 def label_distribution(
@@ -262,7 +260,9 @@ def joint_distribution(
     return mass / mass.sum()
 
 
-def _distributions(p: Any, name: str, axis: int | tuple[int, int]) -> NDArray:
+def _distributions(
+    p: Any, name: str, axis: int | tuple[int, int]
+) -> NDArray[np.float64]:
     """Return `p` checked, in float64, and divided by its sum along `axis`."""
     p = check_array(p, dtype=float, ensure_2d=False, allow_nd=True, input_name=name)
     if p.ndim < np.size(axis):
@@ -280,7 +280,9 @@ def _distributions(p: Any, name: str, axis: int | tuple[int, int]) -> NDArray:
     return p / sums  # else [1 + 1e-9] would have a negative entropy
 
 
-def _pair(p: ArrayLike, q: ArrayLike, axis: int) -> tuple[NDArray, NDArray]:
+def _pair(
+    p: ArrayLike, q: ArrayLike, axis: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     p, q = _distributions(p, "p", axis), _distributions(q, "q", axis)
     # No broadcasting: it would take q = [1.0] for a forecast of any number of outcomes.
     if p.shape != q.shape:
@@ -291,24 +293,7 @@ def _pair(p: ArrayLike, q: ArrayLike, axis: int) -> tuple[NDArray, NDArray]:
     return p, q
 
 
-def _result(nats: Any, base: float | None) -> _Value:
-    if base is not None:
-        if not (isinstance(base, Real) and 1 < base < math.inf):
-            raise ValueError(
-                f"base is {base!r}; expected a finite number above 1: pass 2 for bits."
-            )
-        nats = nats / math.log(base)
-    nats = nats + 0.0  # turns the −0.0 of a certain outcome into 0.0
-    return nats if np.ndim(nats) else float(nats)
-
-
-def unit_name(base: float | None) -> str:
-    """Return what a result in this base is counted in, for people to read."""
-    names = {None: "nats", math.e: "nats", 2: "bits", 10: "bans"}
-    return names.get(base) or f"log{base:g} units"
-
-
-def _encoded(labels: Any, name: str) -> tuple[NDArray, NDArray]:
+def _encoded(labels: Any, name: str) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Return the sorted distinct labels and the code of each."""
     labels = check_array(labels, dtype=None, ensure_2d=False, input_name=name)
     encoder = LabelEncoder()
@@ -316,7 +301,7 @@ def _encoded(labels: Any, name: str) -> tuple[NDArray, NDArray]:
     return encoder.classes_, codes
 
 
-def _weights(s: Any, n: int) -> NDArray:
+def _weights(s: Any, n: int) -> NDArray[np.float64]:
     if s is None:
         return np.ones(n)
     s = check_array(s, dtype=float, ensure_2d=False, input_name="sample_weight")

@@ -8,16 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..data.targets import SUM_TOLERANCE
-from .scoring import (
-    _check_log_proba,
-    _class_codes,
-    _classes_of,
-    _label_list,
-    _listed,
-    _name,
-    _predicted_log_proba,
-    _row_shares,
-)
+from .alignment import class_codes, label_list, row_shares
+from .messages import format_labels, type_name
+from .probabilities import check_log_proba, classes_of, predicted_log_proba
 
 
 class LabelledPredictions(NamedTuple):
@@ -34,18 +27,18 @@ def predictions_of(
     estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
 ) -> LabelledPredictions:
     """Ask a fitted classifier; refuse labels that it never saw."""
-    labels = _label_list(y, "y")
-    classes = _label_list(_classes_of(estimator), "classes_")
-    shares = _row_shares(sample_weight, len(labels))
-    codes, unseen = _class_codes(labels, classes, shares)
+    labels = label_list(y, "y")
+    classes = label_list(classes_of(estimator), "classes_")
+    shares = row_shares(sample_weight, len(labels))
+    codes, unseen = class_codes(labels, classes, shares)
     if unseen:
         raise ValueError(
-            f"y holds labels that {_name(estimator)} never saw: {_listed(unseen)}, "
-            f"expected only its classes_ {_listed(classes)}. Drop their rows, or train "
-            "on samples of them."
+            f"y holds labels that {type_name(estimator)} never saw: "
+            f"{format_labels(unseen)}, expected only its classes_ "
+            f"{format_labels(classes)}. Drop their rows, or train on samples of them."
         )
-    log_proba, source = _predicted_log_proba(estimator, X)
-    checked = _check_log_proba(log_proba, (len(labels), len(classes)), source)
+    log_proba, source = predicted_log_proba(estimator, X)
+    checked = check_log_proba(log_proba, (len(labels), len(classes)), source)
     return _counting(classes, codes, shares, checked)
 
 
@@ -56,15 +49,15 @@ def predictions_from(
     sample_weight: ArrayLike | None,
 ) -> LabelledPredictions:
     """Take given probabilities: of all classes, or of the second of two."""
-    labels = _label_list(y_true, "y_true")
-    columns = _label_list(np.unique(y_true) if classes is None else classes, "classes")
-    shares = _row_shares(sample_weight, len(labels))
-    codes, unseen = _class_codes(labels, columns, shares)
+    labels = label_list(y_true, "y_true")
+    columns = label_list(np.unique(y_true) if classes is None else classes, "classes")
+    shares = row_shares(sample_weight, len(labels))
+    codes, unseen = class_codes(labels, columns, shares)
     if unseen:
         raise ValueError(
-            f"y_true holds labels that are not in classes: {_listed(unseen)}, expected "
-            f"only {_listed(columns)}. Give y_prob a column and classes an entry for "
-            "every label."
+            "y_true holds labels that are not in classes: "
+            f"{format_labels(unseen)}, expected only {format_labels(columns)}. Give "
+            "y_prob a column and classes an entry for every label."
         )
     proba = np.asarray(y_prob, dtype=np.float64)
     if proba.ndim == 1 and len(columns) == 2:
@@ -73,7 +66,7 @@ def predictions_from(
         raise ValueError(
             f"y_prob has shape {np.shape(y_prob)}, expected "
             f"{(len(labels), len(columns))}: one row per label, one column for each of "
-            f"{_listed(columns)}. Name the label of each column in classes."
+            f"{format_labels(columns)}. Name the label of each column in classes."
         )
     # Written so that NaN, too, counts as bad.
     good = (proba >= 0).all(axis=1) & (abs(proba.sum(axis=1) - 1) <= SUM_TOLERANCE)
@@ -88,7 +81,12 @@ def predictions_from(
         return _counting(columns, codes, shares, np.log(proba))
 
 
-def _counting(classes, codes, shares, log_proba) -> LabelledPredictions:
+def _counting(
+    classes: list[Any],
+    codes: NDArray[np.intp],
+    shares: NDArray[np.floating[Any]],
+    log_proba: NDArray[np.floating[Any]],
+) -> LabelledPredictions:
     # Rows of weight 0 are dropped before 0 * inf can become NaN.
     rows = np.flatnonzero(shares > 0)
     # Rounding may have left a log-probability a little above 0.

@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 from scipy.special import entr
 
 from .calibration import CalibrationDecomposition, reliability_by_class
-from .information import _result, unit_name
+from .messages import type_name
 from .predictions import predictions_of
-from .scoring import _name
+from .units import convert_nats, unit_name
 
 _SHOWN = 5  # worst rows, and classes with the largest calibration loss
 
@@ -204,9 +204,10 @@ def cross_entropy_report(
     losses = -log_proba[np.arange(len(rows)), codes]
     label_entropy = entr(np.bincount(codes, shares)).sum()
     nats = np.array([label_entropy, shares @ losses])
-    label_entropy, cross_entropy = np.ravel(_result(nats, base)).tolist()
+    label_entropy, cross_entropy = np.ravel(convert_nats(nats, base)).tolist()
     gained = label_entropy - cross_entropy
     worst = np.argsort(-losses, kind="stable")[:_SHOWN]
+    worst_losses = np.ravel(convert_nats(losses[worst], base)).tolist()
     calibration: dict[Any, CalibrationDecomposition] = {
         label: reliability.parts
         for label, reliability in reliability_by_class(predictions, base).items()
@@ -222,9 +223,9 @@ def cross_entropy_report(
         "accuracy": float(shares @ (log_proba.argmax(axis=1) == codes)),
         "calibration": calibration,
         "worst_rows": [
-            WorstRow(int(rows[i]), classes[codes[i]], float(_result(losses[i], base)))
-            for i in worst
+            WorstRow(int(rows[i]), classes[codes[i]], loss)
+            for i, loss in zip(worst, worst_losses, strict=True)
         ],
     }
-    title = f"{_name(estimator)} on {len(rows)} rows with {len(classes)} classes"
+    title = f"{type_name(estimator)} on {len(rows)} rows with {len(classes)} classes"
     return CrossEntropyReport(title, values)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..evaluation.calibration import reliability_by_class
-from ..evaluation.information import unit_name
+from ..evaluation.messages import type_name
 from ..evaluation.predictions import predictions_from, predictions_of
-from ..evaluation.scoring import _name
+from ..evaluation.units import unit_name
 from .style import REFERENCE, axes_of, last_step, next_style
 
 _STRIP = "skxent-predictions"
@@ -121,7 +121,7 @@ class ReliabilityDisplay:
             As in `cross_entropy_report`.
         """
         predictions = predictions_of(estimator, X, y, sample_weight)
-        name = _name(last_step(estimator)[0]) if name is None else name
+        name = type_name(last_step(estimator)[0]) if name is None else name
         reliability = reliability_by_class(predictions, base)
         return cls(reliability=reliability, base=base, estimator_name=name).plot(
             ax, **kwargs
@@ -243,7 +243,7 @@ class ReliabilityDisplay:
         return self
 
 
-def _strip_below(ax):
+def _strip_below(ax: Any) -> Any:
     """Return the axes of the histograms below `ax`, made at the first call."""
     for child in ax.child_axes:
         if child.get_label() == _STRIP:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
-from ..evaluation.scoring import _name
+from ..evaluation.messages import type_name
 
 # The colours of Okabe and Ito, which colour-blind eyes tell apart (Wong 2011,
 # doi:10.1038/nmeth.1618), but for yellow, which is too pale for a line on white.
@@ -50,7 +50,7 @@ def attribute_of(estimator: Any, name: str) -> Any:
     """Return a fitted attribute, or say who lacks it."""
     if not hasattr(estimator, name):
         raise AttributeError(
-            f"{_name(estimator)} has no {name}, which the display needs; expected a "
-            "fitted estimator that has it: fit it first, or take one of skxent."
+            f"{type_name(estimator)} has no {name}, which the display needs; expected "
+            "a fitted estimator that has it: fit it first, or take one of skxent."
         )
     return getattr(estimator, name)

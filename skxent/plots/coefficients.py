@@ -1,189 +1,18 @@
-"""Pictures of a fit: how it converged, and the coefficients it found.
-
-The displays of this package follow scikit-learn's: ``from_estimator`` computes and
-plots, ``plot`` plots again, what was drawn is found in ``ax_`` and ``figure_``.
-Convergence and reliability add a curve where ``ax`` holds some already, so that models
-compare in one picture. matplotlib is needed for plotting alone.
-"""
+"""A picture of the coefficients of a linear classifier."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.svm import SVC, NuSVC
 
-from ..evaluation.scoring import _listed, _name
-from .style import BLUE, RED, attribute_of, axes_of, last_step, next_style
+from ..evaluation.messages import format_labels, type_name
+from .style import BLUE, RED, attribute_of, axes_of, last_step
 
-_EPS = np.finfo(np.float64).eps
 _LARGEST_LOG_ODDS = 300.0  # its exponential fits an axis, with margins
-
-
-class ConvergenceDisplay:
-    """How far from the optimum a fit was after each iteration, on a logarithmic axis.
-
-    Parameters
-    ----------
-    suboptimality : ndarray of shape (n_iter,)
-        Relative distances (F − F*) / F* to the optimum F*, one for each iteration.
-    seconds : ndarray of shape (n_iter,), default=None
-        Seconds since the start of the fit at the end of each iteration.
-    estimator_name : str, default=None
-        The name of the curve in the legend.
-
-    Attributes
-    ----------
-    line_ : matplotlib Line2D
-    ax_ : matplotlib Axes
-    figure_ : matplotlib Figure
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from skxent import ConvergenceDisplay, SoftmaxReg
-    >>> X, y = load_iris(return_X_y=True)
-    >>> display = ConvergenceDisplay.from_estimator(SoftmaxReg().fit(X, y), name="raw")
-    >>> scaled = SoftmaxReg().fit((X - X.mean(axis=0)) / X.std(axis=0), y)
-    >>> _ = ConvergenceDisplay.from_estimator(scaled, name="scaled", ax=display.ax_)
-    """
-
-    def __init__(
-        self,
-        *,
-        suboptimality: np.ndarray,
-        seconds: np.ndarray | None = None,
-        estimator_name: str | None = None,
-    ) -> None:
-        self.suboptimality = suboptimality
-        self.seconds = seconds
-        self.estimator_name = estimator_name
-
-    @classmethod
-    def from_estimator(
-        cls,
-        estimator: Any,
-        *,
-        optimum: float | None = None,
-        x: str = "iteration",
-        name: str | None = None,
-        ax: Any = None,
-        **kwargs: Any,
-    ) -> ConvergenceDisplay:
-        """Plot the convergence of a fitted estimator.
-
-        Parameters
-        ----------
-        estimator : object
-            A fitted estimator with ``loss_curve_``, a pipeline that ends in one, or a
-            search over them.
-        optimum : float, default=None
-            F*, in the unit of ``loss_curve_``. None takes the estimate of the fit
-            itself: the F of its answer times 1 − ``suboptimality_``. To compare
-            fits of one problem, give all the same: the smallest F that any of them
-            reached.
-        x : {"iteration", "seconds"}, default="iteration"
-            The horizontal axis; "seconds" takes ``loss_curve_seconds_``.
-        name : str, default=None
-            The name of the curve; None takes that of the class.
-        ax, **kwargs
-            As in `plot`.
-
-        Returns
-        -------
-        ConvergenceDisplay
-
-        Raises
-        ------
-        AttributeError
-            If the estimator lacks what is asked for.
-        ValueError
-            If the fit took no iteration, or `optimum` or `x` is out of range.
-        """
-        model, _ = last_step(estimator)
-        curve = np.asarray(attribute_of(model, "loss_curve_"), dtype=np.float64)
-        if not curve.size:
-            raise ValueError(
-                f"{_name(model)} took 0 iterations; expected at least 1: there is no "
-                "curve to plot. Fit it with a larger max_iter, or without warm_start."
-            )
-        if optimum is None:
-            # Early stopping may have chosen an iteration before the last.
-            scores = getattr(model, "validation_scores_", None)
-            answer = curve[-1] if scores is None else curve[np.argmax(scores)]
-            # The half stands for an F* that may be anywhere down to 0.
-            share = max(1 - attribute_of(model, "suboptimality_"), 0.5)
-            optimum = min(share * answer, curve.min())
-        # The smallest F of another fit may be a little above, where both stop early.
-        if not 0 < optimum <= curve.min() * (1 + 1e-6):
-            raise ValueError(
-                f"optimum is {optimum}; expected a positive number that is not above "
-                f"{curve.min()}, the smallest loss of {_name(model)}: pass the "
-                "smallest F that any of the compared fits reached."
-            )
-        display = cls(
-            suboptimality=curve / optimum - 1,
-            seconds=getattr(model, "loss_curve_seconds_", None),
-            estimator_name=_name(model) if name is None else name,
-        )
-        return display.plot(ax, x=x, **kwargs)
-
-    def plot(
-        self,
-        ax: Any = None,
-        *,
-        x: str = "iteration",
-        name: str | None = None,
-        **kwargs: Any,
-    ) -> ConvergenceDisplay:
-        """Draw the curve, into a new figure or beside those that are there.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            The axes to draw into; None makes a figure.
-        x : {"iteration", "seconds"}, default="iteration"
-            The horizontal axis.
-        name : str, default=None
-            The name of the curve; None takes ``estimator_name``.
-        **kwargs
-            Passed to ``matplotlib.axes.Axes.plot``.
-
-        Returns
-        -------
-        ConvergenceDisplay
-            Itself.
-
-        Raises
-        ------
-        AttributeError, ImportError, ValueError
-            If there are no times to plot over, no matplotlib, or `x` is unknown.
-        """
-        if x not in ("iteration", "seconds"):
-            raise ValueError(f"x is {x!r}; expected 'iteration' or 'seconds'.")
-        if x == "seconds" and self.seconds is None:
-            raise AttributeError(
-                "x='seconds' needs the attribute loss_curve_seconds_, which "
-                f"{self.estimator_name or 'the estimator'} lacks; plot over "
-                "x='iteration', or fit with an estimator that measures time."
-            )
-        self.ax_ = ax = axes_of(ax)
-        self.figure_ = ax.figure
-        at = self.seconds if x == "seconds" else 1 + np.arange(len(self.suboptimality))
-        # What is below eps is rounding, and 0 has no place on a logarithmic axis.
-        height = np.where(self.suboptimality > _EPS, self.suboptimality, np.nan)
-        style = {"marker": ".", "label": name or self.estimator_name, **next_style(ax)}
-        (self.line_,) = ax.plot(at, height, **{**style, **kwargs})
-        ax.set_yscale("log")
-        ax.set_xlabel(x)
-        ax.set_ylabel("suboptimality (F − F*) / F*")
-        if x == "iteration":
-            ax.xaxis.get_major_locator().set_params(integer=True)
-        if ax.get_legend_handles_labels()[1]:
-            ax.legend()
-        return self
 
 
 class CoefficientDisplay:
@@ -279,9 +108,10 @@ class CoefficientDisplay:
         of_pairs = isinstance(model, SVC | NuSVC) and len(classes) > 2
         if of_pairs or len(coef) != len(class_names):
             raise ValueError(
-                f"{_name(model)} has coefficients of shape {coef.shape} for the "
-                f"classes {_listed(classes)}; expected one row for each class, or one "
-                "for two classes: fit a model with a logit for each, as SoftmaxReg."
+                f"{type_name(model)} has coefficients of shape {coef.shape} for the "
+                f"classes {format_labels(classes)}; expected one row for each class, "
+                "or one for two classes: fit a model with a logit for each, as "
+                "SoftmaxReg."
             )
         if feature_names is None:
             feature_names = _feature_names(model, before, coef.shape[1])
@@ -350,7 +180,7 @@ class CoefficientDisplay:
         if len(panels) != n_panels:
             raise ValueError(
                 f"ax holds {len(panels)} axes; expected {n_panels}, one for each of "
-                f"{_listed(self.class_names)}: pass as many, or None."
+                f"{format_labels(self.class_names)}: pass as many, or None."
             )
         for panel, w, label in zip(panels, self.coef, self.class_names, strict=True):
             self._plot_panel(panel, w, label, top_n, odds_ratios, kwargs)
@@ -358,7 +188,15 @@ class CoefficientDisplay:
         self.figure_ = panels[0].figure
         return self
 
-    def _plot_panel(self, ax, w, label, top_n, odds_ratios, kwargs):
+    def _plot_panel(
+        self,
+        ax: Any,
+        w: NDArray[Any],
+        label: Any,
+        top_n: int | None,
+        odds_ratios: bool,
+        kwargs: dict[str, Any],
+    ) -> None:
         order = np.argsort(-abs(w), kind="stable")[:top_n]
         names = [str(name) for name in np.asarray(self.feature_names)[order]]
         style = {"color": np.where(w[order] > 0, BLUE, RED), **kwargs}
@@ -379,7 +217,7 @@ class CoefficientDisplay:
             _label_ratios(ax)
 
 
-def _label_ratios(ax):
+def _label_ratios(ax: Any) -> None:
     """Make the x axis logarithmic, with numbers that are easy to read as factors."""
     from matplotlib.ticker import MaxNLocator, NullFormatter
 
@@ -392,7 +230,7 @@ def _label_ratios(ax):
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _feature_names(model, before, n_features):
+def _feature_names(model: Any, before: Any, n_features: int) -> ArrayLike:
     """Return the names of what the model sees, whether given to it or made for it."""
     if before is not None:
         try:
@@ -401,6 +239,6 @@ def _feature_names(model, before, n_features):
             raise AttributeError(
                 "A step of the pipeline does not tell the names of its features; pass "
                 f"feature_names, one for each of the {n_features} that "
-                f"{_name(model)} sees."
+                f"{type_name(model)} sees."
             ) from error
     return getattr(model, "feature_names_in_", [f"x{j}" for j in range(n_features)])
