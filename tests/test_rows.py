@@ -161,3 +161,26 @@ def test_one_problem_serves_many_penalties(both_kinds):
         values.append(problem.evaluate(solution.params).value)
         start = solution.params
     assert values[0] > values[1] > values[2]
+
+
+@pytest.mark.parametrize("K", [2, 3])
+def test_a_fit_may_start_with_the_preconditioner_of_another(both_kinds, K):
+    problem, _ = both_kinds(K)
+
+    def objective(C):
+        strength = 1 / (C * problem.rows.weight_sum)
+        penalty = Penalty.elastic_net(strength, 0.0, None, None, problem.n_features)
+        return Objective(problem, penalty)
+
+    start = problem.initial_point()
+    first = minimise(objective(1.0), start, tol=1e-10, max_iter=200)
+    fresh = minimise(objective(2.0), first.params, tol=1e-10, max_iter=200)
+    again = minimise(
+        objective(2.0),
+        first.params,
+        tol=1e-10,
+        max_iter=200,
+        preconditioner=first.preconditioner,
+    )
+    assert again.converged
+    assert again.loss_curve[-1] == pytest.approx(fresh.loss_curve[-1], rel=1e-10)
