@@ -18,14 +18,10 @@ skxent, saga, liblinear, and SparseLogisticRegression of skglm and LogisticRegre
 celer, where these are installed.
 """
 
-import sys
 from importlib.util import find_spec
-from pathlib import Path
 
+import _checkout  # noqa: F401
 from sklearn.linear_model import LogisticRegression
-
-# What is measured is this checkout, whether or not some version is installed.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 OURS = "skxent"
 PEERS = ("lbfgs", "newton-cholesky", "newton-cg", "glum", "saga", "liblinear")
