@@ -50,14 +50,17 @@ def is_applicable(solver, is_sparse, shape):
     return True
 
 
-def make_solver(solver, n_rows, n_classes, C, tol=None):
-    """Return the unfitted estimator."""
+def make_solver(solver, n_rows, n_classes, C, tol=None, max_iter=None):
+    """Return the unfitted estimator; ``max_iter`` ends a fit early."""
     if solver in OUR_OPTIONS:
         import skxent
 
         binary = n_classes == 2
         estimator = skxent.BinaryLogReg if binary else skxent.SoftmaxReg
-        return estimator(C=C, **OUR_OPTIONS[solver])
+        options = OUR_OPTIONS[solver]
+        if max_iter is not None:
+            options = options | {"max_iter": max_iter}
+        return estimator(C=C, **options)
     if solver == "default":
         return LogisticRegression(C=C)
     if solver == "glum":
@@ -67,13 +70,13 @@ def make_solver(solver, n_rows, n_classes, C, tol=None):
             family="binomial",
             alpha=1 / (C * n_rows),
             gradient_tol=tol,
-            max_iter=MAX_ITER,
+            max_iter=max_iter or MAX_ITER,
         )
     return LogisticRegression(
         C=C,
         solver=solver,
         tol=tol,
-        max_iter=MAX_ITER,
+        max_iter=max_iter or MAX_ITER,
         # liblinear penalises b as the weight of a column of this value: b^2 counts for
         # 1e-4 of what w^2 does. More would spoil the conditioning. Others ignore it.
         intercept_scaling=100,

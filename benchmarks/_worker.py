@@ -41,7 +41,7 @@ def run_job(**job):
     return {"failure": (process.stderr.strip().splitlines() or ["unknown error"])[-1]}
 
 
-def fit(data, directory, dtype, C, solver, limit, tol=None, lasso=False):
+def fit(data, directory, dtype, C, solver, limit, tol=None, lasso=False, max_iter=None):
     """Time one fit of the named solver on the named data."""
     from _datasets import load
     from _objective import audit, audit_lasso
@@ -50,7 +50,7 @@ def fit(data, directory, dtype, C, solver, limit, tol=None, lasso=False):
     _limit_memory()
     dataset = load(data, directory, dtype)
     X, y, n_classes = dataset.X, dataset.y, dataset.n_classes
-    model = _make(solver, len(y), n_classes, C, tol, lasso)
+    model = _make(solver, len(y), n_classes, C, tol, lasso, max_iter)
     target = make_target(solver, y, dtype)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -112,12 +112,12 @@ def lasso_reference(data, directory, multiple):
     return answer | {"seconds": perf_counter() - start}
 
 
-def _make(solver, n_rows, n_classes, C, tol, lasso):
+def _make(solver, n_rows, n_classes, C, tol, lasso, max_iter=None):
     from _peers import make_lasso, make_solver
 
     if lasso:
         return make_lasso(solver, n_rows, C, tol)
-    return make_solver(solver, n_rows, n_classes, C, tol)
+    return make_solver(solver, n_rows, n_classes, C, tol, max_iter)
 
 
 def _warm_up(solver, n_classes, dtype, is_sparse, lasso):
