@@ -1,11 +1,11 @@
 """The picture of the README: how near to the optimum a fit is after how much time.
 
 Question: what does more time buy with `LogisticRegression`, and what with ours? Each
-point of a curve is a fit that ends after a number of iterations: its wall time, and the
-relative suboptimality (F − F*) / F* of what it returns, at C = 1 on raw data. The number
-grows until the fit ends by itself, is as accurate as F* is known, or takes --limit
-seconds. The peers run with a tolerance of 1e-14, so that only this number ends them.
-Marked are the two fits without any argument: ours, and LogisticRegression().
+point of a curve is a fit with a limit of iterations, at C = 1 on raw data: its wall
+time, and the relative suboptimality (F − F*) / F* of what it returns. The limit grows
+until the fit ends by itself, is as accurate as F* is known, or takes nearly --limit
+seconds. The peers have a tolerance of 1e-14, so that nothing else ends them. Marked are
+the two fits with default parameters: ours, and LogisticRegression().
 
 F is computed from coef_ and intercept_ by `_objective`, F* by `_reference`. Every fit
 has a process of its own (`_worker`). Times are medians of --repeats fits.
@@ -48,8 +48,8 @@ DEFAULT = "default"
 TIGHTEST = 1e-14
 # Below this, F* itself is not known.
 FLOOR = 1e-10
-# The last fit of a curve shall take about this part of the limit; one that has less than
-# this many times the iterations of the one before is left out.
+# The last fit of a curve shall take about this part of the limit. A fit is left out if
+# its iterations are less than this many times those of the one before.
 NEARLY, WORTH = 0.85, 1.3
 
 

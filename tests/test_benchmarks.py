@@ -1,4 +1,4 @@
-"""Every benchmark runs, on tiny data, and prints its table. What it measures is its own.
+"""Every benchmark runs on tiny data and prints its table; no test looks at a time.
 
 Peers that are not installed are left out of the tables, and never an error.
 """
