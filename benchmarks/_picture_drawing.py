@@ -11,11 +11,11 @@ STYLES = {
     "newton-cholesky": ("#7f7f7f", "LogisticRegression, newton-cholesky"),
     "skxent": ("#0060a8", "skxent"),
 }
-OURS, DEFAULT = "skxent", "default"
+OURS, NEWTON, DEFAULT = "skxent", "newton-cholesky", "default"
 INK, GOAL_COLOUR = "#222222", "#e3f1e3"
 GOAL, LOWEST, HIGHEST = 1e-6, 1e-10, 10
 X_TICKS = {0.01: "10 ms", 0.1: "0.1 s", 1: "1 s", 10: "10 s"}
-Y_TICKS = {1: "100 %", 1e-2: "1 %", 1e-4: "10⁻⁴", 1e-6: "10⁻⁶", 1e-8: "10⁻⁸"}
+Y_TICKS = {1: "100%", 1e-2: "1%", 1e-4: "10⁻⁴", 1e-6: "10⁻⁶", 1e-8: "10⁻⁸"}
 COLUMNS = 3
 OPTIONS = {
     "font.family": "sans-serif",
@@ -76,31 +76,55 @@ def _draw_panel(ax, result, limit):
     ax.set_title(title, loc="right", fontsize=9.5)
     for solver, (colour, _) in STYLES.items():
         points = result["curves"][solver]
+        if solver == OURS and "failure" not in result["defaults"][OURS]:
+            points = [*points, result["defaults"][OURS]]
+        points = _best_so_far(points)
         x = [point["seconds"] for point in points]
         y = [_height(point) for point in points]
         width = 2.6 if solver == OURS else 1.6
         ax.plot(x, y, color=colour, linewidth=width, marker="o", markersize=width + 0.6)
+        if solver == NEWTON and points and points[-1]["error"] <= GOAL:
+            end = points[-1]["seconds"], _height(points[-1])
+            _write(ax, _time(points[-1]["seconds"]), end, (6, -3), "left", colour)
     for solver, colour in ((DEFAULT, STYLES["lbfgs"][0]), (OURS, STYLES[OURS][0])):
-        _mark(ax, result["defaults"][solver], colour)
+        _mark(ax, result["defaults"][solver], colour, limit)
 
 
-def _mark(ax, fit, colour):
+def _best_so_far(points):
+    """Return the points that are nearer to the optimum than all quicker ones."""
+    best = []
+    for point in sorted(points, key=lambda point: point["seconds"]):
+        if not best or point["error"] < best[-1]["error"]:
+            best.append(point)
+    return best
+
+
+def _mark(ax, fit, colour, limit):
     """Mark a fit without arguments, and say what it comes to."""
     if "failure" in fit:
         return
     point = fit["seconds"], _height(fit)
     ax.plot(*point, marker="o", markersize=10, color=colour, markeredgecolor="white")
-    reached = fit["error"] <= GOAL
-    text = _time(fit["seconds"]) if reached else f"{_percent(fit['error'])} above"
-    offset = (9, -3) if reached else (0, 9)
+    if fit["error"] <= GOAL:
+        _write(ax, _time(fit["seconds"]), point, (-10, -3), "right", colour, "bold")
+    else:
+        text = f"{_percent(fit['error'])} above"
+        # Near the right edge, the text ends there.
+        offset, side = ((0, 10), "center")
+        if fit["seconds"] > limit / 6:
+            offset, side = ((14, 10), "right")
+        _write(ax, text, point, offset, side, colour, "bold")
+
+
+def _write(ax, text, point, offset, side, colour, weight="normal"):
     ax.annotate(
         text,
         point,
         xytext=offset,
         textcoords="offset points",
-        ha="left" if reached else "center",
+        ha=side,
         color=colour,
-        fontweight="bold",
+        fontweight=weight,
     )
 
 

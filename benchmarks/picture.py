@@ -7,8 +7,9 @@ until the fit ends by itself, is as accurate as F* is known, or takes nearly --l
 seconds. The peers have a tolerance of 1e-14, so that nothing else ends them. Marked are
 the two fits with default parameters: ours, and LogisticRegression().
 
-F is computed from coef_ and intercept_ by `_objective`, F* by `_reference`. Every fit
-has a process of its own (`_worker`). Times are medians of --repeats fits.
+F is computed from coef_ and intercept_ by `_objective`, F* by `_reference`. Every point
+has a process of its own (`_worker`), in which a short fit is repeated, --repeats times
+at most; its time is the median. Not drawn are fits that took longer than a better one.
 
     python benchmarks/picture.py --data DIR     # measure, print the table, and draw
     python benchmarks/picture.py                # draw again what was measured last
@@ -20,7 +21,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
 from _datasets import fingerprint
 from _peers import OURS
 from _picture_drawing import draw
@@ -112,20 +112,15 @@ def follow(solver, first, growth, job, optimum, args):
 
 def timed(solver, job, optimum, repeats, tol=None, max_iter=None):
     """Return the median time and the suboptimality of one fit, or why there is none."""
-    runs = []
-    for _ in range(repeats):
-        run = run_job(solver=solver, tol=tol, max_iter=max_iter, **job)
-        if "failure" in run:
-            return {"max_iter": max_iter, "failure": run["failure"]}
-        runs.append(run)
-        # Only short times need a median.
-        if run["seconds"] > job["limit"] / 10:
-            break
+    options = {"solver": solver, "tol": tol, "max_iter": max_iter, "repeats": repeats}
+    run = run_job(**job, **options)
+    if "failure" in run:
+        return {"max_iter": max_iter, "failure": run["failure"]}
     return {
         "max_iter": max_iter,
-        "n_iter": max(run["n_iter_"] for run in runs),
-        "seconds": float(np.median([run["seconds"] for run in runs])),
-        "error": max(run["objective"] for run in runs) / optimum - 1,
+        "n_iter": run["n_iter_"],
+        "seconds": run["seconds"],
+        "error": run["objective"] / optimum - 1,
     }
 
 
@@ -161,7 +156,7 @@ def _parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="directory of the .npz files")
     parser.add_argument("--sets", type=names_in, default=SETS)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--limit", type=float, default=30, help="seconds for a fit")
     parser.add_argument("--json", default=RESULTS / "picture.json")
     parser.add_argument("--picture", type=Path, default=PICTURE)
