@@ -1,7 +1,7 @@
 """The solvers that are timed: ours with its defaults, and its peers.
 
 Each name stands for an estimator with the objective of `_objective`. Peers take a
-tolerance, whose meaning differs from one to the other; ours runs as it comes.
+tolerance, whose meaning differs from one to the other; ours runs with its defaults.
 
     skxent            BinaryLogReg for two classes, else SoftmaxReg
     skxent-loose      the same with tol=1e-4 (embeddings only)
@@ -30,7 +30,7 @@ LASSO_PEERS = ("liblinear", "saga", "skglm", "celer")
 PACKAGED = ("glum", "skglm", "celer")
 OUR_OPTIONS = {OURS: {}, "skxent-loose": {"tol": 1e-4}, "skxent-tight": {"tol": 1e-9}}
 TOLERANCES = [10.0**-k for k in range(1, 15)]
-# Only the time limit and the tolerance shall end a fit.
+# Only the time limit and the tolerance may end a fit.
 MAX_ITER = 1_000_000
 # newton-cholesky fills a dense Hessian, also where X is sparse.
 MAX_HESSIAN = 5000
@@ -80,7 +80,7 @@ def make_solver(solver, n_rows, n_classes, C, tol=None, max_iter=None):
         # liblinear penalises b as the weight of a column of this value: b^2 counts for
         # 1e-4 of what w^2 does. More would spoil the conditioning. Others ignore it.
         intercept_scaling=100,
-        # saga draws rows; a tolerance that was found once shall hold in each repeat.
+        # saga draws rows; a tolerance that was found once must hold in each repeat.
         random_state=0,
     )
 
