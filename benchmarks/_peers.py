@@ -1,7 +1,7 @@
 """The solvers that are timed: ours with its defaults, and its peers.
 
 Each name stands for an estimator with the objective of `_objective`. Peers take a
-tolerance, whose meaning differs from one to the other; ours runs as it comes.
+tolerance, whose meaning differs from one to the other; ours runs with its defaults.
 
     skxent            BinaryLogReg for two classes, else SoftmaxReg
     skxent-loose      the same with tol=1e-4 (embeddings only)
@@ -18,14 +18,10 @@ skxent, saga, liblinear, and SparseLogisticRegression of skglm and LogisticRegre
 celer, where these are installed.
 """
 
-import sys
 from importlib.util import find_spec
-from pathlib import Path
 
+import _checkout  # noqa: F401
 from sklearn.linear_model import LogisticRegression
-
-# What is measured is this checkout, whether or not some version is installed.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 OURS = "skxent"
 PEERS = ("lbfgs", "newton-cholesky", "newton-cg", "glum", "saga", "liblinear")
@@ -34,7 +30,7 @@ LASSO_PEERS = ("liblinear", "saga", "skglm", "celer")
 PACKAGED = ("glum", "skglm", "celer")
 OUR_OPTIONS = {OURS: {}, "skxent-loose": {"tol": 1e-4}, "skxent-tight": {"tol": 1e-9}}
 TOLERANCES = [10.0**-k for k in range(1, 15)]
-# Only the time limit and the tolerance shall end a fit.
+# Only the time limit and the tolerance may end a fit.
 MAX_ITER = 1_000_000
 # newton-cholesky fills a dense Hessian, also where X is sparse.
 MAX_HESSIAN = 5000
@@ -54,14 +50,17 @@ def is_applicable(solver, is_sparse, shape):
     return True
 
 
-def make_solver(solver, n_rows, n_classes, C, tol=None):
-    """Return the unfitted estimator."""
+def make_solver(solver, n_rows, n_classes, C, tol=None, max_iter=None):
+    """Return the unfitted estimator; ``max_iter`` ends a fit early."""
     if solver in OUR_OPTIONS:
         import skxent
 
         binary = n_classes == 2
         estimator = skxent.BinaryLogReg if binary else skxent.SoftmaxReg
-        return estimator(C=C, **OUR_OPTIONS[solver])
+        options = OUR_OPTIONS[solver]
+        if max_iter is not None:
+            options = options | {"max_iter": max_iter}
+        return estimator(C=C, **options)
     if solver == "default":
         return LogisticRegression(C=C)
     if solver == "glum":
@@ -71,17 +70,17 @@ def make_solver(solver, n_rows, n_classes, C, tol=None):
             family="binomial",
             alpha=1 / (C * n_rows),
             gradient_tol=tol,
-            max_iter=MAX_ITER,
+            max_iter=max_iter or MAX_ITER,
         )
     return LogisticRegression(
         C=C,
         solver=solver,
         tol=tol,
-        max_iter=MAX_ITER,
+        max_iter=max_iter or MAX_ITER,
         # liblinear penalises b as the weight of a column of this value: b^2 counts for
         # 1e-4 of what w^2 does. More would spoil the conditioning. Others ignore it.
         intercept_scaling=100,
-        # saga draws rows; a tolerance that was found once shall hold in each repeat.
+        # saga draws rows; a tolerance that was found once must hold in each repeat.
         random_state=0,
     )
 

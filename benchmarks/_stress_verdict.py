@@ -26,6 +26,7 @@ from collections import Counter
 from pathlib import Path
 from time import perf_counter
 
+import _checkout  # noqa: F401
 import numpy as np
 from _stress_objective import Objective, limits
 from _stress_reference import find_optimum

@@ -10,8 +10,8 @@ Question: what do a good fit and a common one cost on float32 features with 100 
 
 and F is computed in float64 from coef_ and intercept_, see `_objective`. Problems of
 this size are out of reach of the independent solver in `_reference`. So F* is the best
-value of all runs, one of which is a long one of ours at tol=1e-9. How far that can be
-from the optimum is proved by its gap, whoever found it; it stands above the table.
+value of all runs, one of which is a long one of ours at tol=1e-9. Its gap proves how
+far it can be from the optimum, and is printed above the table.
 
     python benchmarks/embeddings.py
     python benchmarks/embeddings.py --n 2000 --d 32 --classes 10   # a smoke test

@@ -62,7 +62,7 @@ def main():
     args = _parse_arguments()
     report = {"environment": environment(), "results": []}
     for name in args.sets:
-        for multiple in MULTIPLES:
+        for multiple in args.multiples:
             result = compare_on(name, multiple, args)
             if result is not None:
                 report["results"].append(result)
@@ -138,6 +138,7 @@ def _parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="directory of the .npz files")
     parser.add_argument("--sets", type=names_in, default=SETS)
+    parser.add_argument("--multiples", type=int, nargs="+", default=MULTIPLES)
     parser.add_argument("--peers", type=names_in, default=_installed_peers())
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--limit", type=float, default=60, help="seconds for a fit")
@@ -148,6 +149,11 @@ def _parse_arguments():
     unknown = set(args.peers) - set(LASSO_PEERS)
     if unknown:
         parser.error(f"unknown peers {sorted(unknown)}; known are {list(LASSO_PEERS)}")
+    installed = _installed_peers()
+    for peer in args.peers:
+        if peer not in installed:
+            say(f"{peer} is not installed and left out")
+    args.peers = [peer for peer in args.peers if peer in installed]
     return args
 
 

@@ -2,9 +2,9 @@
 Learning from annotators who disagree
 =====================================
 
-Five annotators of unlike skill label the same images. A majority vote throws their
-doubts away and trusts the worst of them like the best. Soft labels need do neither:
-they are probabilities of classes, and cross-entropy takes them as they are.
+Five annotators of different skill label the same images. A majority vote discards their
+doubts and trusts the worst annotator as much as the best. Soft labels keep the doubts:
+they are probabilities of the classes, and the cross-entropy accepts them as targets.
 
 Needs matplotlib: ``pip install "skxent[examples]"``.
 """
@@ -81,8 +81,8 @@ print("Right, by the truth:      ", *(f"{share:.2f}" for share in really_right))
 # Fit to each
 # -----------
 # ``fit`` takes labels, or probabilities of shape (n, K). Each kind of labels gets every
-# penalty, and is judged by the cross-entropy of true labels of other images. The true
-# labels of the training images, which nobody has here, show what is lost.
+# penalty, and is judged by the cross-entropy of true labels of other images. In
+# practice the true labels of the training images are unknown; here they show the loss.
 Cs = np.logspace(-3, 0, 7)
 labels = {
     "majority": majority,
@@ -100,11 +100,11 @@ for kind, loss in losses.items():
     print(f"{kind:22}{min(loss):16.3f}{loss[-1]:12.3f}")
 
 # %%
-# At the best penalty of each, weighed votes come out ahead: the best annotator counts
-# for more than the others, and what is left open stays open. The majority sounds sure
-# of its errors, so a weak penalty lets the model believe them. Bare shares carry the
-# doubts of the worst annotators, too, and keep the model from ever being sure, for
-# better and for worse. In a picture:
+# At the best penalty of each, weighed votes give the lowest loss: the best annotator
+# has the largest weight, and unclear images keep unclear labels. The majority labels
+# are certain even where they are wrong, and with a weak penalty the model learns these
+# errors. Plain shares include the errors of the worst annotators, too, and prevent the
+# model from being certain, rightly or wrongly. In a picture:
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 COLOURS = dict(zip(labels, [ORANGE, GREEN, BLUE, "0.5"], strict=True))
 

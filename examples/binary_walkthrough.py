@@ -2,9 +2,9 @@
 Logistic regression from the data to the verdict
 ================================================
 
-Prepare, define, train, evaluate, tune: a verdict is worth what the data were worth that
-neither the model nor its preparation had seen. So all that learns from data belongs in
-the pipeline, and the test set is opened last. Four samples at the end show the limit.
+Prepare, define, train, evaluate, tune. A score is valid only on data that neither the
+model nor its preparation has seen. So every step that learns from data belongs in the
+pipeline, and the test set comes last. Four samples at the end show the limits.
 """
 
 # %%
@@ -51,9 +51,9 @@ print(f"Training rows: {len(y_train)}, of which complete: {complete:.0%}")
 # Define
 # ------
 # Medians, means and the choice of features are learned, too. Outside of the pipeline
-# they would see the rows that are to judge it. The solver does not need the scaler, but
-# the penalty does: it holds all coefficients to one measure, so the features had better
-# have one as well.
+# they would be computed from the rows that evaluate it. The solver does not need the
+# scaler, but the penalty does: it treats all coefficients alike, so the features should
+# have the same scale.
 model = Pipeline(
     [
         ("impute", SimpleImputer(strategy="median")),
@@ -66,8 +66,8 @@ model = Pipeline(
 # %%
 # Train
 # -----
-# Training is the search for the smallest cross-entropy plus penalty. A fit that stopped
-# short of it would say so here, and by a warning.
+# Training is the search for the smallest cross-entropy plus penalty. A fit that ends
+# before it reports that here, and by a warning.
 model.fit(X_train, y_train)
 classifier = model["classify"]
 print(
@@ -79,8 +79,8 @@ print(
 # Evaluate by cross-validation
 # ----------------------------
 # Five times, the whole pipeline is fitted to four fifths of the training data and
-# scored on the rest. The entropy of the labels is the cross-entropy of someone who
-# knows how frequent the two classes are, and nothing else: the score to beat.
+# scored on the rest. The entropy of the labels is the cross-entropy of a forecast by
+# the frequencies of the two classes: the score to beat.
 folds = cross_validate(
     model,
     X_train,
@@ -93,9 +93,9 @@ print(f"Cross-entropy in 5 folds: {losses.mean():.3f}, from {np.round(losses, 3)
 print(f"Accuracy in 5 folds:      {accuracies.mean():.3f}")
 
 # %%
-# Accuracy asks on which side of 1/2 a probability lies, cross-entropy what it is. Do
-# they mean what they say? Sorted by what was predicted and cut into groups of equal
-# size, the share of benign tumours should follow the prediction.
+# Accuracy depends on which side of 1/2 a probability lies, cross-entropy on its value.
+# Are the values right? Sort the rows by prediction and cut them into groups of equal
+# size: the share of benign tumours should follow the prediction.
 proba = cross_val_predict(model, X_train, y_train, method="predict_proba")[:, 1]
 observed, predicted = calibration_curve(y_train, proba, n_bins=6, strategy="quantile")
 print("Predicted:", *(f"{share:6.3f}" for share in predicted))
@@ -118,9 +118,8 @@ print(
 # %%
 # The verdict
 # -----------
-# The best of twenty scores is flattered by having been picked. The test set was not
-# asked, so its answer is an honest one, and it is asked once, when nothing is left to
-# decide.
+# The best of twenty scores is too optimistic, because it was selected. The test set
+# took no part in the selection. Use it once, after all decisions.
 loss = -log_loss_scorer(search, X_test, y_test)
 labels = search.predict(X_test)
 print(f"Cross-entropy on held-out data: {loss:.3f} nats")
@@ -131,23 +130,23 @@ print(confusion_matrix(y_test, labels))
 # %%
 # Four samples
 # ------------
-# A toy that shows which call does what, and no more than that: the two columns differ
-# by a constant, so they are one feature, and it sorts the labels 0, 1, 0, 1.
+# A toy that shows only which call does what: the two columns differ by a constant, so
+# they are one feature, and sorted by it the labels are 0, 1, 0, 1.
 X = np.array([[1, 2], [2, 3], [3, 4], [4, 5]])
 y = np.array([0, 1, 0, 1])
 
 # %%
-# Five folds of four samples cannot be: one of them would be empty.
+# Five folds of four samples are impossible: one of them would be empty.
 try:
     cross_val_score(BinaryLogReg(), X, y, cv=5)
 except ValueError as error:
     print(f"cv=5: {error}")
 
 # %%
-# Two folds can be, with one sample of each class in either, and so can four, each with
-# one sample to test. A forecast by the shares of the labels belongs beside them. In two
-# folds it pays log 2. Leaving one out, it pays log 3: the class of the missing sample
-# is one of three in what is left. So the same data give two different yardsticks.
+# Two folds are possible, each with one sample of each class, and so are four, each with
+# one sample to test. Compare them with a forecast by the shares of the labels. In two
+# folds it scores log 2. With one sample left out it scores log 3: only one of the three
+# training labels is of that class. So the same data give two baselines.
 rivals = {"BinaryLogReg": BinaryLogReg(), "shares only": DummyClassifier()}
 for cv in [StratifiedKFold(2), LeaveOneOut()]:
     print(f"Cross-entropy, {cv.get_n_splits(X)} folds:", end="")

@@ -2,8 +2,8 @@
 What a cross-entropy says, and why it is the loss
 =================================================
 
-A log-loss is a number of bits: those that the labels still hold for someone who knows
-the predictions. And of a model that is sure and wrong, it is the loss that notices.
+A log-loss is a number of bits: the information that the labels add to the predictions.
+It also has a large gradient where a model is certain and wrong.
 
 Needs matplotlib: ``pip install "skxent[examples]"``.
 """
@@ -41,8 +41,8 @@ X_train, X_test, y_train, y_test = train_test_split(
 # %%
 # Entropy: how open is the question?
 # ----------------------------------
-# Is a tumour malignant or benign? An even coin would hold one bit. These labels hold a
-# little less, because one answer is more frequent, and a guess with it.
+# Is a tumour malignant or benign? A fair coin has an entropy of one bit. These labels
+# have a little less, because one answer is more frequent and so easier to guess.
 p = label_distribution(y_train)
 print(f"Labels: malignant {p[0]:.1%}, benign {p[1]:.1%}")
 print(f"Entropy of the labels            {entropy(p, base=2):.3f} bits")
@@ -50,8 +50,8 @@ print(f"Entropy of the labels            {entropy(p, base=2):.3f} bits")
 # %%
 # Cross-entropy and KL divergence: what a wrong forecast costs
 # ------------------------------------------------------------
-# Whoever expects both classes alike pays a bit for each label. Of that, the entropy is
-# in the nature of the question, and the rest, the divergence, is the price of the wrong
+# A forecast of 1/2 for both classes costs one bit for each label. The entropy is the
+# part that no forecast can avoid. The rest, the divergence, is the cost of the wrong
 # forecast. It is never negative, so no forecast beats the true one.
 even = [0.5, 0.5]
 print(
@@ -119,7 +119,7 @@ cross_entropy_slope = -expit(-z)
 squared_error_slope = -expit(-z) * expit(z) * expit(-z)
 
 # %%
-# The same with real data. Both losses start at a model that is sure and wrong, the
+# The same with real data. Both losses start at a model that is certain and wrong, the
 # fitted one with all signs reversed, and take gradient steps of the same length.
 scaler, classifier = model
 X = scaler.transform(X_train)

@@ -1,10 +1,10 @@
 """
-A score card: few features, and no sign against reason
-======================================================
+A score card: few features, each with the expected sign
+=======================================================
 
-A score that people are to use and to defend has to be short, and each of its entries
-has to point where experience says. An L1 penalty makes it short, bounds give the signs,
-and a held-out cross-entropy tells the price of both.
+People can use and explain a score if it is short, and if each entry has the sign that
+experience suggests. An L1 penalty makes the score short, bounds fix the signs, and the
+cross-entropy of held-out rows measures the cost of both.
 
 Needs matplotlib: ``pip install "skxent[examples]"``.
 """
@@ -45,8 +45,8 @@ X_train, X_test, y_train, y_test = train_test_split(
 # %%
 # Without bounds
 # --------------
-# Features that tell about the same share the credit as they like, some with the wrong
-# sign. That does no harm to the prediction, only to whoever has to explain it.
+# Correlated features share their effect in an arbitrary way, and some get the wrong
+# sign. That does not harm the predictions, but nobody can explain such a card.
 grid = {"binarylogreg__C": np.logspace(-2, 2, 9)}
 
 
@@ -70,9 +70,9 @@ print(f"Without bounds: {np.sum(coefficients(free) < 0)} of 30 signs are wrong")
 # -----------------------------
 # ``bounds`` is a pair of lower and upper limits for each coefficient. The elastic net
 # mixes nine parts of the L1 penalty, which sets coefficients to exactly 0, with one of
-# the L2 penalty, which lets features that tell the same share a coefficient. C is the
+# the L2 penalty, which gives correlated features similar coefficients. C is the
 # smallest one whose score in five folds is within a standard error of the best score:
-# where the folds cannot tell, the shorter card wins.
+# if the folds show no difference, prefer the shorter card.
 
 
 def shortest(results):
@@ -89,8 +89,8 @@ print(f"Score card: {np.sum(coef > 0)} features, {np.sum(coef < 0)} wrong signs"
 # %%
 # Points
 # ------
-# On paper one adds whole numbers. Ten points shall double the odds, so a coefficient,
-# the effect on the logarithm of the odds, counts 10 / log 2 points; then it is rounded.
+# On paper, people add whole numbers. Ten points double the odds. A coefficient is the
+# effect on the logarithm of the odds, so it is worth 10 / log 2 points, rounded.
 TEN_POINTS = np.log(2)
 points = np.round(10 * coef / TEN_POINTS)
 print("Points for one standard deviation above the mean:")
@@ -100,8 +100,8 @@ for j in np.argsort(-points)[: np.count_nonzero(points)]:
 # %%
 # The price
 # ---------
-# Tumours that no model has seen, their cross-entropy in nats. The entropy of the labels
-# is what a forecast by their frequency costs.
+# The cross-entropy of tumours that no model has seen, in nats. The entropy of the
+# labels is the cross-entropy of a forecast by their frequency.
 scaler, classifier = card.best_estimator_
 logits = scaler.transform(X_test) @ points * TEN_POINTS / 10 + classifier.intercept_
 log_proba = -np.logaddexp(0, np.column_stack([logits, -logits]))

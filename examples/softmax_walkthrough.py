@@ -78,8 +78,8 @@ print(f"Largest sum over the rows: {np.abs(classifier.coef_.sum(axis=0)).max():.
 # %%
 # Evaluate by cross-validation
 # ----------------------------
-# The digits are about equally frequent, so the entropy of the labels, the score of
-# someone who knows nothing but that, is close to log 10.
+# The digits are about equally frequent, so the entropy of the labels, the score of a
+# forecast by their frequencies, is close to log 10.
 folds = cross_validate(
     model,
     X_train,
@@ -108,8 +108,8 @@ print("Digit:        ", *(f"{k:5d}" for k in digits))
 print("Cross-entropy:", *(f"{loss:5.2f}" for loss in losses))
 
 # %%
-# How far can the most probable digit be believed? Where it has a probability of 0.7, it
-# should be right in 7 of 10 cases.
+# How reliable is the most probable digit? If it has a probability of 0.7, it should be
+# right in 7 of 10 cases.
 confidence = np.exp(log_proba.max(axis=1))
 right = digits[log_proba.argmax(axis=1)] == y_train
 print("Probability   rows   mean   right")
@@ -137,7 +137,7 @@ print(
 # %%
 # The verdict
 # -----------
-# Everything is decided. Now the test set is asked, once.
+# All decisions are made. Now use the test set, once.
 loss = -log_loss_scorer(search, X_test, y_test)
 labels = search.predict(X_test)
 print(f"Cross-entropy on held-out data: {loss:.3f} nats")
@@ -148,8 +148,8 @@ print(confusion_matrix(y_test, labels))
 # %%
 # Four samples, four classes
 # --------------------------
-# The smallest softmax problem that one could write down, and one that says nothing
-# about new data: whichever sample is left out, its class is left out with it.
+# The smallest possible softmax problem. It cannot be cross-validated: whichever sample
+# is left out, its class is left out with it.
 X = np.array([[1, 2], [2, 3], [3, 4], [4, 5]])
 y = np.array([0, 1, 2, 3])
 for cv in [5, LeaveOneOut()]:
@@ -161,10 +161,10 @@ for cv in [5, LeaveOneOut()]:
         print(f"cv={cv}: {error}")
 
 # %%
-# What remains is the training fit. The classes come in order along a line, so softmax
-# can tell them apart perfectly: the cross-entropy starts near log 4, the entropy of
-# four equally frequent labels, and falls as far as the penalty lets it. A loss as small
-# as one likes, without a single prediction put to the test.
+# Only the training fit is possible. The classes are in order along a line, so softmax
+# can separate them perfectly: the cross-entropy starts near log 4, the entropy of four
+# equally frequent labels, and falls as far as the penalty allows. The loss can become
+# arbitrarily small, although no prediction has been tested.
 print(
     f"Entropy of the labels: {entropy(label_distribution(y)):.3f} nats, "
     f"log 4 = {math.log(4):.3f}"

@@ -1,0 +1,117 @@
+"""Every benchmark runs on tiny data and prints its table; no test looks at a time.
+
+Peers that are not installed are left out of the tables, and never an error.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_classification
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="benchmarks read /proc and end fits by a signal"
+)
+
+# The options, and a row that the table must have.
+RUNS = {
+    "compare.py": (
+        "--data DIR --sets tiny,text-90-40-2,iris --peers lbfgs,glum "
+        "--repeats 1 --limit 9 --target 0.1 --cache cache.json --json raw.json",
+        r"^\| tiny +\| 60 x 4 x 2 +\| [\d.]+ ms ",
+    ),
+    "lasso.py": (
+        "--data DIR --sets tiny_scaled --multiples 1000 --peers liblinear,skglm "
+        "--repeats 1 --limit 9 --target 0.1 --cache cache.json --json raw.json",
+        r"^\| tiny_scaled /1000 \| 60 x 4 x 2 +\| [1-4] ",
+    ),
+    "embeddings.py": (
+        "--n 300 --d 8 --classes 3 --repeats 1 --limit 9 --reference-limit 9 "
+        "--cache cache.json --json raw.json",
+        r"^\| ours, default +\| [\d.]+ ms ",
+    ),
+    "cost_model.py": (
+        "--data DIR --sets tiny --rows 2000",
+        r"^\| tiny \| classes +\| \d+ +\| \d ",
+    ),
+    "stress.py": (
+        "--smooth 2 --other 2 --list --json raw.json",
+        r"^any of these +0 \(0.00%\) +0 ",
+    ),
+    "picture.py": (
+        "--data DIR --sets tiny --repeats 1 --limit 9 "
+        "--cache cache.json --json raw.json --picture images/picture.svg",
+        r"^\| tiny +\| 60 x 4 x 2 +\| [\d.]+ ms ",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def tiny_data(tmp_path_factory):
+    """A folder with a set in the format of `_datasets`: raw X and class codes y."""
+    folder = tmp_path_factory.mktemp("data")
+    X, y = make_classification(60, 4, flip_y=0.2, random_state=0)
+    np.savez(folder / "tiny.npz", X=X.astype(np.float32), y=y.astype(np.int16))
+    return folder
+
+
+def run(script, options, folder):
+    return subprocess.run(
+        [sys.executable, BENCHMARKS / script, *options],
+        cwd=folder,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+
+
+def test_every_benchmark_is_run_here():
+    scripts = {path.name for path in BENCHMARKS.glob("[!_]*.py")}
+    assert scripts == set(RUNS)
+
+
+@pytest.mark.parametrize("script", RUNS)
+def test_benchmark_prints_its_table(script, tiny_data, tmp_path):
+    options, row = RUNS[script]
+    options = options.replace("DIR", str(tiny_data)).split()
+    result = run(script, options, tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    assert re.search(row, result.stdout, re.MULTILINE), result.stdout + result.stderr
+    if "--json" in options:
+        assert json.loads((tmp_path / "raw.json").read_text("utf8"))
+    if script == "picture.py":
+        picture = (tmp_path / "images" / "picture.svg").read_text("utf8")
+        assert "LogisticRegression, lbfgs" in picture
+
+
+def test_the_picture_is_drawn_again_from_its_measurements(tmp_path):
+    points = [{"max_iter": 1, "n_iter": 1, "seconds": 0.1, "error": 0.5}]
+    timed_out = {"max_iter": None, "failure": "limit"}
+    report = {
+        "environment": {"versions": {}, "cpu": "a CPU", "cores": 1},
+        "limit": 1,
+        "sets": [
+            {
+                "set": "tiny",
+                "shape": [60, 4, 2],
+                "curves": {"skxent": points, "lbfgs": points, "newton-cholesky": []},
+                "defaults": {"skxent": points[0], "default": timed_out},
+            }
+        ],
+    }
+    report["environment"] |= {"thread_pools": [], "load_at_start": 0.0}
+    (tmp_path / "raw.json").write_text(json.dumps(report))
+    pictures = []
+    for name in ("a.svg", "b.svg"):
+        options = ["--json", "raw.json", "--picture", name]
+        result = run("picture.py", options, tmp_path)
+        assert result.returncode == 0, result.stderr
+        pictures.append((tmp_path / name).read_text("utf8"))
+    assert pictures[0] == pictures[1]
