@@ -10,10 +10,15 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
+from .._sklearn_compat import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    with_callbacks,
+)
 from ..data.blocks import RowBlocks, far_center
 from ..data.containers import check_container, check_numbers
 from ..data.targets import align_distributions, are_distributions
@@ -21,7 +26,7 @@ from ..model.losses import LOSSES
 from ..model.objective import CrossEntropyObjective, check_offset
 from ..solver.minimise import minimise
 from ..solver.progress import Trace
-from .callbacks import CallbackSupportMixin, FitCallbacks, with_callbacks
+from .callbacks import FitCallbacks
 from .early_stopping import EarlyStopping, Rows, hold_out
 from .migration import MigrationMixin, with_remedies
 from .validation import (

@@ -4,27 +4,7 @@ They came with scikit-learn 1.9; before, an estimator has no ``set_callbacks`` a
 is nothing to do.
 """
 
-from functools import wraps
 from typing import Any
-
-try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:
-    # mypy sees both definitions, of which there is only ever one
-    class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Nothing to support."""
-
-    def with_callbacks(fit):
-        """Return ``fit``, at the depth of calls that warnings count on."""
-
-        @wraps(fit)
-        def undisturbed(*args, **kwargs):
-            return fit(*args, **kwargs)
-
-        return undisturbed
-
-
-__all__ = ["CallbackSupportMixin", "FitCallbacks", "with_callbacks"]
 
 
 class FitCallbacks:
