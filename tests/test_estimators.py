@@ -683,7 +683,13 @@ FAILURES = {
     "other number of features": (ValueError, {"X": np.ones((60, 9)), "y": ["a"] * 60}),
     "one class": (ValueError, {"y": np.zeros(60)}),
     "negative weight": (ValueError, {"sample_weight": -np.ones(60)}),
+    "offset of other rows": (ValueError, {"offset": np.ones(7)}),
     "bad parameter": (ValueError, {"C": -1}),
+    "bounds of an unknown feature": (ValueError, {"bounds": {"z": (0, None)}}),
+    "one row to hold out": (
+        ValueError,
+        {"early_stopping": True, "validation_fraction": 1e-3},
+    ),
     "interrupt": (KeyboardInterrupt, {"X": _Interrupting()}),
     "warning as error": (ConvergenceWarning, {"max_iter": 1, "tol": 0}),
 }
@@ -707,6 +713,18 @@ def test_failed_fit_leaves_a_fitted_estimator_as_it_was(Estimator, cause, noisy)
     assert all(after[name] is before[name] for name in before)
     for name in before:
         assert_array_equal(after[name], copies[name])
+
+
+@both
+def test_a_fit_forgets_the_feature_names_of_the_last(Estimator, noisy):
+    X, y = noisy
+    model = Estimator().fit(pd.DataFrame(X, columns=["a", "b", "c"]), y)
+    model.fit(X[:, :2], y)
+    assert model.n_features_in_ == 2
+    assert not hasattr(model, "feature_names_in_")
+    assert vars(model).keys() == vars(Estimator().fit(X, y)).keys()
+    model.fit(pd.DataFrame(X, columns=["c", "d", "e"]), y)
+    assert model.feature_names_in_.tolist() == ["c", "d", "e"]
 
 
 @both

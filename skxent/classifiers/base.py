@@ -1,6 +1,6 @@
 """The estimator that both classifiers are: the story of ``fit``, and predictions."""
 
-from functools import partial, wraps
+from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar
 from warnings import warn
@@ -27,9 +27,10 @@ from ..model.objective import CrossEntropyObjective, check_offset
 from ..solver.minimise import minimise
 from ..solver.progress import Trace
 from .callbacks import FitCallbacks
-from .early_stopping import EarlyStopping, Rows, hold_out
+from .early_stopping import EarlyStopping, hold_out
 from .migration import MigrationMixin, with_remedies
 from .validation import (
+    CheckedData,
     check_bounds,
     check_penalty_weights,
     check_X,
@@ -39,21 +40,6 @@ from .validation import (
     encode_labels,
     smooth_targets,
 )
-
-
-def _all_or_nothing(fit):
-    """Leave the estimator as it was when ``fit`` raises."""
-
-    @wraps(fit)
-    def guarded(self, *args, **kwargs):
-        before = vars(self).copy()
-        try:
-            return fit(self, *args, **kwargs)
-        except BaseException:
-            self.__dict__ = before
-            raise
-
-    return guarded
 
 
 class LinearCrossEntropyClassifier(
@@ -117,7 +103,6 @@ class LinearCrossEntropyClassifier(
         self.random_state = random_state
         self.verbose = verbose
 
-    @_all_or_nothing
     @with_callbacks
     def fit(self, X, y, sample_weight=None, offset=None):
         """Find the coefficients that minimise the penalised cross-entropy.
@@ -158,45 +143,34 @@ class LinearCrossEntropyClassifier(
         """
         trace = Trace(self.verbose)
         self._validate_params()
-        rows, classes = self._check(X, y, sample_weight, offset)
-        validation = held_out = None
+        data = self._check(X, y, sample_weight, offset)
+        held_out = validation = None
         if self.early_stopping:
-            rows, held_out = hold_out(
-                rows, classes, self.validation_fraction, self.random_state
-            )
-        objective = self._objective(rows, classes)
-        start = self._starting_point(objective, classes)
+            data, held_out = hold_out(data, self.validation_fraction, self.random_state)
+
+        objective = self._objective(data)
+        start = self._starting_point(objective, data.classes)
         if held_out is not None:
             validation = EarlyStopping(
                 objective, held_out, trace, self.tol, self.n_iter_no_change
             )
         read = partial(_coefficients, objective)
-        callbacks = FitCallbacks(self, trace, rows, classes, read, start)
+        callbacks = FitCallbacks(self, trace, data, read, start)
+
         solution = minimise(
             objective, start, tol=self.tol, max_iter=self.max_iter, trace=trace
         )
-        self.classes_ = classes
-        self.coef_, self.intercept_ = read(solution.params)
-        self.n_iter_ = np.array([solution.n_iter], dtype=np.int32)
-        self.n_evals_ = solution.n_evals
-        self.loss_curve_ = solution.loss_curve
-        self.loss_curve_seconds_ = solution.seconds
-        self.suboptimality_ = solution.suboptimality
-        self.duality_gap_ = solution.duality_gap
-        self.converged_ = solution.converged
-        self.validation_scores_ = self.best_validation_score_ = None
-        if validation is not None:
-            self.validation_scores_ = np.array(validation.scores)
-            self.best_validation_score_ = validation.best_score(solution.params)
-        callbacks.finish(solution.params)
         if solution.deserves_warning:
-            warn(solution.message(self.tol), ConvergenceWarning, stacklevel=4)
+            warn(solution.message(self.tol), ConvergenceWarning, stacklevel=3)
+
+        self._publish(data, read, solution, validation)
+        callbacks.finish(solution.params)
         return self
 
     def _check(self, X, y, sample_weight, offset):
-        """Return checked rows, and the classes that their targets are codes of."""
+        """Return the checked data, or raise."""
         names = getattr(y, "columns", None)
-        X, y = check_X_y(self, X, y)
+        X, y, feature_names = check_X_y(self, X, y)
         binary_only = self._loss_name == "binary"
         if y.ndim == 2:
             classes, targets = encode_distributions(y, names, binary_only=binary_only)
@@ -204,23 +178,25 @@ class LinearCrossEntropyClassifier(
             classes, targets = encode_labels(y, binary_only=binary_only)
         s = combine_weights(sample_weight, self.class_weight, classes, targets)
         check_numbers(offset, "offset")
-        return Rows(X, y, targets, s, sample_weight, offset), classes
+        return CheckedData(
+            X, y, targets, s, sample_weight, offset, classes, feature_names
+        )
 
-    def _objective(self, rows, classes):
+    def _objective(self, data):
         """Return what the parameters ask to minimise over the rows."""
-        features = getattr(self, "feature_names_in_", None), rows.X.shape[1]
+        features = data.feature_names, data.X.shape[1]
         return CrossEntropyObjective(
-            rows.X,
-            smooth_targets(rows.targets, len(classes), self.label_smoothing),
-            rows.weights,
+            data.X,
+            smooth_targets(data.targets, len(data.classes), self.label_smoothing),
+            data.weights,
             C=self.C,
             l1_ratio=self.l1_ratio,
             penalty_weights=check_penalty_weights(self.penalty_weights, *features),
             bounds=check_bounds(self.bounds, *features),
-            offset=rows.offset,
+            offset=data.offset,
             fit_intercept=self.fit_intercept,
             loss=self._loss_name,
-            center=far_center(rows.X) if self.fit_intercept else None,
+            center=far_center(data.X) if self.fit_intercept else None,
         )
 
     def _starting_point(self, objective, classes):
@@ -233,6 +209,31 @@ class LinearCrossEntropyClassifier(
         ):
             return objective.pack(_dense(self.coef_), self.intercept_)
         return objective.initial_point()
+
+    def _publish(self, data, read, solution, validation):
+        """Set all fitted attributes. Whatever may fail comes first."""
+        coef, intercept = read(solution.params)
+        scores = best_score = None
+        if validation is not None:
+            scores = np.array(validation.scores)
+            best_score = validation.best_score(solution.params)
+
+        self.n_features_in_ = data.X.shape[1]
+        if data.feature_names is not None:
+            self.feature_names_in_ = data.feature_names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        self.classes_ = data.classes
+        self.coef_, self.intercept_ = coef, intercept
+        self.n_iter_ = np.array([solution.n_iter], dtype=np.int32)
+        self.n_evals_ = solution.n_evals
+        self.loss_curve_ = solution.loss_curve
+        self.loss_curve_seconds_ = solution.seconds
+        self.suboptimality_ = solution.suboptimality
+        self.duality_gap_ = solution.duality_gap
+        self.converged_ = solution.converged
+        self.validation_scores_ = scores
+        self.best_validation_score_ = best_score
 
     def decision_function(self, X, offset=None):
         """Return the logits ``X coef_ᵀ + intercept_``, or the log-odds of two classes.

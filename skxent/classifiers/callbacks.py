@@ -16,25 +16,23 @@ class FitCallbacks:
         The one that is fitted.
     trace : Trace
         Where the iterations come from.
-    rows : Rows
+    data : CheckedData
         The training data.
-    classes : ndarray of shape (n_classes,)
-        The attribute ``classes_`` of a fitted estimator.
     read : callable
         Returns ``coef_`` and ``intercept_`` from params.
     start : ndarray of shape (n_params,)
         The params before the first iteration.
     """
 
-    def __init__(self, estimator, trace, rows, classes, read, start):
+    def __init__(self, estimator, trace, data, read, start):
         self._task: Any = None
         if not getattr(estimator, "_skl_callbacks", None):
             return
-        metadata = {"sample_weight": rows.sample_weight, "offset": rows.offset}
+        metadata = {"sample_weight": data.sample_weight, "offset": data.offset}
         metadata = {name: part for name, part in metadata.items() if part is not None}
-        self._data = {"X": rows.X, "y": rows.y, "metadata": metadata or None}
+        self._data = {"X": data.X, "y": data.y, "metadata": metadata or None}
         self._estimator = estimator
-        self._classes = classes
+        self._fixed = _attributes_of_inputs(estimator, data)
         self._read = read
         self._find_params = lambda: start
         # The one beyond max_iter is for a line search that fails after the others.
@@ -72,4 +70,13 @@ class FitCallbacks:
     def _attributes(self):
         """Return what makes a fitted estimator of the params."""
         coef, intercept = self._read(self._find_params())
-        return {"classes_": self._classes, "coef_": coef, "intercept_": intercept}
+        return {**self._fixed, "coef_": coef, "intercept_": intercept}
+
+
+def _attributes_of_inputs(estimator, data):
+    """Return the attributes of a fitted estimator that the data alone determine."""
+    fixed = {"classes_": data.classes, "n_features_in_": data.X.shape[1]}
+    # None hides the names of an earlier fit
+    if data.feature_names is not None or hasattr(estimator, "feature_names_in_"):
+        fixed["feature_names_in_"] = data.feature_names
+    return fixed

@@ -1,45 +1,19 @@
 """Early stopping: rows held out of the fit tell when it begins to over-fit."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
-from sklearn.utils.validation import check_consistent_length
 
 from ..model.objective import CrossEntropyObjective
 from ..solver.progress import Iteration, Trace
-
-
-class Rows(NamedTuple):
-    """Checked data of a fit, whose parts go together row by row.
-
-    ``targets`` are the codes or distributions of ``y``, ``weights`` the sample weights
-    with those of the classes multiplied in.
-    """
-
-    X: Any
-    y: NDArray
-    targets: NDArray
-    weights: NDArray
-    sample_weight: ArrayLike | None
-    offset: ArrayLike | None
-
-    def take(self, at: NDArray) -> "Rows":
-        """Return the rows at these places."""
-        return Rows(
-            self.X[at],
-            self.y[at],
-            self.targets[at],
-            self.weights[at],
-            None if self.sample_weight is None else np.asarray(self.sample_weight)[at],
-            None if self.offset is None else np.asarray(self.offset)[at],
-        )
+from .validation import CheckedData
 
 
 def hold_out(
-    rows: Rows, classes: NDArray, validation_fraction: float, random_state: Any
-) -> tuple[Rows, Rows]:
+    data: CheckedData, validation_fraction: float, random_state: Any
+) -> tuple[CheckedData, CheckedData]:
     """Split rows at random into those to train on and those to validate on.
 
     Labels keep their shares in both; distributions are split without regard to them.
@@ -47,25 +21,24 @@ def hold_out(
 
     Parameters
     ----------
-    rows : Rows
-    classes : ndarray of shape (n_classes,)
-        Their names, for messages.
+    data : CheckedData
     validation_fraction : float
         The share of rows to validate on, rounded up.
     random_state : int, RandomState instance or None
 
     Returns
     -------
-    training, validation : Rows
+    training, validation : CheckedData
 
     Raises
     ------
     ValueError
         If there are too few rows, or a class would be missing from the training part.
     """
-    check_consistent_length(*rows)
-    counted = np.flatnonzero(rows.weights)
-    targets = rows.targets[counted]
+    data.check_lengths()
+    counted = np.flatnonzero(data.weights)
+    targets = data.targets[counted]
+    classes = data.classes
     n = len(targets)
     labelled = targets.ndim == 1
     if labelled:
@@ -97,7 +70,7 @@ def hold_out(
             "every class: choose another random_state, or set early_stopping=False."
         )
     # in the order of memory
-    return rows.take(counted[np.sort(train)]), rows.take(counted[np.sort(validate)])
+    return data.take(counted[np.sort(train)]), data.take(counted[np.sort(validate)])
 
 
 class EarlyStopping:
@@ -107,7 +80,7 @@ class EarlyStopping:
     ----------
     objective : CrossEntropyObjective
         The one that is minimised.
-    held_out : Rows
+    held_out : CheckedData
         The rows to validate on.
     trace : Trace
         Where the iterations come from.
@@ -125,7 +98,7 @@ class EarlyStopping:
     def __init__(
         self,
         objective: CrossEntropyObjective,
-        held_out: Rows,
+        held_out: CheckedData,
         trace: Trace,
         tol: float,
         n_iter_no_change: int,

@@ -3,8 +3,11 @@
 Every function returns what the fit needs or raises, before any work is done.
 """
 
+from copy import copy
+from typing import Any, NamedTuple
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -18,12 +21,69 @@ DTYPES = (np.float64, np.float32)
 LARGEST = 1e140
 
 
-def check_X_y(estimator, X, y):
-    """Return X as a float array or CSR matrix, and y as labels or distributions."""
+class CheckedData(NamedTuple):
+    """The checked input of a fit.
+
+    Attributes
+    ----------
+    X : ndarray or CSR matrix of shape (n, d)
+        float32 or float64.
+    y : ndarray of shape (n,) or (n, K)
+        Labels, or distributions over the classes.
+    targets : ndarray of shape (n,) or (n, K)
+        ``y`` as codes 0 … K − 1 or as distributions.
+    weights : ndarray of shape (n,)
+        Sample weights times class weights.
+    sample_weight, offset : array-like or None
+        As the user passed them.
+    classes : ndarray of shape (K,)
+        The label of each class.
+    feature_names : ndarray of shape (d,) or None
+        The names of the columns of X, if all of them are strings.
+    """
+
+    X: Any
+    y: NDArray
+    targets: NDArray
+    weights: NDArray
+    sample_weight: ArrayLike | None
+    offset: ArrayLike | None
+    classes: NDArray
+    feature_names: NDArray | None
+
+    def check_lengths(self) -> None:
+        """Raise a ValueError unless all arrays have the same number of rows."""
+        check_consistent_length(
+            self.X, self.targets, self.weights, self.sample_weight, self.offset
+        )
+
+    def take(self, rows: NDArray) -> "CheckedData":
+        """Return the data of these rows."""
+        return self._replace(
+            X=self.X[rows],
+            y=self.y[rows],
+            targets=self.targets[rows],
+            weights=self.weights[rows],
+            sample_weight=_take(self.sample_weight, rows),
+            offset=_take(self.offset, rows),
+        )
+
+
+def _take(values: ArrayLike | None, rows: NDArray) -> NDArray | None:
+    return None if values is None else np.asarray(values)[rows]
+
+
+def check_X_y(estimator: Any, X: Any, y: Any) -> tuple[Any, NDArray, NDArray | None]:
+    """Return X as a float array or CSR matrix, y, and the feature names or None.
+
+    The estimator stays unchanged.
+    """
     X, y = check_tables(X, y)
+    # scikit-learn sets n_features_in_ and feature_names_in_ on what it is given
+    scratch = copy(estimator)
     with reading("X"):
         X, y = validate_data(
-            estimator,
+            scratch,
             X,
             y,
             accept_sparse="csr",
@@ -31,7 +91,7 @@ def check_X_y(estimator, X, y):
             multi_output=are_distributions(y),
         )
     _check_magnitudes(X)
-    return X, y
+    return X, y, getattr(scratch, "feature_names_in_", None)
 
 
 def check_tables(X, y):
