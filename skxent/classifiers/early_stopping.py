@@ -1,4 +1,4 @@
-"""Early stopping: rows held out of the fit tell when it begins to over-fit."""
+"""Early stopping: end a fit when its score on held-out rows stops improving."""
 
 from typing import Any
 
@@ -14,16 +14,16 @@ from .validation import CheckedData
 def hold_out(
     data: CheckedData, validation_fraction: float, random_state: Any
 ) -> tuple[CheckedData, CheckedData]:
-    """Split rows at random into those to train on and those to validate on.
+    """Split rows at random into a training part and a validation part.
 
-    Labels keep their shares in both; distributions are split without regard to them.
-    Rows without weight belong to neither, so that they change nothing.
+    With labels, the split is stratified; with distributions, it is not. Rows of weight
+    0 belong to neither part, so they have no influence.
 
     Parameters
     ----------
     data : CheckedData
     validation_fraction : float
-        The share of rows to validate on, rounded up.
+        Fraction of the rows to validate on. Their number is rounded up.
     random_state : int, RandomState instance or None
 
     Returns
@@ -33,11 +33,11 @@ def hold_out(
     Raises
     ------
     ValueError
-        If there are too few rows, or a class would be missing from the training part.
+        If there are too few rows, or the training part would lack a class.
     """
     data.check_lengths()
-    counted = np.flatnonzero(data.weights)
-    targets = data.targets[counted]
+    weighted = np.flatnonzero(data.weights)
+    targets = data.targets[weighted]
     classes = data.classes
     n = len(targets)
     labelled = targets.ndim == 1
@@ -69,25 +69,26 @@ def hold_out(
             f"{len(train)} rows of the training part; expected a positive total for "
             "every class: choose another random_state, or set early_stopping=False."
         )
-    # in the order of memory
-    return data.take(counted[np.sort(train)]), data.take(counted[np.sort(validate)])
+    # sorted, because reading rows in the order of memory is faster
+    return data.take(weighted[np.sort(train)]), data.take(weighted[np.sort(validate)])
 
 
 class EarlyStopping:
-    """Scores each iteration on rows held out, keeps the best, and tells when to stop.
+    """Scores each iteration on held-out rows, keeps the best, and stops the fit.
 
     Parameters
     ----------
     objective : CrossEntropyObjective
-        The one that is minimised.
+        The objective of the fit.
     held_out : CheckedData
         The rows to validate on.
     trace : Trace
-        Where the iterations come from.
+        Reports the iterations of the fit.
     tol : float
-        An improvement counts if it is larger than this, relative to the score.
+        An improvement counts if it exceeds this, relative to the best score.
     n_iter_no_change : int
-        So many iterations in a row without one that counts are enough.
+        The fit stops after this many iterations in a row without an improvement that
+        counts.
 
     Attributes
     ----------
@@ -102,22 +103,22 @@ class EarlyStopping:
         trace: Trace,
         tol: float,
         n_iter_no_change: int,
-    ):
+    ) -> None:
         self._validation = objective.on_other_rows(
             held_out.X, held_out.targets, held_out.weights, held_out.offset
         )
         self._trace = trace
         self._tol = tol
         self._patience = n_iter_no_change
-        self._n_waited = 0
+        self._n_without_improvement = 0
         self.scores: list[float] = []
         trace.after.append(self._after)
 
     def best_score(self, params: NDArray) -> float:
-        """Return the best score, or that of ``params`` if there was no iteration."""
+        """Return the best score; if there was no iteration, that of ``params``."""
         return max(self.scores) if self.scores else self._score(params)
 
-    def _score(self, params):
+    def _score(self, params: NDArray) -> float:
         return -self._validation.evaluate(params).value
 
     def _after(self, iteration: Iteration) -> bool:
@@ -127,7 +128,7 @@ class EarlyStopping:
         self._trace.tell("validation score {:.10g}".format, score)
         if score > best:
             self._trace.kept = iteration
-        # the first is an improvement on nothing
+        # The first score counts: there is none to compare it with.
         improved = best == -np.inf or score > best + self._tol * abs(best)
-        self._n_waited = 0 if improved else self._n_waited + 1
-        return self._n_waited >= self._patience
+        self._n_without_improvement = 0 if improved else self._n_without_improvement + 1
+        return self._n_without_improvement >= self._patience
