@@ -380,7 +380,7 @@ def _coefficients(
     """Return ``coef_``, (L, d), and ``intercept_``, (L,)."""
     coef, intercept = objective.unpack(params)
     if len(intercept) > 1:
-        # The loss does not see a common shift of all classes.
+        # The loss does not depend on a common shift of all logits.
         intercept -= intercept.mean()
     return coef, intercept
 
