@@ -265,6 +265,20 @@ def test_an_error_of_a_callback_leaves_the_estimator_as_it_was(Estimator, error)
     assert vars(model) == before
 
 
+@both
+def test_an_error_at_the_end_of_the_fit_comes_after_it(Estimator):
+    class Failing(Listener):
+        def on_fit_task_end(self, estimator, context):
+            if context.task_name == "fit":
+                raise ZeroDivisionError
+
+    X, y = make_data(Estimator)
+    model = Estimator().fit(X[:, :2], y).set_callbacks(Failing())
+    with pytest.raises(ZeroDivisionError):
+        model.fit(X, y)
+    assert_array_equal(model.coef_, Estimator().fit(X, y).coef_)
+
+
 class Reader(Listener):
     """Note the fitted attributes of the estimator itself at the end of each task."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 from numbers import Real
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, Self
 
 import numpy as np
 
@@ -49,7 +49,7 @@ class MigrationMixin:
     C: float
     l1_ratio: float
 
-    def set_params(self, **params: Any) -> "MigrationMixin":
+    def set_params(self, **params: Any) -> Self:
         """Set parameters of this estimator.
 
         Parameters
