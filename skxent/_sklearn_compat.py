@@ -1,8 +1,21 @@
-"""Private parts of scikit-learn, each with what it would take to do without."""
+"""The parts of scikit-learn that are private, or missing from supported versions.
+
+Only this module imports them. A comment at each import says what it would take to drop
+it.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+# Constraints on parameters, which `BaseEstimator._validate_params` reads from
+# `_parameter_constraints`. To drop them, check the parameters in `fit` by hand, with
+# the same messages. scikit-learn recommends both names to developers of estimators.
+from sklearn.utils._param_validation import Interval, StrOptions
 
 try:
-    # It inspects the loaded libraries once in a process, which takes 15 ms. A
-    # `threadpoolctl.ThreadpoolController` of our own would do as well.
+    # The controller lists the loaded libraries once per process, which takes 15 ms. To
+    # drop it, cache a `threadpoolctl.ThreadpoolController` here, as the fallback does.
     from sklearn.utils.parallel import (
         _get_threadpool_controller as get_threadpool_controller,
     )
@@ -12,9 +25,33 @@ except ImportError:
     from threadpoolctl import ThreadpoolController
 
     @cache
-    def get_threadpool_controller():
-        """Return a controller of the thread pools; it inspects every library once."""
+    def get_threadpool_controller() -> ThreadpoolController:
+        """Return the controller of the thread pools, built once per process."""
         return ThreadpoolController()
 
 
-__all__ = ["get_threadpool_controller"]
+try:
+    # Public since scikit-learn 1.9. To drop the fallback, require that version.
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+    # mypy sees two definitions, Python only one of them
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Add no methods: these versions have no callbacks."""
+
+    def with_callbacks(fit: Callable) -> Callable:
+        """Return ``fit`` in a wrapper, so that warnings keep their ``stacklevel``."""
+
+        @wraps(fit)
+        def fit_without_callbacks(*args: Any, **kwargs: Any) -> Any:
+            return fit(*args, **kwargs)
+
+        return fit_without_callbacks
+
+
+__all__ = [
+    "CallbackSupportMixin",
+    "Interval",
+    "StrOptions",
+    "get_threadpool_controller",
+    "with_callbacks",
+]

@@ -8,6 +8,7 @@ import threading
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from _brute_force import fitted_objective
 from numpy.testing import assert_allclose, assert_array_equal
@@ -262,6 +263,70 @@ def test_an_error_of_a_callback_leaves_the_estimator_as_it_was(Estimator, error)
     assert listener.events[-1] == "teardown"
     del model._skl_callbacks
     assert vars(model) == before
+
+
+@both
+def test_an_error_at_the_end_of_the_fit_comes_after_it(Estimator):
+    class Failing(Listener):
+        def on_fit_task_end(self, estimator, context):
+            if context.task_name == "fit":
+                raise ZeroDivisionError
+
+    X, y = make_data(Estimator)
+    model = Estimator().fit(X[:, :2], y).set_callbacks(Failing())
+    with pytest.raises(ZeroDivisionError):
+        model.fit(X, y)
+    assert_array_equal(model.coef_, Estimator().fit(X, y).coef_)
+
+
+class Reader(Listener):
+    """Note the fitted attributes of the estimator itself at the end of each task."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_fit_task_end(self, estimator, context):
+        super().on_fit_task_end(estimator, context)
+        fitted = {k: v for k, v in vars(estimator).items() if k[-1] == "_"}
+        self.seen.append((context.task_name, fitted))
+
+
+@both
+@pytest.mark.parametrize("fitted_before", [False, True])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_the_estimator_changes_only_when_its_fit_ends(
+    Estimator, fitted_before, early_stopping
+):
+    X, y = make_data(Estimator)
+    model = Estimator(early_stopping=early_stopping, random_state=0)
+    if fitted_before:
+        model.fit(pd.DataFrame(X[:, :2], columns=["a", "b"]), y)
+    before = {k: v for k, v in vars(model).items() if k[-1] == "_"}
+    reader = Reader()
+    model.set_callbacks(reader).fit(X, y)
+    *iterations, (name, after) = reader.seen
+    assert len(iterations) == model.n_iter_[0]
+    for _, during in iterations:
+        assert during.keys() == before.keys()
+        assert all(during[k] is before[k] for k in before)
+    assert name == "fit"
+    assert after == {k: v for k, v in vars(model).items() if k[-1] == "_"}
+
+
+@both
+@pytest.mark.parametrize("named", [False, True])
+def test_fitted_estimators_know_the_features_of_this_fit(Estimator, named):
+    X, y = make_data(Estimator)
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    recorder = Recorder()
+    model = Estimator().fit(frame.iloc[:, :2].rename(columns=str.upper), y)
+    model.set_callbacks(recorder).fit(frame if named else X, y)
+    for fitted in (*recorder.begun, *recorder.ended, recorder.fitted):
+        assert fitted.n_features_in_ == 6
+        names = getattr(fitted, "feature_names_in_", None)
+        assert (names is None) == (not named)
+        fitted.predict(frame if named else X)
 
 
 @both

@@ -1,5 +1,6 @@
 """scikit-learn's tools, and users, that treat the classifiers as LogisticRegression."""
 
+import ast
 import importlib
 import inspect
 import pickle
@@ -234,3 +235,44 @@ def test_subclasses_have_what_parameters_they_like(data):
 def test_modules_are_found_under_their_former_names(module, name):
     former = importlib.import_module(f"skxent.{module}")
     assert getattr(former, name) is getattr(skxent, name)
+
+
+# --- private parts of scikit-learn --------------------------------------------------
+
+PACKAGE = Path(skxent.__file__).parent
+
+
+def private_imports(source):
+    """Return what a module imports from scikit-learn under a private name."""
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return [name for name in names if re.match(r"sklearn\b.*\._", name)]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import sklearn.utils._set_output", ["sklearn.utils._set_output"]),
+        ("from sklearn.utils import _joblib", ["sklearn.utils._joblib"]),
+        ("from sklearn.utils._mask import a, b as c", 2),
+        ("def f():\n    from sklearn.base import _fit_context as g", 1),
+        ("from sklearn.base import BaseEstimator", 0),
+        ("from ._sklearn_compat import _name", 0),
+    ],
+)
+def test_private_imports_are_found(source, expected):
+    found = private_imports(source)
+    assert (found if isinstance(expected, list) else len(found)) == expected
+
+
+def test_only_one_module_imports_private_parts_of_scikit_learn():
+    found = {
+        path.relative_to(PACKAGE).as_posix(): names
+        for path in PACKAGE.rglob("*.py")
+        if (names := private_imports(path.read_text(encoding="utf-8")))
+    }
+    assert list(found) == ["_sklearn_compat.py"], found

@@ -5,8 +5,12 @@ is written out here, and mpmath for probabilities. Laws that relate one fit to a
 are in ``test_laws.py``, bad input is in ``test_validation.py``.
 """
 
+import ast
 import copy
+import inspect
+import itertools
 import pickle
+import pydoc
 import re
 import warnings
 
@@ -683,7 +687,13 @@ FAILURES = {
     "other number of features": (ValueError, {"X": np.ones((60, 9)), "y": ["a"] * 60}),
     "one class": (ValueError, {"y": np.zeros(60)}),
     "negative weight": (ValueError, {"sample_weight": -np.ones(60)}),
+    "offset of other rows": (ValueError, {"offset": np.ones(7)}),
     "bad parameter": (ValueError, {"C": -1}),
+    "bounds of an unknown feature": (ValueError, {"bounds": {"z": (0, None)}}),
+    "one row to hold out": (
+        ValueError,
+        {"early_stopping": True, "validation_fraction": 1e-3},
+    ),
     "interrupt": (KeyboardInterrupt, {"X": _Interrupting()}),
     "warning as error": (ConvergenceWarning, {"max_iter": 1, "tol": 0}),
 }
@@ -707,6 +717,18 @@ def test_failed_fit_leaves_a_fitted_estimator_as_it_was(Estimator, cause, noisy)
     assert all(after[name] is before[name] for name in before)
     for name in before:
         assert_array_equal(after[name], copies[name])
+
+
+@both
+def test_a_fit_forgets_the_feature_names_of_the_last(Estimator, noisy):
+    X, y = noisy
+    model = Estimator().fit(pd.DataFrame(X, columns=["a", "b", "c"]), y)
+    model.fit(X[:, :2], y)
+    assert model.n_features_in_ == 2
+    assert not hasattr(model, "feature_names_in_")
+    assert vars(model).keys() == vars(Estimator().fit(X, y)).keys()
+    model.fit(pd.DataFrame(X, columns=["c", "d", "e"]), y)
+    assert model.feature_names_in_.tolist() == ["c", "d", "e"]
 
 
 @both
@@ -833,3 +855,78 @@ def test_verbose_prints_a_line_for_each_iteration(Estimator, noisy, capsys):
 def test_fit_returns_the_estimator(Estimator, noisy):
     model = Estimator()
     assert model.fit(*noisy) is model
+
+
+# --- documentation ---------------------------------------------------------------
+
+
+def documented(Estimator, section):
+    """Return {name: (type, description)} from a section of the class docstring."""
+    text = inspect.getdoc(Estimator)
+    lines = text.split(f"\n{section}\n{'-' * len(section)}\n")[1].splitlines()
+    entries = {}
+    for line, following in itertools.zip_longest(lines, lines[1:], fillvalue=""):
+        if following and set(following) == {"-"}:
+            break  # the title of the next section
+        if entry := re.fullmatch(r"(\w+) : (.+)", line):
+            name, kind = entry.groups()
+            assert name not in entries, name
+            entries[name] = (kind, "")
+        elif line:
+            assert line.startswith("    "), line
+            kind, description = entries[name]
+            entries[name] = (kind, f"{description} {line.strip()}".strip())
+    return entries
+
+
+def assert_is_full(entries):
+    for name, (kind, description) in entries.items():
+        assert kind.strip(), name
+        assert re.match("[A-Z1(]", description), (name, description)
+        assert description.endswith("."), (name, description)
+
+
+@both
+def test_every_parameter_is_documented_in_full(Estimator):
+    entries = documented(Estimator, "Parameters")
+    parameters = inspect.signature(Estimator).parameters
+    assert list(entries) == list(parameters)
+    assert_is_full(entries)
+    for name, parameter in parameters.items():
+        _, default = entries[name][0].split("default=")
+        assert ast.literal_eval(default) == parameter.default, name
+
+
+@both
+def test_every_fitted_attribute_is_documented_in_full(Estimator, noisy):
+    X, y = noisy
+    model = Estimator().fit(pd.DataFrame(X, columns=["a", "b", "c"]), y)
+    entries = documented(Estimator, "Attributes")
+    public = {name for name in vars(model) if re.fullmatch(r"[a-z]\w*_", name)}
+    assert set(entries) == public
+    assert_is_full(entries)
+
+
+def test_the_shared_sections_of_the_documentation_are_the_same():
+    for section in ("Parameters", "Attributes"):
+        binary, softmax = (documented(E, section) for E in (BinaryLogReg, SoftmaxReg))
+        assert list(binary) == list(softmax)
+        differing = {name for name in binary if binary[name] != softmax[name]}
+        assert differing <= {"classes_", "coef_", "intercept_"}
+
+
+@both
+def test_the_documentation_has_no_placeholders_and_fits_a_terminal(Estimator):
+    text = inspect.getdoc(Estimator)
+    assert not re.search(r"^\{\w+\}$", text, re.MULTILINE)
+    assert max(map(len, text.splitlines())) <= 88
+    titles = re.findall(r"^(.+)\n-{4,}$", text, re.MULTILINE)
+    assert titles == [
+        "Parameters",
+        "Attributes",
+        "See Also",
+        "Notes",
+        "References",
+        "Examples",
+    ]
+    assert re.search(r"\bl1_ratio : float", pydoc.plain(pydoc.render_doc(Estimator)))

@@ -27,9 +27,15 @@ from skxent import (
     BinaryLogReg,
     CrossEntropyObjective,
     SoftmaxReg,
+    cross_entropy,
+    cross_entropy_loss,
+    entropy,
+    kl_divergence,
+    l1_C_min,
     log_loss_scorer,
 )
-from skxent.classifiers.validation import encode_distributions
+from skxent.classifiers.validation import check_data, encode_distributions
+from skxent.data.targets import SUM_TOLERANCE
 
 # Near the limit of float64, so that what is compared is the optimum, not the stop.
 TIGHT = {"tol": 1e-14, "max_iter": 20_000}
@@ -432,15 +438,77 @@ def test_softmax_in_float32_is_a_distribution_everywhere(K):
     objective = CrossEntropyObjective(np.eye(6), q, C=np.inf, loss="softmax")
     assert_allclose(objective.rows.targets, targets, rtol=1e-14)
 
-    class Oracle:
-        classes_ = np.arange(K)
-
-        def predict_proba(self, X):
-            return q
-
     # the entropy of its own predictions, but for their totals
     entropies = entr(targets).sum(axis=1)
-    assert_allclose(-log_loss_scorer(Oracle(), q, q), entropies.mean(), atol=1e-5)
+    assert_allclose(-log_loss_scorer(Oracle(q), q, q), entropies.mean(), atol=1e-5)
+
+
+class Oracle:
+    """A classifier that predicts given probabilities."""
+
+    def __init__(self, proba):
+        self.classes_ = np.arange(proba.shape[1])
+        self.proba = proba
+
+    def predict_proba(self, X):
+        return self.proba
+
+
+# Functions that take rows q of probabilities. check_data is what fit reads y with.
+READERS = {
+    "check_data": lambda q: check_data(SoftmaxReg(), np.eye(len(q)), q, None, None),
+    "score": lambda q: without_features(q).score(np.eye(len(q)), q),
+    "l1_C_min": lambda q: l1_C_min(np.eye(len(q)), q),
+    "objective": lambda q: CrossEntropyObjective(np.eye(len(q)), q, C=1.0),
+    "scorer, targets": lambda q: log_loss_scorer(Oracle(exact(q)), np.eye(len(q)), q),
+    "scorer, predictions": lambda q: log_loss_scorer(Oracle(q), None, [0] * len(q)),
+    "loss": lambda q: cross_entropy_loss(
+        [0] * len(q), np.log(q), classes=np.arange(q.shape[1])
+    ),
+    "entropy": entropy,
+    "cross_entropy": lambda q: cross_entropy(q, exact(q)),
+    "kl_divergence": lambda q: kl_divergence(exact(q), q),
+}
+
+
+def exact(q):
+    """Return rows that sum to 1 in float64."""
+    q = q.astype(np.float64)
+    return q / q.sum(axis=1, keepdims=True)
+
+
+def without_features(q):
+    """Return a classifier that predicts equal probabilities, without a costly fit."""
+    K = q.shape[1]
+    model = SoftmaxReg()
+    model.classes_, model.n_features_in_ = np.arange(K), len(q)
+    model.coef_, model.intercept_ = np.zeros((K, len(q))), np.zeros(K)
+    return model
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("K", [3, 4000])
+def test_rows_of_probabilities_have_one_tolerance_everywhere(reader, dtype, K):
+    q = softmax(np.random.default_rng(0).normal(size=(6, K)).astype(dtype), axis=1)
+    for sign in (1, -1):
+        READERS[reader](q * dtype(1 + sign * 0.9 * SUM_TOLERANCE))
+        with pytest.raises(ValueError, match="sum"):
+            READERS[reader](q * dtype(1 + sign * 1.1 * SUM_TOLERANCE))
+
+
+@both
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_tolerance_of_a_fit_is_that_of_its_score(Estimator, dtype):
+    X, _, q = make_data(2)
+    for factor in (1 - 0.9 * SUM_TOLERANCE, 1 + 0.9 * SUM_TOLERANCE):
+        model = Estimator().fit(X, (q * factor).astype(dtype))
+        model.score(X, (q * factor).astype(dtype))
+    for factor in (1 - 1.1 * SUM_TOLERANCE, 1 + 1.1 * SUM_TOLERANCE):
+        with pytest.raises(ValueError, match="sums to"):
+            Estimator().fit(X, (q * factor).astype(dtype))
+        with pytest.raises(ValueError, match="sums to"):
+            model.score(X, (q * factor).astype(dtype))
 
 
 @models

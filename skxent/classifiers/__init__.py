@@ -1,4 +1,4 @@
-"""The estimators: the story of ``fit``, and everything a user passes to it.
+"""The classifiers: parameters, validation, ``fit`` and predictions.
 
 Imports from `solver`, `model` and `data`.
 """

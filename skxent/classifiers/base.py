@@ -1,55 +1,33 @@
-"""The estimator that both classifiers are: the story of ``fit``, and predictions."""
+"""The base class of both classifiers: parameters, ``fit`` and predictions."""
 
-from functools import partial, wraps
+from functools import partial
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 from warnings import warn
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
+from .._sklearn_compat import CallbackSupportMixin, Interval, StrOptions, with_callbacks
 from ..data.blocks import RowBlocks, far_center
 from ..data.containers import check_container, check_numbers
 from ..data.preparation import check_offset
 from ..data.targets import align_distributions, are_distributions
 from ..model.losses import LOSSES
 from ..model.objective import CrossEntropyObjective
-from ..solver.minimise import minimise
+from ..solver.minimise import Solution, minimise
 from ..solver.progress import Progress
-from .callbacks import CallbackSupportMixin, FitCallbacks, with_callbacks
-from .early_stopping import EarlyStopping, Rows, hold_out
+from .callbacks import FitCallbacks
+from .early_stopping import EarlyStopping, hold_out
+from .feature_parameters import check_bounds, check_penalty_weights
 from .migration import MigrationMixin, with_remedies
-from .validation import (
-    check_bounds,
-    check_penalty_weights,
-    check_X,
-    check_X_y,
-    combine_weights,
-    encode_distributions,
-    encode_labels,
-    smooth_targets,
-)
-
-
-def _all_or_nothing(fit):
-    """Leave the estimator as it was when ``fit`` raises."""
-
-    @wraps(fit)
-    def guarded(self, *args, **kwargs):
-        before = vars(self).copy()
-        try:
-            return fit(self, *args, **kwargs)
-        except BaseException:
-            self.__dict__ = before
-            raise
-
-    return guarded
+from .validation import CheckedData, check_data, check_X, smooth_targets
 
 
 class LinearCrossEntropyClassifier(
@@ -81,22 +59,22 @@ class LinearCrossEntropyClassifier(
     def __init__(
         self,
         *,
-        C=1.0,
-        l1_ratio=0.0,
-        penalty_weights=None,
-        bounds=None,
-        label_smoothing=0.0,
-        fit_intercept=True,
-        class_weight=None,
-        tol=1e-8,
-        max_iter=1000,
-        warm_start=False,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        random_state=None,
-        verbose=0,
-    ):
+        C: float = 1.0,
+        l1_ratio: float = 0.0,
+        penalty_weights: Any = None,
+        bounds: Any = None,
+        label_smoothing: float = 0.0,
+        fit_intercept: bool = True,
+        class_weight: Any = None,
+        tol: float = 1e-8,
+        max_iter: int = 1000,
+        warm_start: bool = False,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
         self.C = C
         self.l1_ratio = l1_ratio
         self.penalty_weights = penalty_weights
@@ -113,27 +91,32 @@ class LinearCrossEntropyClassifier(
         self.random_state = random_state
         self.verbose = verbose
 
-    @_all_or_nothing
     @with_callbacks
-    def fit(self, X, y, sample_weight=None, offset=None):
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+    ) -> Self:
         """Find the coefficients that minimise the penalised cross-entropy.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Finite training data, at any scale. float32 and float64 stay as they are,
+            Finite training data of any scale. float32 and float64 keep their type,
             other types become float64. CSR is read in place, other sparse formats are
             converted to it.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
-            Class labels, or soft ones: the probabilities of the classes in rows that
-            sum to 1 (within 1e-5). The columns of a frame name the classes, else they
-            are 0 … K − 1. Counts work, too: divide them by their totals and pass the
+            Class labels, or soft labels: rows of class probabilities that sum to 1
+            (within 1e-5). The columns of a frame name the classes, otherwise the
+            classes are 0 … K − 1. For counts, divide each row by its total and pass the
             totals as ``sample_weight``.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights of the samples; None means 1 for each. A weight of 2
             is the same as a sample given twice.
         offset : array-like, default=None
-            What is known of the logits beforehand, and added to them: (n_samples,) for
+            Known part of the logits, which is added to them: (n_samples,) for
             `BinaryLogReg`, (n_samples, n_classes) for `SoftmaxReg`. Magnitudes up to
             1e30.
 
@@ -145,82 +128,60 @@ class LinearCrossEntropyClassifier(
         Raises
         ------
         TypeError
-            If an input is a Dask collection, or X, weights or offset are no numbers.
+            If an input is a Dask collection, or X, weights or offset are not numeric.
         ValueError
-            If an input is not finite or partly masked, a label is missing, lengths
-            differ, there are too few or too many classes, a class has no weight, or too
-            few rows to hold some out. An estimator that was fitted before then stays as
-            it was.
+            If an input is not finite or has masked entries, a label is missing, lengths
+            differ, there are too few or too many classes, a class has no weight, or
+            there are too few rows to hold some out. The estimator then keeps the
+            attributes of its last fit.
         """
-        trace = Progress(self.verbose)
+        progress = Progress(self.verbose)
         self._validate_params()
-        rows, classes = self._check(X, y, sample_weight, offset)
-        validation = held_out = None
+        data = check_data(self, X, y, sample_weight, offset)
+        held_out = validation = None
         if self.early_stopping:
-            rows, held_out = hold_out(
-                rows, classes, self.validation_fraction, self.random_state
-            )
-        objective = self._objective(rows, classes)
-        start = self._starting_point(objective, classes)
+            data, held_out = hold_out(data, self.validation_fraction, self.random_state)
+
+        objective = self._objective(data)
+        start = self._starting_point(objective, data.classes)
         if held_out is not None:
             validation = EarlyStopping(
-                objective, held_out, trace, self.tol, self.n_iter_no_change
+                objective, held_out, progress, self.tol, self.n_iter_no_change
             )
         read = partial(_coefficients, objective)
-        callbacks = FitCallbacks(self, trace, rows, classes, read, start)
+        callbacks = FitCallbacks(self, progress, data, read, start)
+
         solution = minimise(
-            objective, start, tol=self.tol, max_iter=self.max_iter, progress=trace
+            objective, start, tol=self.tol, max_iter=self.max_iter, progress=progress
         )
-        self.classes_ = classes
-        self.coef_, self.intercept_ = read(solution.params)
-        self.n_iter_ = np.array([solution.n_iter], dtype=np.int32)
-        self.n_evals_ = solution.n_evals
-        self.loss_curve_ = solution.loss_curve
-        self.loss_curve_seconds_ = solution.seconds
-        self.suboptimality_ = solution.suboptimality
-        self.duality_gap_ = solution.duality_gap
-        self.converged_ = solution.converged
-        self.validation_scores_ = self.best_validation_score_ = None
-        if validation is not None:
-            self.validation_scores_ = np.array(validation.scores)
-            self.best_validation_score_ = validation.best_score(solution.params)
-        callbacks.finish(solution.params)
         if solution.deserves_warning:
-            warn(solution.message(self.tol), ConvergenceWarning, stacklevel=4)
+            warn(solution.message(self.tol), ConvergenceWarning, stacklevel=3)
+
+        self._publish(data, read(solution.params), solution, validation)
+        callbacks.finish(solution.params)
         return self
 
-    def _check(self, X, y, sample_weight, offset):
-        """Return checked rows, and the classes that their targets are codes of."""
-        names = getattr(y, "columns", None)
-        X, y = check_X_y(self, X, y)
-        binary_only = self._loss_name == "binary"
-        if y.ndim == 2:
-            classes, targets = encode_distributions(y, names, binary_only=binary_only)
-        else:
-            classes, targets = encode_labels(y, binary_only=binary_only)
-        s = combine_weights(sample_weight, self.class_weight, classes, targets)
-        check_numbers(offset, "offset")
-        return Rows(X, y, targets, s, sample_weight, offset), classes
-
-    def _objective(self, rows, classes):
-        """Return what the parameters ask to minimise over the rows."""
-        features = getattr(self, "feature_names_in_", None), rows.X.shape[1]
+    def _objective(self, data: CheckedData) -> CrossEntropyObjective:
+        """Return the objective that the parameters define on the data."""
+        features = data.feature_names, data.X.shape[1]
         return CrossEntropyObjective(
-            rows.X,
-            smooth_targets(rows.targets, len(classes), self.label_smoothing),
-            rows.weights,
+            data.X,
+            smooth_targets(data.targets, len(data.classes), self.label_smoothing),
+            data.weights,
             C=self.C,
             l1_ratio=self.l1_ratio,
             penalty_weights=check_penalty_weights(self.penalty_weights, *features),
             bounds=check_bounds(self.bounds, *features),
-            offset=rows.offset,
+            offset=data.offset,
             fit_intercept=self.fit_intercept,
             loss=self._loss_name,
-            center=far_center(rows.X) if self.fit_intercept else None,
+            center=far_center(data.X) if self.fit_intercept else None,
         )
 
-    def _starting_point(self, objective, classes):
-        """Continue from the last fit where asked and possible, else start afresh."""
+    def _starting_point(
+        self, objective: CrossEntropyObjective, classes: NDArray
+    ) -> NDArray:
+        """Return the params of the last fit for a warm start, otherwise new ones."""
         if (
             self.warm_start
             and hasattr(self, "coef_")
@@ -230,8 +191,38 @@ class LinearCrossEntropyClassifier(
             return objective.pack(_dense(self.coef_), self.intercept_)
         return objective.initial_point()
 
-    def decision_function(self, X, offset=None):
-        """Return the logits ``X coef_ᵀ + intercept_``, or the log-odds of two classes.
+    def _publish(
+        self,
+        data: CheckedData,
+        coefficients: tuple[NDArray, NDArray],
+        solution: Solution,
+        validation: EarlyStopping | None,
+    ) -> None:
+        """Set all fitted attributes, after every computation that may fail."""
+        scores = best_score = None
+        if validation is not None:
+            scores = np.array(validation.scores)
+            best_score = validation.best_score(solution.params)
+
+        self.n_features_in_ = data.X.shape[1]
+        if data.feature_names is not None:
+            self.feature_names_in_ = data.feature_names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        self.classes_ = data.classes
+        self.coef_, self.intercept_ = coefficients
+        self.n_iter_ = np.array([solution.n_iter], dtype=np.int32)
+        self.n_evals_ = solution.n_evals
+        self.loss_curve_ = solution.loss_curve
+        self.loss_curve_seconds_ = solution.seconds
+        self.suboptimality_ = solution.suboptimality
+        self.duality_gap_ = solution.duality_gap
+        self.converged_ = solution.converged
+        self.validation_scores_ = scores
+        self.best_validation_score_ = best_score
+
+    def decision_function(self, X: Any, offset: ArrayLike | None = None) -> NDArray:
+        """Return the logits ``X coef_ᵀ + intercept_``; for two classes, the log-odds.
 
         Parameters
         ----------
@@ -242,8 +233,8 @@ class LinearCrossEntropyClassifier(
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes), float64
-            With two classes the log-odds of ``classes_[1]``, which for `SoftmaxReg`
-            are the difference of its two logits. With more, one logit for each class,
+            For two classes, the log-odds of ``classes_[1]``; with `SoftmaxReg`, they
+            are the difference of the two logits. For more classes, one logit for each,
             in the order of ``classes_``.
         """
         z = self._logits(X, offset)
@@ -251,7 +242,7 @@ class LinearCrossEntropyClassifier(
             return z
         return z[:, 0] if z.shape[1] == 1 else z[:, 1] - z[:, 0]
 
-    def predict(self, X, offset=None):
+    def predict(self, X: Any, offset: ArrayLike | None = None) -> NDArray:
         """Return the most probable label of each sample.
 
         Parameters
@@ -263,13 +254,15 @@ class LinearCrossEntropyClassifier(
         Returns
         -------
         ndarray of shape (n_samples,)
-            Labels out of ``classes_``.
+            Labels from ``classes_``.
         """
         z = self._logits(X, offset)
         return self.classes_[LOSSES[self._loss_name].predict(z)]
 
-    def predict_proba(self, X, offset=None):
-        """Return the probability of each class, each accurate by itself.
+    def predict_proba(self, X: Any, offset: ArrayLike | None = None) -> NDArray:
+        """Return the probability of each class.
+
+        Each probability has full relative accuracy, however small it is.
 
         Parameters
         ----------
@@ -284,11 +277,11 @@ class LinearCrossEntropyClassifier(
         """
         return LOSSES[self._loss_name].proba(self._logits(X, offset))
 
-    def predict_log_proba(self, X, offset=None):
+    def predict_log_proba(self, X: Any, offset: ArrayLike | None = None) -> NDArray:
         """Return the log-probability of each class, computed from the logits.
 
-        It stays finite and accurate where the probability itself underflows to 0 or
-        rounds to 1.
+        It stays finite and accurate even if the probability underflows to 0 or rounds
+        to 1.
 
         Parameters
         ----------
@@ -303,14 +296,20 @@ class LinearCrossEntropyClassifier(
         """
         return LOSSES[self._loss_name].log_proba(self._logits(X, offset))
 
-    def score(self, X, y, sample_weight=None, offset=None):
-        """Return the accuracy: the weighted share of labels that `predict` gets right.
+    def score(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+    ) -> float:
+        """Return the accuracy: the weighted fraction of correctly predicted labels.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
-            Labels; of soft ones the most probable class counts.
+            Labels. A row of soft labels counts as its most probable class.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights of the samples; None means 1 for each.
         offset : array-like, default=None
@@ -329,7 +328,7 @@ class LinearCrossEntropyClassifier(
             y = self.classes_[targets.argmax(axis=1)]
         return accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight)
 
-    def sparsify(self):
+    def sparsify(self) -> Self:
         """Convert ``coef_`` to a sparse CSR matrix; predictions stay the same.
 
         Returns
@@ -340,8 +339,8 @@ class LinearCrossEntropyClassifier(
         self.coef_ = sparse.csr_matrix(self.coef_)
         return self
 
-    def densify(self):
-        """Convert ``coef_`` back to an array; the inverse of `sparsify`.
+    def densify(self) -> Self:
+        """Convert ``coef_`` back to an array, the inverse of `sparsify`.
 
         Returns
         -------
@@ -351,10 +350,11 @@ class LinearCrossEntropyClassifier(
         self.coef_ = _dense(self.coef_)
         return self
 
-    def _logits(self, X, offset):
-        """Return the logits of checked data, (n, L), block by block.
+    def _logits(self, X: Any, offset: ArrayLike | None) -> NDArray:
+        """Return the logits, (n, L), computed block by block.
 
-        In float64 also for float32 data: columns far from 0 would cancel otherwise.
+        They are in float64 also for float32 data, because the terms of columns far from
+        0 nearly cancel.
         """
         check_is_fitted(self)
         X = check_X(self, X)
@@ -369,20 +369,22 @@ class LinearCrossEntropyClassifier(
             z += offset
         return z
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
 
 
-def _coefficients(objective, params):
-    """Return coef, (L, d), and intercept, (L,), as an estimator shows them."""
+def _coefficients(
+    objective: CrossEntropyObjective, params: NDArray
+) -> tuple[NDArray, NDArray]:
+    """Return ``coef_``, (L, d), and ``intercept_``, (L,)."""
     coef, intercept = objective.unpack(params)
     if len(intercept) > 1:
-        # a common shift of all classes changes nothing
+        # The loss does not depend on a common shift of all logits.
         intercept -= intercept.mean()
     return coef, intercept
 
 
-def _dense(coef):
+def _dense(coef: Any) -> NDArray:
     return coef.toarray() if sparse.issparse(coef) else coef

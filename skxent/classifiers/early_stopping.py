@@ -1,71 +1,44 @@
-"""Early stopping: rows held out of the fit tell when it begins to over-fit."""
+"""Early stopping: end a fit when its score on held-out rows stops improving."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
-from sklearn.utils.validation import check_consistent_length
 
 from ..model.objective import CrossEntropyObjective
 from ..solver.progress import Iteration, Progress
-
-
-class Rows(NamedTuple):
-    """Checked data of a fit, whose parts go together row by row.
-
-    ``targets`` are the codes or distributions of ``y``, ``weights`` the sample weights
-    with those of the classes multiplied in.
-    """
-
-    X: Any
-    y: NDArray
-    targets: NDArray
-    weights: NDArray
-    sample_weight: ArrayLike | None
-    offset: ArrayLike | None
-
-    def take(self, at: NDArray) -> "Rows":
-        """Return the rows at these places."""
-        return Rows(
-            self.X[at],
-            self.y[at],
-            self.targets[at],
-            self.weights[at],
-            None if self.sample_weight is None else np.asarray(self.sample_weight)[at],
-            None if self.offset is None else np.asarray(self.offset)[at],
-        )
+from .validation import CheckedData
 
 
 def hold_out(
-    rows: Rows, classes: NDArray, validation_fraction: float, random_state: Any
-) -> tuple[Rows, Rows]:
-    """Split rows at random into those to train on and those to validate on.
+    data: CheckedData, validation_fraction: float, random_state: Any
+) -> tuple[CheckedData, CheckedData]:
+    """Split rows at random into a training part and a validation part.
 
-    Labels keep their shares in both; distributions are split without regard to them.
-    Rows without weight belong to neither, so that they change nothing.
+    With labels, the split is stratified; with distributions, it is not. Rows of weight
+    0 belong to neither part, so they have no influence.
 
     Parameters
     ----------
-    rows : Rows
-    classes : ndarray of shape (n_classes,)
-        Their names, for messages.
+    data : CheckedData
     validation_fraction : float
-        The share of rows to validate on, rounded up.
+        Fraction of the rows to validate on. Their number is rounded up.
     random_state : int, RandomState instance or None
 
     Returns
     -------
-    training, validation : Rows
+    training, validation : CheckedData
 
     Raises
     ------
     ValueError
-        If there are too few rows, or a class would be missing from the training part.
+        If there are too few rows, or the training part would lack a class.
     """
-    check_consistent_length(*rows)
-    counted = np.flatnonzero(rows.weights)
-    targets = rows.targets[counted]
+    data.check_lengths()
+    weighted = np.flatnonzero(data.weights)
+    targets = data.targets[weighted]
+    classes = data.classes
     n = len(targets)
     labelled = targets.ndim == 1
     if labelled:
@@ -96,25 +69,26 @@ def hold_out(
             f"{len(train)} rows of the training part; expected a positive total for "
             "every class: choose another random_state, or set early_stopping=False."
         )
-    # in the order of memory
-    return rows.take(counted[np.sort(train)]), rows.take(counted[np.sort(validate)])
+    # sorted, because reading rows in the order of memory is faster
+    return data.take(weighted[np.sort(train)]), data.take(weighted[np.sort(validate)])
 
 
 class EarlyStopping:
-    """Scores each iteration on rows held out, keeps the best, and tells when to stop.
+    """Scores each iteration on held-out rows, keeps the best, and stops the fit.
 
     Parameters
     ----------
     objective : CrossEntropyObjective
-        The one that is minimised.
-    held_out : Rows
+        The objective of the fit.
+    held_out : CheckedData
         The rows to validate on.
-    trace : Progress
-        Where the iterations come from.
+    progress : Progress
+        Reports the iterations of the fit.
     tol : float
-        An improvement counts if it is larger than this, relative to the score.
+        An improvement counts if it exceeds this, relative to the best score.
     n_iter_no_change : int
-        So many iterations in a row without one that counts are enough.
+        The fit stops after this many iterations in a row without an improvement that
+        counts.
 
     Attributes
     ----------
@@ -125,36 +99,36 @@ class EarlyStopping:
     def __init__(
         self,
         objective: CrossEntropyObjective,
-        held_out: Rows,
-        trace: Progress,
+        held_out: CheckedData,
+        progress: Progress,
         tol: float,
         n_iter_no_change: int,
-    ):
+    ) -> None:
         self._validation = objective.mean_loss_on(
             held_out.X, held_out.targets, held_out.weights, held_out.offset
         )
-        self._trace = trace
+        self._progress = progress
         self._tol = tol
         self._patience = n_iter_no_change
-        self._n_waited = 0
+        self._n_without_improvement = 0
         self.scores: list[float] = []
-        trace.after.append(self._after)
+        progress.after.append(self._after)
 
     def best_score(self, params: NDArray) -> float:
-        """Return the best score, or that of ``params`` if there was no iteration."""
+        """Return the best score; if there was no iteration, that of ``params``."""
         return max(self.scores) if self.scores else self._score(params)
 
-    def _score(self, params):
+    def _score(self, params: NDArray) -> float:
         return -self._validation.evaluate(params).value
 
     def _after(self, iteration: Iteration) -> bool:
         score = self._score(iteration.params)
         best = max(self.scores, default=-np.inf)
         self.scores.append(score)
-        self._trace.tell("validation score {:.10g}".format, score)
+        self._progress.tell("validation score {:.10g}".format, score)
         if score > best:
-            self._trace.keep(iteration)
-        # the first is an improvement on nothing
+            self._progress.keep(iteration)
+        # The first score counts: there is none to compare it with.
         improved = best == -np.inf or score > best + self._tol * abs(best)
-        self._n_waited = 0 if improved else self._n_waited + 1
-        return self._n_waited >= self._patience
+        self._n_without_improvement = 0 if improved else self._n_without_improvement + 1
+        return self._n_without_improvement >= self._patience

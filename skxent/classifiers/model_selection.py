@@ -1,4 +1,4 @@
-"""Where to look for the strength of a penalty."""
+"""Bounds on the strength of a penalty, for model selection."""
 
 from typing import Any
 
@@ -19,20 +19,20 @@ def l1_C_min(
     fit_intercept: bool = True,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """Return the smallest C at which a coefficient of an L1 fit leaves 0.
+    """Return the largest C at which all coefficients of an L1 fit are 0.
 
     With ``l1_ratio=1``, all coefficients of `BinaryLogReg` and `SoftmaxReg` are 0 up to
-    this C, and some are not beyond it: the start of a grid of values, as
-    `sklearn.svm.l1_min_c` is for scikit-learn. With an ``l1_ratio`` in between, divide
-    it by that.
+    this C, and some are nonzero above it. Start a grid of values for C here, as with
+    `sklearn.svm.l1_min_c`. For an ``l1_ratio`` between 0 and 1, divide the result by
+    ``l1_ratio``.
 
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        The data of the fit.
+        The training data.
     y : array-like of shape (n_samples,) or (n_samples, n_classes)
-        Labels or soft labels. Two classes are taken for `BinaryLogReg`, more for
-        `SoftmaxReg`.
+        Labels or soft labels. The result is for `BinaryLogReg` if there are two
+        classes, for `SoftmaxReg` if there are more.
     fit_intercept : bool, default=True
         Whether the fit has intercepts.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -41,13 +41,13 @@ def l1_C_min(
     Returns
     -------
     float
-        1 / (S max |∂loss/∂w|) at the model without coefficients, with S the total
-        weight; ``inf`` where no feature ever helps.
+        1 / (S max |∂loss/∂w|), where S is the total weight and the gradient is that
+        of the intercept-only model. ``inf`` if the gradient is 0.
 
     Raises
     ------
     ValueError
-        If the inputs are not those of a fit.
+        If `fit` would refuse the input.
 
     References
     ----------

@@ -1,10 +1,13 @@
-"""From what the user passes to checked arrays: X, labels, weights.
+"""The input of a fit or a prediction as checked arrays: X, labels, weights.
 
-Every function returns what the fit needs or raises, before any work is done.
+Every function returns arrays that the fit can use, or raises before any work is done.
 """
 
+from copy import copy
+from typing import Any, NamedTuple
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -14,16 +17,91 @@ from ..data.containers import check_container, check_numbers, reading
 from ..data.targets import are_distributions, check_distributions, check_labels
 
 DTYPES = (np.float64, np.float32)
-# Largest magnitude of a feature: its square, times many rows, is still a number.
+# Largest magnitude of a feature. Its square, summed over many rows, does not overflow.
 LARGEST = 1e140
 
 
-def check_X_y(estimator, X, y):
-    """Return X as a float array or CSR matrix, and y as labels or distributions."""
+class CheckedData(NamedTuple):
+    """The checked input of a fit.
+
+    Attributes
+    ----------
+    X : ndarray or CSR matrix of shape (n, d)
+        float32 or float64.
+    y : ndarray of shape (n,) or (n, K)
+        Labels, or distributions over the classes.
+    targets : ndarray of shape (n,) or (n, K)
+        ``y`` as codes 0 … K − 1 or as distributions.
+    weights : ndarray of shape (n,)
+        Sample weights times class weights.
+    sample_weight, offset : array-like or None
+        As the user passed them.
+    classes : ndarray of shape (K,)
+        The label of each class.
+    feature_names : ndarray of shape (d,) or None
+        The names of the columns of X, if all of them are strings.
+    """
+
+    X: Any
+    y: NDArray
+    targets: NDArray
+    weights: NDArray
+    sample_weight: ArrayLike | None
+    offset: ArrayLike | None
+    classes: NDArray
+    feature_names: NDArray | None
+
+    def check_lengths(self) -> None:
+        """Raise a ValueError unless all arrays have the same number of rows."""
+        check_consistent_length(
+            self.X, self.targets, self.weights, self.sample_weight, self.offset
+        )
+
+    def take(self, rows: NDArray) -> "CheckedData":
+        """Return the data of these rows."""
+        return self._replace(
+            X=self.X[rows],
+            y=self.y[rows],
+            targets=self.targets[rows],
+            weights=self.weights[rows],
+            sample_weight=_take(self.sample_weight, rows),
+            offset=_take(self.offset, rows),
+        )
+
+
+def _take(values: ArrayLike | None, rows: NDArray) -> NDArray | None:
+    return None if values is None else np.asarray(values)[rows]
+
+
+def check_data(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: ArrayLike | None,
+    offset: ArrayLike | None,
+) -> CheckedData:
+    """Return the input of ``fit`` as checked arrays; the estimator stays unchanged."""
+    binary_only = estimator._loss_name == "binary"
+    names = getattr(y, "columns", None)
+    X, y, feature_names = check_X_y(estimator, X, y)
+    if y.ndim == 2:
+        classes, targets = encode_distributions(y, names, binary_only=binary_only)
+    else:
+        classes, targets = encode_labels(y, binary_only=binary_only)
+    s = combine_weights(sample_weight, estimator.class_weight, classes, targets)
+    # the objective checks the shape and the entries of the offset
+    check_numbers(offset, "offset")
+    return CheckedData(X, y, targets, s, sample_weight, offset, classes, feature_names)
+
+
+def check_X_y(estimator: Any, X: Any, y: Any) -> tuple[Any, NDArray, NDArray | None]:
+    """Return X as a float array or CSR matrix, y, and the feature names or None."""
     X, y = check_tables(X, y)
+    # validate_data sets n_features_in_ and feature_names_in_ on what it is given
+    scratch = copy(estimator)
     with reading("X"):
         X, y = validate_data(
-            estimator,
+            scratch,
             X,
             y,
             accept_sparse="csr",
@@ -31,18 +109,18 @@ def check_X_y(estimator, X, y):
             multi_output=are_distributions(y),
         )
     _check_magnitudes(X)
-    return X, y
+    return X, y, getattr(scratch, "feature_names_in_", None)
 
 
-def check_tables(X, y):
-    """Refuse what scikit-learn's checks would misread, and return the rest for them."""
+def check_tables(X: Any, y: Any) -> tuple[Any, Any]:
+    """Return X and y for scikit-learn's checks; refuse what those would misread."""
     check_numbers(X, "X")
     check_container(y, "y")
     return X, y if are_distributions(y) else check_labels(y)
 
 
-def check_X(estimator, X):
-    """Return X as a float array or CSR matrix that fits the fitted estimator."""
+def check_X(estimator: Any, X: Any) -> Any:
+    """Return X as a float array or CSR matrix with the features of the fit."""
     check_numbers(X, "X")
     with reading("X"):
         return validate_data(
@@ -50,10 +128,10 @@ def check_X(estimator, X):
         )
 
 
-def _check_magnitudes(X):
-    """Refuse units in which squares, and so the curvature, leave the range of floats.
+def _check_magnitudes(X: Any) -> None:
+    """Refuse features whose squares, and so the curvature, overflow or underflow.
 
-    A few rows spread over X tell what the units are.
+    About a thousand rows, spread over X, show the magnitude of each feature.
     """
     if sparse.issparse(X):
         step = max(1, X.nnz // 10_000)
@@ -73,7 +151,7 @@ def _check_magnitudes(X):
 def encode_labels(y: NDArray, *, binary_only: bool) -> tuple[NDArray, NDArray]:
     """Return the sorted distinct labels and the code 0 … K − 1 of each row."""
     with np.errstate(invalid="ignore"):
-        # floats beyond all integers are refused there as no labels
+        # scikit-learn refuses floats beyond the integers; NumPy's cast would warn first
         check_classification_targets(y)
     classes = np.unique(y)
     if len(classes) < 2:
@@ -86,14 +164,14 @@ def encode_labels(y: NDArray, *, binary_only: bool) -> tuple[NDArray, NDArray]:
             "Only binary classification is supported. The type of the target is "
             f"{type_of_target(y)}, with {len(classes)} classes; use SoftmaxReg."
         )
-    # a third of the time that np.unique would take, which sorts all labels
+    # three times as fast as np.unique(y, return_inverse=True), which sorts all labels
     return classes, np.searchsorted(classes, y)
 
 
 def encode_distributions(
-    y: NDArray, names, *, binary_only: bool
+    y: NDArray, names: Any, *, binary_only: bool
 ) -> tuple[NDArray, NDArray]:
-    """Return the names of the columns, and codes for one-hot rows, else the rows."""
+    """Return the column names, and the rows, or their codes if all are one-hot."""
     n_classes = y.shape[1]
     if binary_only and n_classes != 2:
         raise ValueError(
@@ -108,8 +186,8 @@ def encode_distributions(
     classes = np.arange(n_classes) if names is None else np.asarray(names)
     if len(set(classes.tolist())) < n_classes:
         raise ValueError(
-            f"y has the columns {classes.tolist()}; expected a name of its own for "
-            "each class: add up the columns of the same name."
+            f"y has the columns {classes.tolist()}; expected a different name for each "
+            "class: add up the columns with the same name."
         )
     y = check_distributions(y)
     unused = ~y.any(axis=0)
@@ -125,7 +203,7 @@ def encode_distributions(
 
 
 def smooth_targets(targets: NDArray, n_classes: int, label_smoothing: float) -> NDArray:
-    """Return (1 − ε) targets + ε / K as distributions, or the targets where ε = 0."""
+    """Return (1 − ε) targets + ε / K as distributions, or the targets if ε = 0."""
     if label_smoothing == 0:
         return targets
     if targets.ndim == 1:
@@ -133,11 +211,17 @@ def smooth_targets(targets: NDArray, n_classes: int, label_smoothing: float) -> 
     return (1 - label_smoothing) * targets + label_smoothing / n_classes
 
 
-def combine_weights(sample_weight, class_weight, classes, codes) -> NDArray:
-    """Return the weight of each row, class weights multiplied in, (n,) float64."""
-    s = np.ones(len(codes)) if sample_weight is None else _check_weights(sample_weight)
-    check_consistent_length(codes, s)
-    if codes.ndim == 2:
+def combine_weights(
+    sample_weight: ArrayLike | None,
+    class_weight: Any,
+    classes: NDArray,
+    targets: NDArray,
+) -> NDArray:
+    """Return the sample weights times the class weights, (n,) float64."""
+    n = len(targets)
+    s = np.ones(n) if sample_weight is None else _check_weights(sample_weight)
+    check_consistent_length(targets, s)
+    if targets.ndim == 2:
         if class_weight is not None:
             raise ValueError(
                 f"class_weight={class_weight!r} needs a label for each row, and y has "
@@ -145,11 +229,11 @@ def combine_weights(sample_weight, class_weight, classes, codes) -> NDArray:
             )
         return s
     with np.errstate(over="ignore", invalid="ignore"):
-        totals = np.bincount(codes, s)
+        totals = np.bincount(targets, s)
         if class_weight is not None and np.isfinite(totals.sum()):
-            by_class = _class_weights(class_weight, classes, codes, totals)
-            s = s * by_class[codes]
-            totals = totals * by_class
+            factors = _class_weights(class_weight, classes, targets, totals)
+            s = s * factors[targets]
+            totals = totals * factors
     if not (totals > 0).all():
         label = classes.tolist()[np.argmin(totals)]
         raise ValueError(
@@ -164,7 +248,7 @@ def combine_weights(sample_weight, class_weight, classes, codes) -> NDArray:
     return s
 
 
-def _check_weights(sample_weight):
+def _check_weights(sample_weight: ArrayLike) -> NDArray:
     check_numbers(sample_weight, "sample_weight")
     with reading("sample_weight"):
         s = check_array(
@@ -177,100 +261,23 @@ def _check_weights(sample_weight):
     if s.min() < 0:
         raise ValueError(
             f"sample_weight has the negative entry {s.min()}; expected non-negative "
-            "weights: remove a row by the weight 0."
+            "weights: to remove a row, give it the weight 0."
         )
     return s
 
 
-def _class_weights(class_weight, classes, codes, totals):
+def _class_weights(
+    class_weight: Any, classes: NDArray, codes: NDArray, totals: NDArray
+) -> NDArray:
+    """Return the weight of each class; ``totals`` are the sums of sample weights."""
     if class_weight == "balanced":
-        # by weights, not by counts, so that weights stay the same as repeated rows
-        by_class = totals.sum() / (len(classes) * np.where(totals > 0, totals, 1))
+        # from weights, not counts: a weight of 2 is the same as a row given twice
+        factors = totals.sum() / (len(classes) * np.where(totals > 0, totals, 1))
     else:
-        by_class = compute_class_weight(class_weight, classes=classes, y=classes[codes])
-    if not (np.isfinite(by_class).all() and by_class.min() > 0):
+        factors = compute_class_weight(class_weight, classes=classes, y=classes[codes])
+    if not (np.isfinite(factors).all() and factors.min() > 0):
         raise ValueError(
-            f"class_weight={class_weight!r} gives the weights {by_class}; expected "
-            "finite positive ones: drop the rows of a class that shall not count."
+            f"class_weight={class_weight!r} gives the weights {factors}; expected "
+            "finite positive ones: to exclude a class, drop its rows."
         )
-    return by_class
-
-
-def check_penalty_weights(penalty_weights, names, n_features) -> NDArray | None:
-    """Return the factor of each feature's penalty, (n_features,), or None."""
-    if penalty_weights is None:
-        return None
-    if isinstance(penalty_weights, dict):
-        weights = np.ones(n_features)
-        for name, weight in penalty_weights.items():
-            weights[_position(name, names, "penalty_weights")] = weight
-    else:
-        weights = np.asarray(penalty_weights, dtype=np.float64)
-    if weights.shape != (n_features,):
-        raise ValueError(
-            f"penalty_weights has shape {weights.shape}; expected ({n_features},), one "
-            "for each feature."
-        )
-    if not (np.isfinite(weights).all() and weights.min() >= 0):
-        bad = weights[~(np.isfinite(weights) & (weights >= 0))][0]
-        raise ValueError(
-            f"penalty_weights has the entry {bad}; expected finite non-negative "
-            "numbers: 0 leaves a feature free."
-        )
-    return weights
-
-
-def check_bounds(bounds, names, n_features) -> tuple[NDArray, NDArray] | None:
-    """Return the lower and the upper bound of each feature, or None."""
-    if bounds is None:
-        return None
-    lower, upper = np.full(n_features, -np.inf), np.full(n_features, np.inf)
-    if isinstance(bounds, dict):
-        for name, pair in bounds.items():
-            j = _position(name, names, "bounds")
-            low, high = _pair(pair, f"bounds[{name!r}]")
-            lower[j] = -np.inf if low is None else low
-            upper[j] = np.inf if high is None else high
-    else:
-        for out, bound in zip((lower, upper), _pair(bounds, "bounds"), strict=True):
-            if bound is None:
-                continue
-            bound = np.asarray(bound, dtype=np.float64)
-            if bound.shape not in ((), (n_features,)):
-                raise ValueError(
-                    f"bounds has a bound of shape {bound.shape}; expected a number or "
-                    f"({n_features},), one for each feature."
-                )
-            out[:] = bound
-    infeasible = ~(lower <= upper) | (lower == np.inf) | (upper == -np.inf)
-    if infeasible.any():
-        j = int(np.argmax(infeasible))
-        raise ValueError(
-            f"bounds for feature {j} are ({lower[j]}, {upper[j]}); expected a lower "
-            "bound that is at most the upper one: None where there is none."
-        )
-    return lower, upper
-
-
-def _pair(pair, name):
-    if not isinstance(pair, tuple | list) or len(pair) != 2:
-        raise ValueError(
-            f"{name}={pair!r}; expected a pair (lower, upper), each a number or None."
-        )
-    return pair
-
-
-def _position(name, names, parameter):
-    """Return the number of the feature of that name."""
-    if names is None:
-        raise ValueError(
-            f"{parameter} names the feature {name!r}, but X has no feature names; "
-            "expected an array of shape (n_features,), or X as a frame."
-        )
-    (found,) = np.nonzero(np.asarray(names) == name)
-    if not len(found):
-        raise ValueError(
-            f"{parameter} names the feature {name!r}; expected one of those of X: "
-            f"{', '.join(map(repr, names[:10]))}{', ...' if len(names) > 10 else ''}."
-        )
-    return found[0]
+    return factors

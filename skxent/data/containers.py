@@ -1,7 +1,8 @@
-"""Containers that NumPy would read wrongly: refused by name, before anything is read.
+"""Checks for containers that NumPy would convert wrongly.
 
-NumPy computes a lazy collection, forgets the mask of a masked array, takes dates for
-the number of their ticks and drops imaginary parts. Each of these is an error here.
+NumPy computes a lazy collection, ignores the mask of a masked array, converts dates to
+integers and drops imaginary parts. Each of these raises an error here, which names the
+input.
 """
 
 from collections.abc import Iterator
@@ -17,19 +18,19 @@ def check_container(values: Any, name: str) -> None:
     Parameters
     ----------
     values : object
-        X, y, sample_weight or offset, as the user has passed it.
+        X, y, sample_weight or offset, as the user passed it.
     name : str
-        Which of these it is.
+        The name of the input, for messages.
 
     Raises
     ------
     TypeError
-        If it is a Dask collection.
+        If the input is a Dask collection.
     ValueError
         If entries are masked.
     """
     graph = getattr(values, "__dask_graph__", None)
-    # an xarray.DataArray has the method, and no graph if its data are in memory
+    # an xarray.DataArray has the method, but no graph if its data are in memory
     if callable(graph) and graph() is not None:
         raise TypeError(
             f"{name} is a Dask collection, {type(values).__name__}; expected data in "
@@ -39,24 +40,24 @@ def check_container(values: Any, name: str) -> None:
         n = np.ma.count_masked(values)
         raise ValueError(
             f"{name} has {n} masked {'entry' if n == 1 else 'entries'}; expected a "
-            "value everywhere: drop such rows, or fill them by .filled(value)."
+            "value everywhere: drop such rows, or fill them with .filled(value)."
         )
 
 
 def check_numbers(values: Any, name: str) -> None:
-    """Refuse what `check_container` does, and complex numbers, dates and durations.
+    """Refuse what `check_container` refuses, and complex numbers, dates and durations.
 
     Parameters
     ----------
     values : object
-        X, sample_weight or offset, as the user has passed it.
+        X, sample_weight or offset, as the user passed it.
     name : str
-        Which of these it is.
+        The name of the input, for messages.
 
     Raises
     ------
     TypeError
-        If it is a Dask collection, or has dates or durations.
+        If the input is a Dask collection, or has dates or durations.
     ValueError
         If entries are masked or complex.
     """
@@ -66,21 +67,21 @@ def check_numbers(values: Any, name: str) -> None:
         if getattr(dtype, "kind", None) == "c":
             raise ValueError(
                 f"Complex data not supported: {name} has the dtype {dtype}{where}; "
-                "expected real numbers: pass real and imaginary parts by themselves."
+                "expected real numbers: pass real and imaginary parts separately."
             )
         if _is_time(dtype):
             raise TypeError(
-                f"{name} has the dtype {dtype}{where}; expected numbers: divide "
-                "durations by a unit, such as np.timedelta64(1, 'D'), and subtract a "
-                "start from dates before."
+                f"{name} has the dtype {dtype}{where}; expected numbers: subtract a "
+                "start from dates, then divide the durations by a unit, such as "
+                "np.timedelta64(1, 'D')."
             )
 
 
 @contextmanager
 def reading(name: str) -> Iterator[None]:
-    """Name the input that turns out to hold something else than real numbers."""
+    """Name the input in errors of the conversion to floats inside the block."""
     try:
-        # what overflows becomes infinite, and is refused as such
+        # numbers that overflow become infinite, which later checks refuse
         with np.errstate(over="ignore", invalid="ignore"):
             yield
     except TypeError as error:
@@ -97,24 +98,24 @@ def reading(name: str) -> Iterator[None]:
         ) from error
 
 
-def _dtypes(values):
-    """Return pairs of a column and its dtype: (None, dtype) where all have the same."""
+def _dtypes(values: Any) -> list[tuple[Any, Any]]:
+    """Return (column, dtype) for each column of a frame, else one (None, dtype)."""
     dtypes = getattr(values, "dtypes", None)
     columns = getattr(values, "columns", None)
     if dtypes is not None and columns is not None:
         return list(zip(columns, dtypes, strict=False))
     if isinstance(values, list | tuple) and values:
-        # the first row tells, and costs no copy of the others
+        # only the first row is converted: a copy of all rows would cost memory
         try:
             return [(None, np.asarray(values[0]).dtype)]
         except ValueError:
-            return []  # ragged, which is refused later
+            return []  # a ragged row, which later checks refuse
     dtype = getattr(values, "dtype", None)
     return [] if dtype is None else [(None, dtype)]
 
 
-def _is_time(dtype):
-    # NumPy and pandas tell by the kind, polars by a method
+def _is_time(dtype: Any) -> bool:
+    # dtypes of NumPy and pandas have a kind, those of polars a method
     is_temporal = getattr(dtype, "is_temporal", None)
     if callable(is_temporal):
         return is_temporal()

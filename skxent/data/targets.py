@@ -1,7 +1,7 @@
-"""Targets: labels that stay what they are, and distributions over classes.
+"""Targets: class labels, and distributions over the classes.
 
-NumPy would turn ``["no", nan]`` into two strings and ``[-1, 2**63]`` into floats. A
-distribution is a row of probabilities that sum to 1.
+Labels keep their types: NumPy would turn ``["no", nan]`` into two strings and
+``[-1, 2**63]`` into floats. A distribution is a row of probabilities that sum to 1.
 """
 
 from numbers import Integral, Real
@@ -13,22 +13,22 @@ from scipy import sparse
 
 from .containers import check_numbers, reading
 
-# How far from 1 the sum of probabilities may be: wide enough for a softmax in float32
-# over thousands of classes, narrow enough that counts and logits do not pass.
+# The largest deviation from 1 of a sum of probabilities. A float32 softmax over
+# thousands of classes passes; counts and logits do not.
 SUM_TOLERANCE = 1e-5
 
 
-def are_distributions(y) -> bool:
-    """Whether y has a column for each class instead of a label for each row."""
+def are_distributions(y: Any) -> bool:
+    """Whether y is a table with a column for each class, not a list of labels."""
     shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
     return len(shape) == 2 and shape[1] > 1
 
 
 def label_array(labels: Any) -> NDArray:
-    """Return labels as an array that keeps the type of each."""
+    """Return labels as an array that keeps the type of each label."""
     array = np.asarray(labels)
     if array.dtype.kind == "T":
-        # NumPy's strings of any length, which scikit-learn does not know
+        # scikit-learn does not support NumPy's strings of variable length
         return array.astype(object)
     if not isinstance(labels, list | tuple) or array.ndim != 1:
         return array
@@ -43,22 +43,23 @@ def label_array(labels: Any) -> NDArray:
 
 
 def check_labels(y: Any) -> Any:
-    """Return labels, none missing and all of one kind, as scikit-learn knows them.
+    """Return labels as scikit-learn expects them: none missing, all of one kind.
 
     Parameters
     ----------
     y : array-like of shape (n,)
-        As the user has passed it. Anything else is left to scikit-learn to refuse.
+        As the user passed it. Input of other shapes is returned as it is, for
+        scikit-learn to refuse.
 
     Returns
     -------
     ndarray
-        Numbers in an array of numbers, strings also as objects.
+        Numbers have a numeric dtype, strings may have the dtype object.
 
     Raises
     ------
     ValueError
-        If a label is missing, an integer too large, or types are mixed.
+        If a label is missing, an integer is too large, or types are mixed.
     """
     if y is None or sparse.issparse(y):
         return y
@@ -75,18 +76,19 @@ def check_labels(y: Any) -> Any:
     return _of_one_kind(y) if y.dtype.kind == "O" else y
 
 
-def _is_missing(label):
+def _is_missing(label: Any) -> bool:
     if label is None:
         return True
     try:
         return bool(label != label)
     except TypeError:
-        return True  # pandas.NA equals nothing, nor does it differ
+        return True  # pandas.NA: its comparisons have no truth value
     except ValueError:
-        return False  # an array, which is no label at all
+        return False  # an array: not a label, but not missing either
 
 
-def _of_one_kind(y):
+def _of_one_kind(y: NDArray) -> NDArray:
+    """Return an object array as numbers or strings; refuse a mixture."""
     if all(isinstance(label, Real | np.bool_) for label in y):
         numbers = np.array(y.tolist())
         whole = all(isinstance(label, Integral | np.bool_) for label in y)
@@ -103,13 +105,13 @@ def _of_one_kind(y):
         kinds = sorted({type(label).__name__ for label in y})
         raise ValueError(
             f"y holds labels of the type {', '.join(kinds)}; expected all of them to "
-            "be numbers, or all strings: convert them, as by [str(a) for a in y]."
+            "be numbers, or all strings: convert them, as with [str(a) for a in y]."
         )
     return y
 
 
 def check_distributions(y: Any) -> NDArray:
-    """Return rows that sum to 1, to the last digits, as float64.
+    """Return distributions as float64, divided by their sums unless these are 1.
 
     Parameters
     ----------
@@ -119,31 +121,31 @@ def check_distributions(y: Any) -> NDArray:
     Raises
     ------
     TypeError
-        If the entries are no numbers.
+        If an entry is not a number.
     ValueError
-        If a row is no distribution.
+        If a row is not a distribution.
     """
     check_numbers(y, "y")
     with reading("y"):
         y = np.asarray(y, dtype=np.float64)
     totals = y.sum(axis=1)
-    # written so that NaN, too, counts as bad
+    # written so that a row with NaN counts as bad
     bad = ~((y.min(axis=1) >= 0) & (np.abs(totals - 1) <= SUM_TOLERANCE))
     if bad.any():
         row = int(np.argmax(bad))
         raise ValueError(
-            f"Row {row} of y sums to {totals[row]}, with {y[row].min()} for its "
-            "smallest entry; expected non-negative rows that sum to 1. Divide counts "
+            f"Row {row} of y sums to {totals[row]}, and its smallest entry is "
+            f"{y[row].min()}; expected non-negative rows that sum to 1. Divide counts "
             "by their totals, and pass the totals as sample_weight."
         )
     rounding = y.shape[1] * np.finfo(np.float64).eps
     return y / totals[:, None] if np.any(np.abs(totals - 1) > rounding) else y
 
 
-def align_distributions(y, classes) -> NDArray:
-    """Return distributions with a column for each of ``classes``, in their order.
+def align_distributions(y: Any, classes: Any) -> NDArray:
+    """Return distributions with one column per class, in the order of ``classes``.
 
-    The columns of a frame are found by name.
+    The columns of a frame are matched by name.
     """
     classes = list(classes)
     columns = list(getattr(y, "columns", classes))

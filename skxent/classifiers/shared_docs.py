@@ -1,0 +1,118 @@
+"""Docstring sections that `BinaryLogReg` and `SoftmaxReg` share.
+
+A class docstring names a section in braces, on a line of its own; `fill_sections`
+inserts the text.
+"""
+
+from inspect import cleandoc
+from typing import TypeVar
+
+T = TypeVar("T", bound=type)
+
+SECTIONS = {
+    "parameters": """
+C : float, default=1.0
+    Inverse strength of the penalty, positive; ``np.inf`` for no penalty. Smaller values
+    shrink the coefficients more. With two classes and an L2 penalty, `SoftmaxReg` at
+    ``C`` gives the probabilities of `BinaryLogReg` at ``2 * C``.
+l1_ratio : float, default=0.0
+    Share of the L1 norm in the penalty. 0 is ridge; 1 is the lasso, which sets
+    coefficients to exactly 0; values in between are the elastic net.
+penalty_weights : array-like of shape (n_features,) or dict, default=None
+    Factors π of the penalty for each feature, or for the features named in a dict. 0
+    leaves a feature unpenalised. None means 1 for all.
+bounds : tuple (lower, upper) or dict, default=None
+    Bounds on the coefficients for X in its given units, the same for every class. Each
+    bound is a number, an array of shape (n_features,) or None for no bound. A dict maps
+    names of features to such pairs of numbers. ``(0, None)`` keeps all coefficients
+    non-negative.
+label_smoothing : float, default=0.0
+    The share ε, below 1, of each target that is spread evenly over all classes:
+    (1 − ε) target + ε / K.
+fit_intercept : bool, default=True
+    Whether to fit an intercept for each logit. Intercepts are never penalised.
+class_weight : dict, "balanced" or None, default=None
+    Weight of each class by its label, multiplied into the sample weights. "balanced"
+    makes the total weights of the classes equal.
+tol : float, default=1e-8
+    Relative suboptimality at which the fit ends: the estimated (F − F*) / F, where F*
+    is the optimum. It has no unit and does not depend on the scale of the data.
+max_iter : int, default=1000
+    The largest number of iterations.
+warm_start : bool, default=False
+    Whether `fit` starts from the last solution, if the classes and the number of
+    features are still the same.
+early_stopping : bool, default=False
+    Whether to hold rows out of the fit, as a guard against overfitting. They score each
+    iteration, and the fit returns the best one.
+validation_fraction : float, default=0.1
+    Fraction of the rows to hold out, at random; with labels, the split is stratified.
+n_iter_no_change : int, default=5
+    With ``early_stopping``, the fit ends after this many iterations in a row whose
+    scores do not exceed the best score by more than ``tol``, relative to it.
+random_state : int, RandomState instance or None, default=None
+    Seed for the choice of rows to hold out.
+verbose : int, default=0
+    1 prints a line after each iteration, 2 also the decisions of the solver.
+""",
+    "attributes_of_the_fit": """
+n_iter_ : ndarray of shape (1,)
+    Number of iterations.
+n_evals_ : int
+    Number of evaluations of F and its gradient on all rows.
+converged_ : bool
+    Whether ``suboptimality_`` is at most ``tol``. A fit that early stopping or a
+    callback ended earlier has not converged, and does not warn.
+suboptimality_ : float
+    Estimate of (F − F*) / F, the relative distance to the optimum F*.
+duality_gap_ : float
+    Certified upper bound of F − F*, in nats. It is proved, but often loose. ``inf`` if
+    there is none, as without a penalty or with an unpenalised feature.
+loss_curve_ : ndarray of shape (n_iter,)
+    F, in nats, after each iteration.
+loss_curve_seconds_ : ndarray of shape (n_iter,)
+    Seconds since the start of `fit` after each entry of ``loss_curve_``.
+validation_scores_ : ndarray of shape (n_iter,) or None
+    With ``early_stopping``, minus the cross-entropy of the held-out rows, in nats,
+    after each iteration. Larger is better.
+best_validation_score_ : float or None
+    The largest of ``validation_scores_``: the score of ``coef_`` and ``intercept_``.
+n_features_in_ : int
+    Number of features seen during `fit`.
+feature_names_in_ : ndarray of shape (n_features_in_,)
+    Names of the features, if X has names that are all strings.
+""",
+    "notes": """
+`fit` warns with ``sklearn.exceptions.ConvergenceWarning`` if it ends short of ``tol``.
+The warning names the cause and the remedy.
+
+With ``early_stopping``, F is the objective on the training rows, and S is their total
+weight. The score of the held-out rows is minus their weighted mean loss, without
+penalty or label smoothing. Balanced class weights are computed from all rows. The
+coefficients are exactly those of the best iteration; ``suboptimality_`` and
+``duality_gap_`` say how far they are from the optimum of F.
+
+Since scikit-learn 1.9, ``set_callbacks`` accepts its callbacks. Each iteration is a
+subtask of the fit. At its end, a callback can get an estimator with the coefficients so
+far, or ask the fit to stop. If `fit` is given an ``offset``, a scorer in a callback has
+to accept it, as `skxent.log_loss_scorer` does.
+""",
+    "references": """
+D. R. Cox (1958), "The Regression Analysis of Binary Sequences", Journal of the Royal
+Statistical Society B 20(2), doi:10.1111/j.2517-6161.1958.tb00292.x
+
+D. C. Liu and J. Nocedal (1989), "On the limited memory BFGS method for large scale
+optimization", Mathematical Programming 45, doi:10.1007/BF01589116
+""",
+}
+
+
+def fill_sections(cls: T) -> T:
+    """Replace ``{name}`` in the docstring of a class by the section of that name."""
+    if cls.__doc__ is None:  # python -OO
+        return cls
+    doc = cleandoc(cls.__doc__)
+    for name, text in SECTIONS.items():
+        doc = doc.replace(f"{{{name}}}", text.strip())
+    cls.__doc__ = doc
+    return cls
