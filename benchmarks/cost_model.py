@@ -1,8 +1,8 @@
 """The constants of the solver's cost model, measured on this machine.
 
-`skxent.solver.preconditioners.plan` prices each kind of Hessian from a few times per
-number. This script measures them on one core and prints them beside the values in the
-module. With --data, it also counts the evaluations that each kind takes on real sets.
+`skxent.solver.preconditioners.prices` prices each Hessian from a few times per number.
+This script measures them on one core and prints them beside the values in the module.
+With --data, it also counts the evaluations that each preconditioner takes on real sets.
 Only the ratios of the times matter; a factor of two changes few decisions.
 
     python benchmarks/cost_model.py
@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import io
 import warnings
-from dataclasses import replace
 from time import perf_counter
 from unittest import mock
 
@@ -27,19 +26,23 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from skxent import CrossEntropyObjective
-from skxent.solver import lbfgs, preconditioners
+from skxent.solver import rounds
+from skxent.solver.preconditioners import prices
+from skxent.solver.preconditioners.by_class import ByClass, Shared
+from skxent.solver.preconditioners.coupled import Coupled
+from skxent.solver.preconditioners.diagonal import Diagonal
 
 RNG = np.random.default_rng(0)
-# Every kind gets the same price of a Hessian, in evaluations: the counts then differ by
-# the Hessian alone.
-BUILD_COST = 5.0
+# Every Hessian gets the same price, in evaluations: the counts then differ by the
+# Hessian alone.
+BUILD_PRICE = 5.0
 
 
 def main():
     args = _parse_arguments()
     with threadpool_limits(1, user_api="blas"):
         rows = [
-            [name, f"{value:.3g}", f"{getattr(preconditioners, name):g}"]
+            [name, f"{value:.3g}", f"{getattr(prices, name):g}"]
             for name, value in measure(args.rows).items()
         ]
     print_table(["constant", "measured, ns", "in the module"], rows)
@@ -47,11 +50,11 @@ def main():
         rows = []
         for name in args.sets.split(","):
             dataset = load(name, args.data, "float64")
-            for kind in kinds(dataset.n_classes):
-                evaluations, rounds = count(dataset, kind)
-                rows.append([name, kind, f"{evaluations:,}", str(rounds)])
+            for recipe in recipes(dataset.n_classes):
+                n_evals, n_rounds = count(dataset, recipe)
+                rows.append([name, recipe.__name__, f"{n_evals:,}", str(n_rounds)])
         print()
-        print_table(["set", "kind", "evaluations", "rounds"], rows)
+        print_table(["set", "recipe", "evaluations", "rounds"], rows)
 
 
 def measure(n_rows):
@@ -96,29 +99,31 @@ def seconds_of(step, repeats=7):
     return float(np.median(times))
 
 
-def kinds(n_classes):
-    """Return the kinds of Hessian that differ: with one logit, two of them do."""
-    known = list(preconditioners.EVALUATIONS)
-    return [k for k in known if n_classes > 2 or k in ("diagonal", "classes")]
+def recipes(n_classes):
+    """Return the recipes that differ: with one logit, two of them do."""
+    return (
+        [Diagonal, ByClass] if n_classes == 2 else [Diagonal, Shared, ByClass, Coupled]
+    )
 
 
-def count(dataset, kind):
-    """Return the evaluations and rounds of a default fit with one kind of Hessian."""
-    plan = lbfgs.plan
+def count(dataset, recipe):
+    """Return the evaluations and rounds of a default fit with one preconditioner."""
 
-    def only_this_kind(objective):
-        return replace(plan(objective), kind=kind, build_cost=BUILD_COST)
+    def at_the_same_price(objective):
+        made = recipe(objective)
+        made.build_price = BUILD_PRICE
+        return made
 
     model = make_solver(OURS, len(dataset.y), dataset.n_classes, C=1.0)
     model.set_params(verbose=2)
     said = io.StringIO()
     with (
-        mock.patch.object(lbfgs, "plan", only_this_kind),
-        mock.patch.object(lbfgs, "dearer_plan", lambda objective, plan: plan),
+        mock.patch.object(rounds, "choose", at_the_same_price),
+        mock.patch.object(rounds, "choose_again", lambda objective, recipe: recipe),
         contextlib.redirect_stdout(said),
         warnings.catch_warnings(),
     ):
-        # A kind that does not get there within max_iter is a result, too.
+        # One that does not get there within max_iter is a result, too.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(dataset.X, dataset.y)
     return model.n_evals_, said.getvalue().count("round ")
