@@ -20,6 +20,7 @@ from skxent.data.in_memory import InMemoryRows
 from skxent.data.rows import Sum
 from skxent.model.certificate import DualStep
 from skxent.model.curvature import HessianProduct
+from skxent.model.problem import Problem
 from skxent.solver.minimise import minimise
 from skxent.solver.progress import Progress
 from skxent.solver.stopping import (
@@ -202,6 +203,24 @@ def test_params_of_an_iteration_are_found_once_and_only_on_demand():
     assert heard[0].params is heard[0].params
     assert_array_equal(heard[0].params, [0, 1, 2])
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+def test_n_evals_counts_passes_over_all_entries(l1_ratio, monkeypatch, capsys):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 300))
+    y = X[:, 0] + rng.logistic(size=500) > 0
+    shares, evaluate = [], Problem.evaluate
+
+    def counting(self, params):
+        shares.append(self.n_features / 300)
+        return evaluate(self, params)
+
+    monkeypatch.setattr(Problem, "evaluate", counting)
+    model = BinaryLogReg(C=0.05, l1_ratio=l1_ratio, verbose=2).fit(X, y)
+    n_sets = capsys.readouterr().out.count("working set")
+    assert (l1_ratio > 0) == (n_sets > 0) == (min(shares) < 0.5)
+    assert 0 <= model.n_evals_ - sum(shares) <= n_sets + 1e-9
 
 
 def test_a_kept_iteration_is_the_answer_as_it_was():

@@ -43,3 +43,11 @@ def test_imports_run_one_way(room):
 def test_each_room_says_what_lives_there(room):
     module = ast.parse((PACKAGE / room / "__init__.py").read_text(encoding="utf-8"))
     assert "mports" in (ast.get_docstring(module) or "")
+
+
+def test_no_file_is_long():
+    lengths = {
+        path.relative_to(PACKAGE): len(path.read_text(encoding="utf-8").splitlines())
+        for path in PACKAGE.rglob("*.py")
+    }
+    assert {path: n for path, n in lengths.items() if n > 400} == {}

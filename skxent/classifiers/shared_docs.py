@@ -59,7 +59,9 @@ verbose : int, default=0
 n_iter_ : ndarray of shape (1,)
     Number of iterations.
 n_evals_ : int
-    Number of evaluations of F and its gradient on all rows.
+    Number of evaluations of F and its gradient, in passes over all entries of X. An
+    evaluation on some of the columns counts by their share; each set of columns is
+    rounded up.
 converged_ : bool
     Whether ``suboptimality_`` is at most ``tol``. A fit that early stopping or a
     callback ended earlier has not converged, and does not warn.
