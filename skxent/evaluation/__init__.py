@@ -1,4 +1,4 @@
-"""What predictions are worth: information, scores, calibration, reports.
+"""Evaluation of predictions: information, scores, calibration, reports.
 
-Works with any classifier, and imports from `data` only.
+It works with any classifier. Imports from `data` only.
 """

@@ -1,15 +1,15 @@
-r"""Cross-entropy in parts: what calibration costs and what discrimination earns.
+r"""Decomposition of the cross-entropy: miscalibration, discrimination, uncertainty.
 
-For an event y, 0 or 1, that is predicted with probability p, isotonic regression of y
-on p gives the recalibrated probability c: of all increasing functions of p the one
-with the smallest cross-entropy, and of every other proper score, too. With it::
+Let y, 0 or 1, be an event that is predicted with probability p. Isotonic regression of
+y on p gives the recalibrated probability c. Of all increasing functions of p, c has the
+smallest cross-entropy; the same holds for every other proper score. With c::
 
     H(y, p) = [H(y, p) − H(y, c)]  −  [H(y) − H(y, c)]  +  H(y)
                miscalibration ≥ 0     discrimination ≥ 0   uncertainty
 
-H(y, p) is the mean cross-entropy of the predictions, H(y) that of the share of events
-as the prediction for all: the entropy of the labels. More than two classes are split
-one at a time: the event is the class, and p the probability of that class.
+H(y, p) is the mean cross-entropy of the predictions. H(y), the entropy of the labels,
+is that of a constant prediction: the share of events. With more than two classes, each
+class has a decomposition of its own, where y is the class against all others.
 """
 
 from __future__ import annotations
@@ -36,15 +36,16 @@ class CalibrationDecomposition(NamedTuple):
     Attributes
     ----------
     cross_entropy : float
-        Mean cross-entropy of the predictions; infinite where an event happened that
-        was called impossible, or did not although it was called certain.
+        Mean cross-entropy of the predictions. Infinite if an event of predicted
+        probability 0 happened, or one of probability 1 did not.
     miscalibration : float
-        What isotonic recalibration of the predictions would save; 0 is best.
+        The reduction of the cross-entropy by isotonic recalibration; 0 is best.
     discrimination : float
-        What the recalibrated predictions save against the share of events as the
-        prediction for all: 0 if the predictions order nothing, `uncertainty` at best.
+        The reduction of the cross-entropy from a constant prediction, the share of
+        events, to the recalibrated predictions. 0 if the order of the predictions
+        carries no information about the event, `uncertainty` at best.
     uncertainty : float
-        Entropy of the labels, which no prediction changes.
+        Entropy of the labels. It does not depend on the predictions.
     """
 
     cross_entropy: float
@@ -54,11 +55,11 @@ class CalibrationDecomposition(NamedTuple):
 
 
 class Reliability(NamedTuple):
-    """Distinct predictions of one event in increasing order, and what happened."""
+    """Distinct predictions of one event, in increasing order, and its frequencies."""
 
-    proba: _Array  # (m,) the predicted probabilities
-    rates: _Array  # (m,) the recalibrated ones, increasing in steps
-    shares: _Array  # (m,) the weight of each prediction, as share of all
+    proba: _Array  # (m,) predicted probabilities
+    rates: _Array  # (m,) recalibrated probabilities, a step function of proba
+    shares: _Array  # (m,) the weight of each prediction, as a share of the total
     parts: CalibrationDecomposition
 
 
@@ -69,23 +70,24 @@ def calibration_decomposition(
     sample_weight: ArrayLike | None = None,
     base: float | None = None,
 ) -> CalibrationDecomposition:
-    r"""Split the cross-entropy of predicted probabilities of an event into parts.
+    r"""Decompose the cross-entropy of predicted probabilities of an event.
 
     .. math:: H(y, p) = \text{miscalibration} - \text{discrimination} + H(y)
 
-    Miscalibration is what could be saved without a better model, by relabelling its
-    probabilities. Discrimination is how much the order of the predictions tells about
-    the labels. Both come from isotonic regression, which has nothing to tune, and both
-    are read from the sample itself: with few rows they are too large.
+    Miscalibration is the part that recalibration can remove, without a better model.
+    Discrimination measures the information about the event in the order of the
+    predictions. Both are computed by isotonic regression, which has no tuning
+    parameter. Both are biased upwards in small samples, because the regression is
+    fitted to the same rows.
 
     Parameters
     ----------
     y_true : array-like of shape (n,)
-        Whether the event happened: 1 or True where it did, 0 or False where not.
+        Whether the event happened: 1 or True if it did, 0 or False if not.
     proba : array-like of shape (n,)
         The predicted probabilities of the event.
     sample_weight : array-like of shape (n,), default=None
-        Non-negative weights: 2 counts a row twice, 0 not at all. None means 1 each.
+        Non-negative weights: a row of weight 2 counts twice. None means 1 each.
     base : float, default=None
         Base of the logarithm, above 1. None means e: the result is in nats.
 
@@ -97,12 +99,12 @@ def calibration_decomposition(
     Raises
     ------
     ValueError
-        If `y_true` holds anything but 0 and 1, `proba` is not between 0 and 1, shapes
-        do not fit, or `sample_weight` or `base` is out of range.
+        If `y_true` has values other than 0 and 1, `proba` is not between 0 and 1,
+        shapes do not match, or `sample_weight` or `base` is out of range.
 
     See Also
     --------
-    skxent.ReliabilityDisplay : The picture, for any number of classes.
+    skxent.ReliabilityDisplay : A plot of calibration, for any number of classes.
 
     References
     ----------
@@ -116,8 +118,8 @@ def calibration_decomposition(
 
     Examples
     --------
-    These predictions tell 0.189 of the one bit that there is to know. That they are too
-    close to one half costs 0.072 bits:
+    The order of these predictions provides 0.189 bits, of the 1 bit of uncertainty. All
+    predictions are too close to one half, which costs 0.072 bits:
 
     >>> rain = [0, 0, 0, 1, 0, 1, 1, 1]
     >>> proba = [0.4, 0.4, 0.4, 0.4, 0.6, 0.6, 0.6, 0.6]
@@ -130,12 +132,12 @@ def calibration_decomposition(
     if not np.isin(y_true, [0, 1]).all():
         raise ValueError(
             f"y_true holds {y_true[~np.isin(y_true, [0, 1])][0]}; expected 0 and 1 "
-            "only: compare labels with the one that is the event, y == label."
+            "only: compare the labels with the label of the event, y == label."
         )
     if p.shape != y_true.shape:
         raise ValueError(
             f"proba has shape {p.shape}, y_true {y_true.shape}; expected the same: "
-            "pass the probability of the event alone, a column of predict_proba."
+            "pass only the probability of the event, one column of predict_proba."
         )
     if p.min() < 0 or p.max() > 1:
         raise ValueError(
@@ -143,7 +145,7 @@ def calibration_decomposition(
             "pass logits through scipy.special.expit."
         )
     shares = row_shares(sample_weight, len(p))
-    # Rows of weight 0 are dropped before 0 * inf can become NaN.
+    # Rows of weight 0 are dropped because 0 * inf is NaN.
     counts = shares > 0
     with np.errstate(divide="ignore"):
         log_p, log_q = np.log(p[counts]), np.log1p(-p[counts])
@@ -153,15 +155,22 @@ def calibration_decomposition(
 def reliability_by_class(
     predictions: LabelledPredictions, base: float | None
 ) -> dict[Any, Reliability]:
-    """Return the reliability of each class, of two classes that of the second only.
+    """Return the reliability of each class, or only of the second of two.
 
-    That of the first would be its mirror image, with the same parts.
+    With two classes, the first has the mirror image and the same decomposition.
+
+    Parameters
+    ----------
+    predictions : LabelledPredictions
+        Predictions for labelled rows.
+    base : float or None
+        Base of the logarithm. None means e: the parts are in nats.
     """
     classes, _, codes, shares, log_proba = predictions
     first = 1 if len(classes) <= 2 else 0
     by_class = {}
     for k, label in enumerate(classes[first:], start=first):
-        # Not log(1 − p), which has lost its digits where p is next to 1.
+        # log(1 − p) would be inaccurate where p is close to 1.
         log_rest = logsumexp(np.delete(log_proba, k, axis=1), axis=1)
         by_class[label] = _reliability(
             log_proba[:, k], np.minimum(log_rest, 0.0), codes == k, shares, base
@@ -176,18 +185,31 @@ def _reliability(
     shares: _Array,
     base: float | None,
 ) -> Reliability:
-    """Recalibrate p = exp(log_p), where log_q is log(1 − p), and take the parts."""
-    # By log-odds, which order also what is next to 1. Those that differ by rounding
-    # alone are one prediction: else noise would pass for an order. arcsinh makes the
-    # difference relative where the log-odds are large.
+    """Recalibrate p = exp(log_p) and decompose its cross-entropy.
+
+    Parameters
+    ----------
+    log_p, log_q : ndarray of shape (n,)
+        log(p) and log(1 − p).
+    events : ndarray of shape (n,)
+        Whether the event happened.
+    shares : ndarray of shape (n,)
+        The weight of each row, positive; the sum is 1.
+    base : float or None
+        Base of the logarithm. None means e: the parts are in nats.
+    """
+    # Predictions are sorted by log-odds, which are distinct even where p rounds to 1.
+    # Log-odds that differ only by rounding count as one prediction; otherwise, isotonic
+    # regression would fit the order of the rounding errors. arcsinh turns absolute
+    # differences into relative ones where the log-odds are large.
     scores = np.round(np.arcsinh(log_p - log_q), 10)
     _, first, inverse = np.unique(scores, return_index=True, return_inverse=True)
     mass = np.bincount(inverse, shares)
     frequencies = np.bincount(inverse, shares * events) / mass
     rates = np.clip(isotonic_regression(frequencies, sample_weight=mass), 0, 1)
 
-    # The rates of isotonic regression are the frequencies of its blocks. So their
-    # cross-entropy is an entropy, and 0 log 0 = 0 needs no care.
+    # The rates of isotonic regression are the frequencies of events in its blocks. So
+    # their cross-entropy is an entropy, and entr handles 0 log 0 = 0.
     recalibrated = mass @ (entr(rates) + entr(1 - rates))
     happened = np.minimum(shares @ events, 1)
     uncertainty = entr(happened) + entr(1 - happened)
@@ -195,7 +217,7 @@ def _reliability(
     miscalibration = cross_entropy - recalibrated
     discrimination = uncertainty - recalibrated
     nats = np.array([cross_entropy, miscalibration, discrimination, uncertainty])
-    # No part is negative, but rounding may be.
+    # No part is negative, except by rounding.
     parts = np.ravel(convert_nats(np.maximum(nats, 0), base)).tolist()
     return Reliability(
         np.exp(log_p[first]), rates, mass, CalibrationDecomposition(*parts)
@@ -203,11 +225,12 @@ def _reliability(
 
 
 def _vector(values: Any, name: str) -> _Array:
+    """Return `values` as a vector in float64; refuse any other shape."""
     check_numbers(values, name)
     checked = check_array(values, dtype=np.float64, ensure_2d=False, input_name=name)
     if checked.ndim != 1:
         raise ValueError(
-            f"{name} has shape {checked.shape}; expected (n,): pass one number a row, "
-            "for more classes one class at a time."
+            f"{name} has shape {checked.shape}; expected (n,): pass one number per "
+            "row. With more than two classes, pass one class at a time."
         )
     return checked

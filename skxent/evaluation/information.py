@@ -1,6 +1,7 @@
-r"""Entropy and its relatives, for distributions that are given as probabilities.
+r"""Entropies and divergences of probability distributions.
 
-The estimators of this package minimise a cross-entropy. This is its family::
+The estimators of this package minimise a cross-entropy. These are its definition and
+those of related quantities::
 
     H(p)    = −Σ p log p                                    entropy
     H(p, q) = −Σ p log q             = H(p) + D(p‖q)        cross-entropy
@@ -9,9 +10,10 @@ The estimators of this package minimise a cross-entropy. This is its family::
     H(X|Y)  = −Σ p_xy log(p_xy/p_y)  ≤ H(X)                 conditional entropy
     I(X; Y) = H(X) + H(Y) − H(X, Y)  = H(X) − H(X|Y) ≥ 0    mutual information
 
-Conventions: 0 log 0 = 0, and a result is ``inf``, without a warning, where p > 0 = q.
-One distribution gives a float, a batch an array of the shape of the batch. Sums may
-miss 1 by rounding, up to 1e-5; what they miss is divided out.
+Conventions: 0 log 0 = 0. A result is ``inf``, without a warning, if p > 0 = q for some
+outcome. One distribution gives a float; a batch gives an array of the shape of the
+batch. A sum of probabilities may differ from 1 by up to 1e-5, because of rounding.
+Probabilities are divided by their sum.
 """
 
 from typing import Any
@@ -29,9 +31,10 @@ _XY = (-2, -1)  # the axes of a joint distribution
 
 
 def entropy(p: ArrayLike, *, base: float | None = None, axis: int = -1) -> Value:
-    r"""Mean surprise at an outcome that is drawn from `p`: :math:`-\sum p \log p`.
+    r"""Entropy of a distribution: :math:`H(p) = -\sum p \log p`.
 
-    It lies between 0 (one outcome is certain) and log n (all n are equally likely).
+    It is the mean surprise, −log p, at an outcome drawn from `p`. It lies between 0
+    (one outcome is certain) and log n (all n outcomes are equally likely).
 
     Parameters
     ----------
@@ -40,18 +43,18 @@ def entropy(p: ArrayLike, *, base: float | None = None, axis: int = -1) -> Value
     base : float, default=None
         Base of the logarithm, above 1. None means e: the result is in nats.
     axis : int, default=-1
-        The axis along which one distribution lies.
+        The axis that holds the outcomes of one distribution.
 
     Returns
     -------
     float or ndarray
-        The entropy; for a batch an array with the shape of the other axes.
+        The entropy. For a batch, an array with the shape of the other axes.
 
     Raises
     ------
     TypeError, ValueError
-        If `p` is not an array, not a distribution along `axis`, or `axis` or `base` is
-        out of range.
+        If `p` is not a numeric array or not a distribution along `axis`, or if `axis`
+        or `base` is out of range.
 
     References
     ----------
@@ -69,15 +72,17 @@ def entropy(p: ArrayLike, *, base: float | None = None, axis: int = -1) -> Value
 def cross_entropy(
     p: ArrayLike, q: ArrayLike, *, base: float | None = None, axis: int = -1
 ) -> Value:
-    r"""Mean surprise of one who expects `q` where `p` is true: :math:`-\sum p \log q`.
+    r"""Cross-entropy of `q` relative to `p`: :math:`H(p, q) = -\sum p \log q`.
 
-    It is smallest at q = p, which is why minimising it fits probabilities.
+    It is the mean surprise, −log q, at outcomes that are drawn from `p` and predicted
+    with probabilities `q`. Its minimum over q is at q = p. Therefore, minimising it
+    fits probabilities.
 
     Parameters
     ----------
     p, q, base, axis
-        As in :func:`entropy`, with result, units and errors; also a ValueError where
-        `p` and `q` differ in shape.
+        As in :func:`entropy`; so are the result, its units and the errors raised. A
+        ValueError is also raised if `p` and `q` differ in shape.
 
     References
     ----------
@@ -96,15 +101,17 @@ def cross_entropy(
 def kl_divergence(
     p: ArrayLike, q: ArrayLike, *, base: float | None = None, axis: int = -1
 ) -> Value:
-    r"""Surprise that expecting `q` adds where `p` is true: :math:`\sum p \log(p / q)`.
+    r"""Kullback–Leibler divergence: :math:`D(p \| q) = \sum p \log(p / q)`.
 
-    It is 0 where p = q, positive elsewhere, and not symmetric.
+    It is the cross-entropy minus the entropy: the mean surprise that predicting `q`
+    instead of `p` adds, for outcomes drawn from `p`. It is 0 if p = q, positive
+    otherwise, and not symmetric.
 
     Parameters
     ----------
     p, q, base, axis
-        As in :func:`entropy`, with result, units and errors; also a ValueError where
-        `p` and `q` differ in shape.
+        As in :func:`entropy`; so are the result, its units and the errors raised. A
+        ValueError is also raised if `p` and `q` differ in shape.
 
     References
     ----------
@@ -117,21 +124,24 @@ def kl_divergence(
     2.0
     """
     divergence = rel_entr(*_pair(p, q, axis)).sum(axis=axis)
-    # The terms have both signs: for q next to p, rounding could leave a negative sum.
+    # The terms have both signs, so rounding can make the sum negative if q is near p.
     return convert_nats(np.maximum(divergence, 0), base)
 
 
 def joint_entropy(p_xy: ArrayLike, *, base: float | None = None) -> Value:
-    """Mean surprise at a pair (x, y) that is drawn from `p_xy`: H(X, Y).
+    r"""Joint entropy of two variables: :math:`H(X, Y) = -\sum p_{xy} \log p_{xy}`.
 
-    It is at most H(X) + H(Y), which it reaches where X and Y are independent.
+    It is the mean surprise at a pair (x, y) drawn from `p_xy`. It is at most
+    H(X) + H(Y), and equal to that if and only if X and Y are independent.
 
     Parameters
     ----------
     p_xy : array-like of shape (..., n_x, n_y)
-        Joint probabilities, rows x and columns y, which sum to 1 over both.
+        Joint probabilities. Rows are values of x, columns are values of y. The sum
+        over both axes is 1.
     base
-        As in :func:`entropy`, with result, units, errors and reference.
+        As in :func:`entropy`; so are the result, its units, the errors raised and the
+        reference.
 
     Examples
     --------
@@ -142,15 +152,17 @@ def joint_entropy(p_xy: ArrayLike, *, base: float | None = None) -> Value:
 
 
 def conditional_entropy(p_xy: ArrayLike, *, base: float | None = None) -> Value:
-    """Mean surprise that is left in x once y is known: H(X|Y).
+    r"""Conditional entropy: :math:`H(X|Y) = -\sum p_{xy} \log(p_{xy} / p_y)`.
 
-    It is 0 where y determines x, and H(X), its maximum, where X and Y are independent.
+    It is the mean surprise at x after y is known. It is 0 if y determines x. Its
+    maximum, H(X), is reached if and only if X and Y are independent.
 
     Parameters
     ----------
     p_xy, base
-        As in :func:`joint_entropy`, with result, units, errors and reference. What is
-        known is y, the column; for H(Y|X) swap the last two axes.
+        As in :func:`joint_entropy`; so are the result, its units, the errors raised and
+        the reference. The condition is y, the column. For H(Y|X), swap the last two
+        axes.
 
     Examples
     --------
@@ -158,20 +170,23 @@ def conditional_entropy(p_xy: ArrayLike, *, base: float | None = None) -> Value:
     0.5
     """
     p = _distributions(p_xy, "p_xy", _XY)
-    # Never negative: as a rounded sum, too, p_y is at least each p_xy.
+    # Never negative: even after rounding, the sum p_y is not smaller than any p_xy.
     surprise = -rel_entr(p, p.sum(axis=-2, keepdims=True))
     return convert_nats(surprise.sum(axis=_XY), base)
 
 
 def mutual_information(p_xy: ArrayLike, *, base: float | None = None) -> Value:
-    """Mean surprise at x that knowing y saves, and at y that knowing x saves: I(X; Y).
+    """Mutual information of two variables: I(X; Y) = H(X) − H(X|Y).
 
-    It is symmetric, 0 where X and Y are independent, and at most min(H(X), H(Y)).
+    It is the mean reduction of the surprise at x by knowing y, and equally of the
+    surprise at y by knowing x. It is 0 if and only if X and Y are independent, and at
+    most min(H(X), H(Y)).
 
     Parameters
     ----------
     p_xy, base
-        As in :func:`joint_entropy`, with result, units, errors and reference.
+        As in :func:`joint_entropy`; so are the result, its units, the errors raised and
+        the reference.
 
     Examples
     --------
@@ -180,8 +195,8 @@ def mutual_information(p_xy: ArrayLike, *, base: float | None = None) -> Value:
     """
     p = _distributions(p_xy, "p_xy", _XY)
     h_x, h_y = entr(p.sum(axis=-1)).sum(axis=-1), entr(p.sum(axis=-2)).sum(axis=-1)
-    # Near independence the difference is all rounding, of either sign. Σ p_xy
-    # log(p_xy/(p_x p_y)) is no better: p_x p_y may underflow, and the result be inf.
+    # Near independence, the difference is a rounding error of either sign. The formula
+    # Σ p_xy log(p_xy/(p_x p_y)) is no better: if p_x p_y underflows, it gives inf.
     return convert_nats(np.maximum(h_x + h_y - entr(p).sum(axis=_XY), 0), base)
 
 
@@ -191,28 +206,28 @@ def label_distribution(
     classes: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
-    """Share of each distinct label in a sample: its empirical distribution.
+    """Share of each distinct label in a sample: the empirical distribution.
 
     Parameters
     ----------
     labels : array-like of shape (n,)
-        All numbers or all strings, without NaN.
+        Either numbers or strings, without NaN.
     classes : array-like of shape (K,), default=None
-        The distinct labels in the order of the result. None takes those that occur,
-        sorted. Name them to compare two samples, one of which may lack a label.
+        The distinct labels in the order of the result. None means the labels that
+        occur, sorted. Pass `classes` to compare samples that may lack some labels.
     sample_weight : array-like of shape (n,), default=None
-        Non-negative weights: 2 counts a sample twice. None means 1 each.
+        Non-negative weights: a row of weight 2 counts twice. None means 1 each.
 
     Returns
     -------
     ndarray of shape (K,)
-        Probabilities, as :func:`entropy` takes them.
+        Probabilities, valid input of :func:`entropy`.
 
     Raises
     ------
     TypeError, ValueError
-        If an array has a wrong shape or type, NaN or no entry, `classes` does not list
-        each label once, or weights are negative or all 0.
+        If an array has the wrong shape or type, contains NaN or is empty; if `classes`
+        does not list each label exactly once; or if weights are negative or all 0.
 
     Examples
     --------
@@ -226,7 +241,7 @@ def label_distribution(
         if (same.sum(axis=1) != 1).any():
             raise ValueError(
                 f"classes is {classes}; expected each of the labels {found} once: add "
-                "what it lacks, drop what it repeats."
+                "missing labels and drop repeated ones."
             )
         mass = mass @ same
     return mass / mass.sum()
@@ -237,14 +252,18 @@ def joint_distribution(
 ) -> NDArray[np.float64]:
     """Share of each pair of labels in a sample: the empirical joint distribution.
 
-    Its rows are the distinct labels of x, sorted, its columns those of y: (n_x, n_y).
-
     Parameters
     ----------
     x_labels, y_labels : array-like of shape (n,)
-        Two labels of each sample.
+        The two labels of each row.
     sample_weight : array-like of shape (n,), default=None
         As in :func:`label_distribution`; so are the errors raised.
+
+    Returns
+    -------
+    ndarray of shape (n_x, n_y)
+        Joint probabilities. Rows are the distinct labels of x, sorted; columns are
+        those of y.
 
     Examples
     --------
@@ -263,7 +282,7 @@ def joint_distribution(
 def _distributions(
     p: Any, name: str, axis: int | tuple[int, int]
 ) -> NDArray[np.float64]:
-    """Return `p` checked, in float64, and divided by its sum along `axis`."""
+    """Check that `p` holds distributions; return them divided by their sums."""
     p = check_array(p, dtype=float, ensure_2d=False, allow_nd=True, input_name=name)
     if p.ndim < np.size(axis):
         raise ValueError(
@@ -277,14 +296,15 @@ def _distributions(
             f"{sums.max()}; expected entries from 0 and sums of 1 along axis {axis}: "
             "divide counts by their sum, pass logits through scipy.special.softmax."
         )
-    return p / sums  # else [1 + 1e-9] would have a negative entropy
+    return p / sums  # without the division, the entropy of [1 + 1e-9] is negative
 
 
 def _pair(
     p: ArrayLike, q: ArrayLike, axis: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Check `p` and `q`, and that their shapes are equal."""
     p, q = _distributions(p, "p", axis), _distributions(q, "q", axis)
-    # No broadcasting: it would take q = [1.0] for a forecast of any number of outcomes.
+    # Broadcasting would accept q = [1.0] as a forecast of any number of outcomes.
     if p.shape != q.shape:
         raise ValueError(
             f"p has the shape {p.shape}, q {q.shape}; expected the same: list the same "
@@ -294,7 +314,7 @@ def _pair(
 
 
 def _encoded(labels: Any, name: str) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Return the sorted distinct labels and the code of each."""
+    """Return the distinct labels, sorted, and the code of each row."""
     labels = check_array(labels, dtype=None, ensure_2d=False, input_name=name)
     encoder = LabelEncoder()
     codes = encoder.fit_transform(labels)
@@ -302,6 +322,7 @@ def _encoded(labels: Any, name: str) -> tuple[NDArray[Any], NDArray[np.intp]]:
 
 
 def _weights(s: Any, n: int) -> NDArray[np.float64]:
+    """Return n weights, 1 each if `s` is None."""
     if s is None:
         return np.ones(n)
     s = check_array(s, dtype=float, ensure_2d=False, input_name="sample_weight")

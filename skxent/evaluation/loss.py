@@ -11,7 +11,7 @@ from .alignment import class_codes, label_list, row_shares
 from .messages import format_labels
 from .probabilities import check_log_proba
 
-# The logarithm of the smallest probability after the clipping of scikit-learn.
+# scikit-learn's log_loss clips probabilities in float64 at eps.
 _UNSEEN_LOG_PROBA = float(np.log(np.finfo(np.float64).eps))
 
 
@@ -24,27 +24,28 @@ def cross_entropy_loss(
 ) -> float:
     r"""Mean cross-entropy between labels and predicted log-probabilities.
 
-    How surprised the predictions are by what happened, on average, in nats. It ranges
-    from 0 (every label was certain) to infinity (a label that happened was impossible);
-    predicting all of K classes alike gives log K. Smaller is better.
+    The mean of −log p over the rows, in nats, where p is the predicted probability of
+    the true label. It ranges from 0 (every label has probability 1) to infinity (a
+    label has probability 0). Equal probabilities for K classes give log K. Smaller is
+    better.
 
     .. math:: \frac{1}{S} \sum_i s_i \, (-\log p_{i, y_i}), \qquad S = \sum_i s_i
 
-    The expected loss is smallest where the predictions are the true probabilities [1]_.
+    The expected loss is smallest if the predictions are the true probabilities [1]_.
 
     Parameters
     ----------
     y_true : array-like of shape (n,)
-        The labels that happened. They match `classes` by value: 1, 1.0 and True are
-        one label, "1" is another.
+        The true labels. They are compared with `classes` by value: 1, 1.0 and True are
+        the same label, "1" is another.
     log_proba : array-like of shape (n, K)
         Natural logarithms of the predicted probabilities, one column per class. Minus
-        infinity is allowed: the class was called impossible.
+        infinity, the logarithm of probability 0, is allowed.
     classes : array-like of shape (K,)
-        The label of each column, in the order of the columns. No label twice.
+        The label of each column, in the order of the columns. Labels are distinct.
     sample_weight : array-like of shape (n,), default=None
-        Non-negative weights s. A row of weight 2 counts like two rows, a row of weight
-        0 counts like none, whatever its label. None weights all rows alike.
+        Non-negative weights s. A row of weight 2 counts as two rows. A row of weight 0
+        is ignored, whatever its label. None weights all rows equally.
 
     Returns
     -------
@@ -56,13 +57,13 @@ def cross_entropy_loss(
     ------
     ValueError
         If a label is not in `classes`, if `classes` names a label twice, if there are
-        no rows, if shapes do not fit, if `log_proba` holds NaN or positive values, if
-        the probabilities of a row do not sum to 1 (to 1e-5), or if the weights are not
-        finite and non-negative with a positive sum.
+        no rows, if shapes do not match, if `log_proba` has NaN or positive values, if
+        the probabilities of a row do not sum to 1 within 1e-5, or if the weights are
+        not finite and non-negative with a positive sum.
 
     See Also
     --------
-    log_loss_scorer : The same number, negated, as ``scoring=`` in model selection.
+    log_loss_scorer : The negative loss, for ``scoring=`` in model selection.
 
     References
     ----------
@@ -79,7 +80,7 @@ def cross_entropy_loss(
     >>> round(loss, 4)  # (log 2 + log 4/3) / 2
     0.4904
 
-    Logits first become log-probabilities:
+    Convert logits to log-probabilities first:
 
     >>> from scipy.special import log_softmax
     >>> log_proba = log_softmax([[1000.0, 0.0]], axis=1)

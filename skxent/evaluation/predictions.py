@@ -1,4 +1,4 @@
-"""What a classifier predicts for labelled rows: labels, columns and weights aligned."""
+"""Predictions for labelled rows, with labels, columns and weights aligned."""
 
 from __future__ import annotations
 
@@ -14,19 +14,40 @@ from .probabilities import check_log_proba, classes_of, predicted_log_proba
 
 
 class LabelledPredictions(NamedTuple):
-    """The rows that count, each with its label and what was predicted for it."""
+    """The rows of positive weight, with their labels and predictions."""
 
     classes: list[Any]  # (K,) the label of each column
-    rows: NDArray[np.intp]  # (m,) positions in y of the rows with a positive weight
+    rows: NDArray[np.intp]  # (m,) positions of the rows in y
     codes: NDArray[np.intp]  # (m,) the column of each row's label
-    shares: NDArray[np.floating[Any]]  # (m,) the weights, as shares of their sum
+    shares: NDArray[np.floating[Any]]  # (m,) weights divided by their sum
     log_proba: NDArray[np.floating[Any]]  # (m, K) in nats, none above 0
 
 
 def predictions_of(
     estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
 ) -> LabelledPredictions:
-    """Ask a fitted classifier; refuse labels that it never saw."""
+    """Return the predictions of a fitted classifier for labelled rows.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted classifier with ``classes_`` and with ``predict_log_proba`` or
+        ``predict_proba``.
+    X : array-like or sparse matrix of shape (n, d)
+        The data. They are passed to the estimator unchanged.
+    y : array-like of shape (n,)
+        The labels.
+    sample_weight : array-like of shape (n,) or None
+        Non-negative weights. None means 1 each.
+
+    Raises
+    ------
+    TypeError
+        If the estimator has no classes or no probabilities.
+    ValueError
+        If a label of positive weight is not in ``classes_``, or `y`, `sample_weight` or
+        the predictions are invalid.
+    """
     labels = label_list(y, "y")
     classes = label_list(classes_of(estimator), "classes_")
     shares = row_shares(sample_weight, len(labels))
@@ -39,7 +60,7 @@ def predictions_of(
         )
     log_proba, source = predicted_log_proba(estimator, X)
     checked = check_log_proba(log_proba, (len(labels), len(classes)), source)
-    return _counting(classes, codes, shares, checked)
+    return _without_zero_weights(classes, codes, shares, checked)
 
 
 def predictions_from(
@@ -48,7 +69,24 @@ def predictions_from(
     classes: ArrayLike | None,
     sample_weight: ArrayLike | None,
 ) -> LabelledPredictions:
-    """Take given probabilities: of all classes, or of the second of two."""
+    """Return given probabilities as predictions for labelled rows.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n,)
+        The labels.
+    y_prob : array-like of shape (n, K) or (n,)
+        The probabilities of all classes, or of the second of two.
+    classes : array-like of shape (K,) or None
+        The label of each column. None means the labels of `y_true`, sorted.
+    sample_weight : array-like of shape (n,) or None
+        Non-negative weights. None means 1 each.
+
+    Raises
+    ------
+    ValueError
+        If a label of positive weight is not in `classes`, or an argument is invalid.
+    """
     labels = label_list(y_true, "y_true")
     columns = label_list(np.unique(y_true) if classes is None else classes, "classes")
     shares = row_shares(sample_weight, len(labels))
@@ -68,7 +106,7 @@ def predictions_from(
             f"{(len(labels), len(columns))}: one row per label, one column for each of "
             f"{format_labels(columns)}. Name the label of each column in classes."
         )
-    # Written so that NaN, too, counts as bad.
+    # These comparisons are False for NaN.
     good = (proba >= 0).all(axis=1) & (abs(proba.sum(axis=1) - 1) <= SUM_TOLERANCE)
     if not good.all():
         row = np.argmin(good)
@@ -78,17 +116,17 @@ def predictions_from(
             "scipy.special.expit."
         )
     with np.errstate(divide="ignore"):
-        return _counting(columns, codes, shares, np.log(proba))
+        return _without_zero_weights(columns, codes, shares, np.log(proba))
 
 
-def _counting(
+def _without_zero_weights(
     classes: list[Any],
     codes: NDArray[np.intp],
     shares: NDArray[np.floating[Any]],
     log_proba: NDArray[np.floating[Any]],
 ) -> LabelledPredictions:
-    # Rows of weight 0 are dropped before 0 * inf can become NaN.
+    """Drop the rows of weight 0, because 0 * inf is NaN."""
     rows = np.flatnonzero(shares > 0)
-    # Rounding may have left a log-probability a little above 0.
+    # Rounding can make a log-probability slightly positive.
     log_proba = np.minimum(log_proba[rows], 0.0)
     return LabelledPredictions(classes, rows, codes[rows], shares[rows], log_proba)

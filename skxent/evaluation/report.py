@@ -1,4 +1,4 @@
-"""Cross-entropy in words: how much of what there is to know a classifier knows."""
+"""A report of the cross-entropy of a classifier, relative to that of its labels."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _SHOWN = 5  # worst rows, and classes with the largest calibration loss
 
 
 class WorstRow(NamedTuple):
-    """A row of the data whose label surprised the classifier."""
+    """A row whose label had a small predicted probability."""
 
     row: int  # position in y
-    label: Any  # what happened
-    loss: float  # its cross-entropy
+    label: Any  # the label in y
+    loss: float  # the cross-entropy of this row
 
 
 class CrossEntropyReport(Mapping[str, Any]):
-    """The result of :func:`cross_entropy_report`: a read-only dict and a table.
+    """The result of :func:`cross_entropy_report`: a read-only mapping and a table.
 
-    Numbers are found by name, ``report["cross_entropy"]``. ``print(report)`` gives the
-    table as text, a notebook shows it as HTML, and ``dict(report)`` is a plain dict.
+    Values are accessed by name: ``report["cross_entropy"]``. ``print(report)`` prints
+    the table as text, and a notebook shows it as HTML. ``dict(report)`` is a dict.
     """
 
     def __init__(self, title: str, values: dict[str, Any]) -> None:
@@ -64,7 +64,7 @@ class CrossEntropyReport(Mapping[str, Any]):
         return f"<table><caption>{escape(self._title)}</caption>{rows}</table>"
 
     def _lines(self) -> list[tuple[str, str]]:
-        """Return each line of the table as its name and its value."""
+        """Return the name and the value of each line of the table."""
         unit = self["unit"]
         lines = [
             ("entropy of the labels", f"{self['label_entropy']:.4g} {unit}"),
@@ -95,14 +95,14 @@ def cross_entropy_report(
     sample_weight: ArrayLike | None = None,
     base: float | None = 2,
 ) -> CrossEntropyReport:
-    r"""Tell what the cross-entropy of a classifier on some data means.
+    r"""Compare the cross-entropy of a classifier with the entropy of the labels.
 
     .. math:: \text{information gained} = H(y) - H(y, p)
 
-    H(y) is the entropy of the labels, the loss of one who knows how frequent the
-    classes are and nothing else. H(y, p) is the loss of the classifier. The difference
-    is what it learnt from the features, per row; it is negative where it knows less
-    than the frequencies tell.
+    H(y), the entropy of the labels, is the loss of a constant prediction: the
+    frequencies of the classes. H(y, p) is the loss of the classifier. The difference is
+    the information per row that the classifier gains from the features. It is negative
+    if the predictions are worse than the constant.
 
     Parameters
     ----------
@@ -110,38 +110,40 @@ def cross_entropy_report(
         A fitted classifier, pipeline or search with ``classes_`` and with
         ``predict_log_proba``, which is preferred, or ``predict_proba``.
     X : array-like or sparse matrix of shape (n, d)
-        The data, handed to the estimator as they are. Those it was trained on make it
-        look better than it is.
+        The data. They are passed to the estimator unchanged. On its training data, a
+        classifier looks better than it is.
     y : array-like of shape (n,)
-        The labels that happened.
+        The true labels.
     sample_weight : array-like of shape (n,), default=None
-        Non-negative weights: 2 counts a row twice, 0 not at all. None means 1 each.
+        Non-negative weights: a row of weight 2 counts twice. None means 1 each.
     base : float or None, default=2
         Base of the logarithm, above 1: 2 for bits, None for nats.
 
     Returns
     -------
     CrossEntropyReport
-        A mapping with a table as its text, and with these keys:
+        A mapping that is printed as a table. It has these keys:
 
         ``n_samples`` : int
-            Rows with a positive weight.
+            The number of rows with a positive weight.
         ``unit`` : str
-            What the entropies and losses are counted in.
+            The unit of the entropies and losses, such as "bits".
         ``label_entropy``, ``cross_entropy``, ``information_gained`` : float
-            As above. The last two are infinite where a label was called impossible.
+            H(y), H(y, p) and their difference. The last two are infinite if a true
+            label has predicted probability 0.
         ``share_explained`` : float
-            Information gained over the entropy of the labels: 0 for a classifier that
-            knows the frequencies alone, 1 for a perfect one, NaN if there is one label.
+            Information gained divided by the entropy of the labels: 0 for a classifier
+            that predicts the frequencies, 1 for a perfect one, NaN if all labels are
+            equal.
         ``typical_probability`` : float
-            Geometric mean of the probabilities of the labels that happened.
+            Geometric mean of the predicted probabilities of the true labels.
         ``accuracy`` : float
-            Weighted share of the rows whose label had the largest probability.
+            Weighted share of the rows whose label has the largest probability.
         ``calibration`` : dict
-            For each class its `CalibrationDecomposition`, of the class against all
-            others; of two classes for the second only, as both have the same.
+            For each class, the `CalibrationDecomposition` of this class against all
+            others. With two classes, only that of the second, as both are equal.
         ``worst_rows`` : list of (row, label, loss)
-            The five rows of the largest loss: position in `y`, label, cross-entropy.
+            The five rows of largest loss: position in `y`, label, cross-entropy.
 
     Raises
     ------
@@ -149,22 +151,23 @@ def cross_entropy_report(
         If the estimator has no ``classes_``, or neither ``predict_log_proba`` nor
         ``predict_proba``.
     ValueError
-        If `y` holds labels that the estimator never saw; if `y`, `sample_weight` or
-        the predictions are not what they should be; or if `base` is not above 1.
+        If `y` has labels that are not in ``classes_``; if `y`, `sample_weight` or the
+        predictions are invalid; or if `base` is not a finite number above 1.
 
     See Also
     --------
-    skxent.log_loss_scorer : The cross-entropy alone, for model selection.
-    skxent.ReliabilityDisplay : Calibration as a picture.
+    skxent.log_loss_scorer : The negative cross-entropy, for model selection.
+    skxent.ReliabilityDisplay : A plot of calibration.
 
     Notes
     -----
-    What does a log-loss of 0.31 mean? It is in nats, as scikit-learn gives it, and 0.45
-    bits. The classifier gave the label that happened a probability of
-    exp(−0.31) = 0.73, typically. Whether that is good depends on the labels. Where two
-    classes are equally frequent, their entropy is 0.69 nats, and the classifier
-    explains 55 % of it. Where one class makes up a tenth, the entropy is 0.33 nats, and
-    0.31 is next to nothing, although nine of ten predictions may be right.
+    What does a log-loss of 0.31 mean? scikit-learn computes it in nats; in bits, it is
+    0.45. The true label has a typical predicted probability of exp(−0.31) = 0.73.
+    Whether that is good depends on the labels. If two classes are equally frequent,
+    the entropy of the labels is 0.69 nats, and the classifier explains 55 % of it. If
+    one of two classes has a share of one tenth, the entropy is 0.33 nats. Then, a
+    log-loss of 0.31 is hardly better than a constant prediction, although nine out of
+    ten predictions may be correct.
 
     References
     ----------

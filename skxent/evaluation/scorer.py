@@ -1,15 +1,15 @@
 """Cross-entropy as a score for cross-validation and model selection.
 
-A row of probabilities means nothing until each column has a name. scikit-learn's
-``"neg_log_loss"`` never learns the names: it takes the sorted labels of the fold for
-them, so a model trained on the classes {0, 1} and scored on a fold with {1, 2} gets a
-plausible number that is wrong. `log_loss_scorer` is handed the estimator, reads the
-names from ``classes_`` and looks every label up by its value.
+A score of probabilities needs to know the class of each column. scikit-learn's
+``"neg_log_loss"`` assumes that the columns are the sorted labels of the fold. If a
+model is trained on the classes {0, 1} and scored on a fold with {1, 2}, its score is
+plausible but wrong. `log_loss_scorer` reads the classes from ``classes_`` and finds the
+column of each label by value.
 
-It also stays with logarithms all the way: ``predict_log_proba`` first, no clipping. A
-class that the estimator called impossible and that happened anyway scores -inf.
+It works with logarithms throughout: it prefers ``predict_log_proba`` and clips nothing.
+If a label has predicted probability 0, the score is -inf.
 
-`cross_entropy_loss` is the same number for log-probabilities that are already there.
+`cross_entropy_loss` computes the same loss from given log-probabilities.
 """
 
 from __future__ import annotations
@@ -33,38 +33,37 @@ from .probabilities import check_log_proba, classes_of, predicted_log_proba
 class LogLossScorer:
     """Negative mean cross-entropy of a fitted classifier; the type of log_loss_scorer.
 
-    Use the instance `log_loss_scorer`. It goes wherever scikit-learn takes
-    ``scoring=``: `cross_val_score`, `cross_validate` (alone or in a dict of scorers),
-    `GridSearchCV`, `permutation_importance`. Higher is better, 0 is perfect.
+    Use the instance `log_loss_scorer`. scikit-learn accepts it as ``scoring=`` in
+    `cross_val_score`, `cross_validate` (alone or in a dict of scorers), `GridSearchCV`
+    and `permutation_importance`. Higher is better, 0 is perfect.
 
-    The score is the mean over the rows of the log-probability, in nats, that the
-    estimator gave to the label that happened. Columns are found by the estimator's
-    ``classes_``, by value: 1, 1.0 and True are one label, "1" is another. The
-    log-probabilities are those of ``predict_log_proba``, else the logarithm of
-    ``predict_proba``. Nothing is clipped: a label with probability 0 makes the score
-    -inf, without a warning.
+    The score is the mean log-probability of the true labels, in nats. The column of a
+    label is found in the estimator's ``classes_`` by value: 1, 1.0 and True are the
+    same label, "1" is another. The log-probabilities are from ``predict_log_proba`` if
+    the estimator has it; otherwise, they are the logarithm of ``predict_proba``. They
+    are not clipped: a label of probability 0 makes the score -inf, without a warning.
 
-    A scorer never changes. `with_options` and `set_score_request` return a new one, so
-    nobody else who imported `log_loss_scorer` is affected.
+    A scorer is immutable. `with_options` and `set_score_request` return a new scorer,
+    so other users of `log_loss_scorer` are not affected.
 
     Parameters
     ----------
     unseen : {"raise", "clip"}, default="raise"
-        What becomes of a label that is not in ``classes_`` because the estimator was
-        trained without it. See `with_options`.
+        How to treat a label that is not in ``classes_`` because the training data had
+        no row with it. See `with_options`.
     sample_weight_request, offset_request : bool, str or None, default=None
-        Whether metadata routing hands over weights and offsets. See
+        Whether metadata routing passes weights and offsets to the scorer. See
         `set_score_request`.
 
     See Also
     --------
-    cross_entropy_loss : The same number, not negated, from log-probabilities.
+    cross_entropy_loss : The positive loss, from given log-probabilities.
 
     Notes
     -----
-    `cross_validate` and the searches turn an error inside a fold, such as the one for
-    an unseen label, into the score NaN and a warning that tells the message. Pass
-    ``error_score="raise"`` to see the error itself.
+    If scoring a fold raises an error, for example because of an unseen label,
+    `cross_validate` and the searches give the fold the score NaN and warn with the
+    message of the error. Pass ``error_score="raise"`` to get the error.
 
     Examples
     --------
@@ -76,9 +75,9 @@ class LogLossScorer:
     >>> cross_val_score(GaussianNB(), X, y, scoring=log_loss_scorer).round(3)
     array([-0.221, -0.124, -0.211, -0.113, -0.008])
 
-    The rows of iris are sorted by class, so the three folds of ``KFold(3)`` train on
-    two classes and meet only the third in the test. That is an error, unless each such
-    row shall cost a fixed penalty:
+    The rows of iris are sorted by class. Each fold of ``KFold(3)`` trains on two
+    classes and tests on the third. That is an error by default. With the option "clip",
+    each such row has a fixed penalty:
 
     >>> scorer = log_loss_scorer.with_options(unseen="clip")
     >>> scorer
@@ -92,7 +91,7 @@ class LogLossScorer:
     offset_request: bool | str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse an unknown option."""
+        """Raise a ValueError for an unknown option."""
         if self.unseen not in ("raise", "clip"):
             raise ValueError(
                 f"unseen={self.unseen!r}, expected 'raise' or 'clip': 'raise' refuses "
@@ -116,15 +115,15 @@ class LogLossScorer:
             A fitted classifier, pipeline or search with ``classes_`` and with
             ``predict_log_proba`` or ``predict_proba``.
         X : array-like or sparse matrix of shape (n, d)
-            The data, handed to the estimator as they are.
+            The data. They are passed to the estimator unchanged.
         y : array-like of shape (n,) or (n, K)
-            The labels that happened, or their probabilities in rows that sum to 1. The
-            columns of a frame have the names of classes, those of an array the order
-            of ``classes_``.
+            The true labels, or a target distribution for each row, which sums to 1. The
+            columns of a frame are named by class; those of an array are in the order of
+            ``classes_``.
         sample_weight : array-like of shape (n,), default=None
-            Non-negative weights. None weights all rows alike.
+            Non-negative weights. None weights all rows equally.
         offset : array-like of shape (n,) or (n, K), default=None
-            Handed to the estimator's ``predict_log_proba`` or ``predict_proba``.
+            Passed to the estimator's ``predict_log_proba`` or ``predict_proba``.
 
         Returns
         -------
@@ -137,15 +136,16 @@ class LogLossScorer:
             If the estimator has no ``classes_``, or neither ``predict_log_proba`` nor
             ``predict_proba``.
         ValueError
-            If `y` holds a label that the estimator never saw (where ``unseen`` is
-            "raise"), or one that it could not have seen: a string among numbers, a
-            number among strings, a missing label (always). Also if `y` is empty or not
-            one label per row, if the weights are not finite and non-negative with a
-            positive sum, or if the estimator's predictions are no probabilities.
+            If `y` has a label that is not in ``classes_`` and ``unseen`` is "raise". If
+            such a label is missing or of a type that no class has, whatever ``unseen``
+            is. If `y` is empty, or neither labels nor distributions. If the weights are
+            not finite and non-negative with a positive sum. If the predictions of the
+            estimator are not probabilities.
         """
         check_container(y, "y")
         classes = classes_of(estimator)
-        # one list of classes for each of several outputs is refused below
+        # An estimator with several outputs has a list of classes for each. `label_list`
+        # raises an error for these.
         soft = are_distributions(y) and np.ndim(classes[0]) == 0
         labels = [] if soft else label_list(y, "y")
         classes = label_list(classes, "classes_")
@@ -167,26 +167,26 @@ class LogLossScorer:
             )
         log_proba, source = predicted_log_proba(estimator, X, offset)
         checked = check_log_proba(log_proba, (len(labels), len(classes)), source)
-        # Not a bare minus sign, which would print a perfect score as -0.0.
+        # A minus sign alone would turn a perfect score into -0.0.
         return 0.0 - mean_loss(checked, codes, shares)
 
     def with_options(self, *, unseen: Literal["raise", "clip"]) -> LogLossScorer:
-        """Return a new scorer that treats unseen labels in another way.
+        """Return a new scorer with another treatment of unseen labels.
 
         Parameters
         ----------
         unseen : {"raise", "clip"}
-            "raise" refuses a label that the estimator never saw. "clip" lets each such
-            row cost -log(eps) = 36.04 nats, with the eps of float64, whatever the
-            estimator predicts: what scikit-learn's clipping gives a class of
-            probability 0. A class that the estimator did see and called impossible
-            still scores -inf, and a label of another type than ``classes_``, or a
-            missing one, is still an error.
+            "raise": a label that is not in ``classes_`` is an error. "clip": each row
+            with such a label costs -log(eps) = 36.04 nats, with the eps of float64,
+            whatever the estimator predicts. This is the cost of a class of probability
+            0 in scikit-learn, which clips probabilities. With both options, a class in
+            ``classes_`` of predicted probability 0 scores -inf, and a label that is
+            missing or of a type that no class has is an error.
 
         Returns
         -------
         scorer : LogLossScorer
-            The new scorer; this one stays as it is.
+            The new scorer. This one is unchanged.
 
         Raises
         ------
@@ -210,19 +210,19 @@ class LogLossScorer:
         sample_weight: bool | str | None = UNCHANGED,
         offset: bool | str | None = UNCHANGED,
     ) -> LogLossScorer:
-        """Return a new scorer that tells metadata routing what to hand over.
+        """Return a new scorer that requests metadata from metadata routing.
 
-        The request is read only while metadata routing is on:
-        ``sklearn.set_config(enable_metadata_routing=True)``. Unlike the scorers of
-        `sklearn.metrics.make_scorer`, which change in place and return themselves, this
-        one stays as it is: use the scorer that comes back.
+        The request has an effect only if metadata routing is enabled:
+        ``sklearn.set_config(enable_metadata_routing=True)``. Scorers made by
+        `sklearn.metrics.make_scorer` change in place. This scorer does not: use the
+        scorer that is returned.
 
         Parameters
         ----------
         sample_weight, offset : bool, str or None
-            True: the weights, or offsets, are handed over. False: they are not. None:
-            passing them is an error. A string: the name under which they are passed.
-            Left out, the request stays as it is.
+            True: the weights or offsets are passed to the scorer. False: they are not.
+            None: it is an error if the user passes them. A string: the user passes them
+            under this name. By default, the request is unchanged.
 
         Returns
         -------
@@ -232,7 +232,7 @@ class LogLossScorer:
         Raises
         ------
         ValueError
-            If a request is none of these.
+            If a request has another value.
 
         Examples
         --------
@@ -256,18 +256,18 @@ class LogLossScorer:
             if request != UNCHANGED
         }
         scorer = replace(self, **changes)
-        # An invalid request is refused here, not in the middle of a search.
+        # This raises the error for an invalid request now, not later during a search.
         scorer.get_metadata_routing()
         return scorer
 
     def get_metadata_routing(self) -> MetadataRequest:
-        """Tell scikit-learn's metadata routing what this scorer asks for.
+        """Return the metadata requests of this scorer.
 
         Returns
         -------
         routing : sklearn.utils.metadata_routing.MetadataRequest
-            The requests of the method ``score``, which is the name under which
-            scikit-learn routes to scorers.
+            The requests of the method ``score``, the name that scikit-learn uses for
+            routing to scorers.
         """
         routing = MetadataRequest(owner=type(self).__name__)
         routing.score.add_request(
@@ -276,8 +276,8 @@ class LogLossScorer:
         routing.score.add_request(param="offset", alias=self.offset_request)
         return routing
 
-    # Without metadata routing, the searches of scikit-learn 1.9 call this on every
-    # scorer of a dict when they are fitted with weights, and fail where it is missing.
+    # If metadata routing is disabled and a search is fitted with weights, scikit-learn
+    # 1.9 calls this method of each scorer in a dict, and fails if it does not exist.
     def _accept_sample_weight(self) -> bool:
         return True
 

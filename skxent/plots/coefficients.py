@@ -1,4 +1,4 @@
-"""A picture of the coefficients of a linear classifier."""
+"""A plot of the coefficients of a linear classifier."""
 
 from __future__ import annotations
 
@@ -12,29 +12,31 @@ from sklearn.svm import SVC, NuSVC
 from ..evaluation.messages import format_labels, type_name
 from .style import BLUE, RED, attribute_of, axes_of, last_step
 
-_LARGEST_LOG_ODDS = 300.0  # its exponential fits an axis, with margins
+_LARGEST_LOG_ODDS = 300.0  # exp(300) is within the limits of an axis
 
 
 class CoefficientDisplay:
     """The largest coefficients of a linear classifier, by feature and class.
 
-    A coefficient is what one unit of its feature adds to the log-odds of the class, or,
-    with more than two classes, to the logit of the class. Magnitudes compare features
-    only where these have the same unit, as after ``StandardScaler``.
+    A coefficient is the change of the log-odds of the class per unit of the feature.
+    With more than two classes, it is the change of the logit of the class. Magnitudes
+    of different features are comparable only if the features have the same unit, as
+    after ``StandardScaler``.
 
     Parameters
     ----------
     coef : ndarray of shape (n_panels, n_features)
-        The coefficients of each panel: one panel for two classes, else one per class.
+        The coefficients of each panel: one panel for two classes, otherwise one per
+        class.
     feature_names : array-like of shape (n_features,)
         The names of the features.
     class_names : list of length n_panels
-        The class whose odds each panel is about.
+        The class of each panel.
 
     Attributes
     ----------
     ax_ : matplotlib Axes, or ndarray of them
-        One for two classes, an array of shape (n_classes,) for more.
+        One Axes for two classes, an array of shape (n_classes,) for more.
     figure_ : matplotlib Figure
 
     Examples
@@ -76,10 +78,11 @@ class CoefficientDisplay:
         ----------
         estimator : object
             A fitted classifier with ``coef_``, dense or sparse, a pipeline that ends in
-            one, or a search over them.
+            one, or a search over such classifiers.
         feature_names : array-like of shape (n_features,), default=None
-            The names of the features. None takes those that the steps before the last
-            give, else ``feature_names_in_``, else x0, x1, …
+            The names of the features. None means the output names of the preceding
+            steps of a pipeline. Without preceding steps, it means
+            ``feature_names_in_`` if the classifier has it, otherwise x0, x1, …
         top_n, odds_ratios, ax, **kwargs
             As in `plot`.
 
@@ -91,34 +94,34 @@ class CoefficientDisplay:
         ------
         AttributeError
             If the estimator has no ``coef_`` or no ``classes_``, or a step of the
-            pipeline does not tell the names of its features.
+            pipeline does not provide the names of its output features.
         ValueError
-            If the coefficients do not belong to one class each, or `feature_names` does
-            not have one name for each.
+            If ``coef_`` does not have one row per class, or one row for two classes; or
+            if `feature_names` does not have one name per feature.
         """
         model, before = last_step(estimator)
         coef = attribute_of(model, "coef_")
         coef = np.atleast_2d(coef.toarray() if sparse.issparse(coef) else coef)
         classes = np.asarray(attribute_of(model, "classes_")).tolist()
         if len(classes) == len(coef) == 2:
-            # Of two logits only the difference matters, which is the log-odds.
+            # The difference of the two logits is the log-odds.
             coef = coef[1:] - coef[:1]
         class_names = classes[1:] if len(classes) == 2 else classes
-        # With three classes there are three pairs of classes, too.
-        of_pairs = isinstance(model, SVC | NuSVC) and len(classes) > 2
-        if of_pairs or len(coef) != len(class_names):
+        # SVC has one row per pair of classes, and three classes have three pairs.
+        is_pairwise = isinstance(model, SVC | NuSVC) and len(classes) > 2
+        if is_pairwise or len(coef) != len(class_names):
             raise ValueError(
                 f"{type_name(model)} has coefficients of shape {coef.shape} for the "
                 f"classes {format_labels(classes)}; expected one row for each class, "
-                "or one for two classes: fit a model with a logit for each, as "
-                "SoftmaxReg."
+                "or one for two classes: fit a model with one logit per class, such "
+                "as SoftmaxReg."
             )
         if feature_names is None:
             feature_names = _feature_names(model, before, coef.shape[1])
         if np.shape(feature_names) != coef.shape[1:]:
             raise ValueError(
                 f"feature_names has shape {np.shape(feature_names)}; expected "
-                f"{coef.shape[1:]}: one name for each feature that the last step sees."
+                f"{coef.shape[1:]}: one name for each feature of the last step."
             )
         display = cls(coef=coef, feature_names=feature_names, class_names=class_names)
         return display.plot(ax, top_n=top_n, odds_ratios=odds_ratios, **kwargs)
@@ -136,32 +139,34 @@ class CoefficientDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or array of them, default=None
-            One for each panel; None makes a figure.
+            One Axes for each panel. None makes a figure.
         top_n : int, default=20
-            How many features a panel shows; None shows all.
+            The number of features in a panel. None means all.
         odds_ratios : bool, default=False
-            Whether to draw exp(coef), the factor of the odds, on a logarithmic axis.
+            Whether to draw odds ratios, exp(coef), on a logarithmic axis.
         **kwargs
             Passed to ``matplotlib.axes.Axes.barh``.
 
         Returns
         -------
         CoefficientDisplay
-            Itself.
+            This display.
 
         Raises
         ------
-        ImportError, ValueError
-            If there is no matplotlib, `ax` is not one for each panel, `top_n` is not
-            positive, or an odds ratio overflows.
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If `ax` does not have one Axes per panel, `top_n` is not positive, or an
+            odds ratio overflows.
         """
         if top_n is not None and top_n < 1:
             raise ValueError(f"top_n is {top_n}; expected at least 1, or None for all.")
         if odds_ratios and abs(self.coef).max() > _LARGEST_LOG_ODDS:
             raise ValueError(
-                f"coef has {abs(self.coef).max()} as magnitude, whose odds ratio "
-                f"overflows; expected at most {_LARGEST_LOG_ODDS}: plot log-odds, or "
-                "measure the feature in other units."
+                f"coef has {abs(self.coef).max()} as largest magnitude, whose odds "
+                f"ratio overflows; expected at most {_LARGEST_LOG_ODDS}: plot "
+                "log-odds, or measure the feature in other units."
             )
         n_panels, n_bars = self.coef[:, :top_n].shape
         n_columns = min(n_panels, 3)
@@ -197,19 +202,22 @@ class CoefficientDisplay:
         odds_ratios: bool,
         kwargs: dict[str, Any],
     ) -> None:
+        """Draw the bars of one class, with coefficients `w` of shape (n_features,)."""
         order = np.argsort(-abs(w), kind="stable")[:top_n]
         names = [str(name) for name in np.asarray(self.feature_names)[order]]
         style = {"color": np.where(w[order] > 0, BLUE, RED), **kwargs}
-        at = np.arange(len(order))
+        positions = np.arange(len(order))
         no_effect = 1.0 if odds_ratios else 0.0
-        # Both ends by themselves: 1 − length would lose the digits of a tiny ratio.
-        end = np.exp(w[order]) if odds_ratios else w[order]
-        left, right = np.minimum(end, no_effect), np.maximum(end, no_effect)
-        for bar in ax.barh(at, right - left, left=left, **style):
-            # matplotlib leaves no margin beyond the left end of a bar, whichever it is.
+        # `start` is the left end of each bar. A bar that started at 1 with negative
+        # length would end at 1 − length, which loses the digits of a tiny ratio.
+        effect = np.exp(w[order]) if odds_ratios else w[order]
+        start, end = np.minimum(effect, no_effect), np.maximum(effect, no_effect)
+        for bar in ax.barh(positions, end - start, left=start, **style):
+            # By default, matplotlib adds no margin beyond the left end of a bar, even
+            # if that is the end that shows the effect.
             bar.sticky_edges.x[:] = [no_effect]
         ax.axvline(no_effect, color="0.3", linewidth=0.8)
-        ax.set_yticks(at, names)
+        ax.set_yticks(positions, names)
         ax.set_ylim(len(order) - 0.4, -0.6)
         ax.set_title(str(label))
         ax.set_xlabel("odds ratio per unit" if odds_ratios else "log-odds per unit")
@@ -218,27 +226,27 @@ class CoefficientDisplay:
 
 
 def _label_ratios(ax: Any) -> None:
-    """Make the x axis logarithmic, with numbers that are easy to read as factors."""
+    """Make the x axis logarithmic, with ticks that are easy to read as ratios."""
     from matplotlib.ticker import MaxNLocator, NullFormatter
 
     ax.set_xscale("log", base=2)
     low, high = ax.get_xlim()
     if high < 4 * low:
-        # Too few powers of 2 to read a value by. These steps do not miss 1.
+        # There are too few powers of 2 in this range. These steps include 1.
         ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     ax.xaxis.set_major_formatter("{x:.3g}")
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _feature_names(model: Any, before: Any, n_features: int) -> ArrayLike:
-    """Return the names of what the model sees, whether given to it or made for it."""
+    """Return the names of the features that the steps before the model pass to it."""
     if before is not None:
         try:
             return before.get_feature_names_out()
         except AttributeError as error:
             raise AttributeError(
-                "A step of the pipeline does not tell the names of its features; pass "
-                f"feature_names, one for each of the {n_features} that "
-                f"{type_name(model)} sees."
+                "A step of the pipeline does not provide the names of its features; "
+                f"pass feature_names, one for each of the {n_features} features of "
+                f"{type_name(model)}."
             ) from error
     return getattr(model, "feature_names_in_", [f"x{j}" for j in range(n_features)])

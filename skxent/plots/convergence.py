@@ -1,4 +1,4 @@
-"""A picture of how a fit converged."""
+"""A plot of the convergence of a fit."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _EPS = np.finfo(np.float64).eps
 
 
 class ConvergenceDisplay:
-    """How far from the optimum a fit was after each iteration, on a logarithmic axis.
+    """The relative suboptimality after each iteration, on a logarithmic axis.
 
     Parameters
     ----------
     suboptimality : ndarray of shape (n_iter,)
-        Relative distances (F − F*) / F* to the optimum F*, one for each iteration.
+        (F − F*) / F* after each iteration, where F* is the optimum.
     seconds : ndarray of shape (n_iter,), default=None
-        Seconds since the start of the fit at the end of each iteration.
+        The time at the end of each iteration, in seconds since the start of the fit.
     estimator_name : str, default=None
         The name of the curve in the legend.
 
@@ -68,16 +68,16 @@ class ConvergenceDisplay:
         ----------
         estimator : object
             A fitted estimator with ``loss_curve_``, a pipeline that ends in one, or a
-            search over them.
+            search over such estimators.
         optimum : float, default=None
-            F*, in the unit of ``loss_curve_``. None takes the estimate of the fit
-            itself: the F of its answer times 1 − ``suboptimality_``. To compare
-            fits of one problem, give all the same: the smallest F that any of them
+            F*, in the unit of ``loss_curve_``. None means an estimate: the F of the
+            fitted coefficients times 1 − ``suboptimality_``. To compare fits of the
+            same problem, pass the same value to all: the smallest F that any of them
             reached.
         x : {"iteration", "seconds"}, default="iteration"
-            The horizontal axis; "seconds" takes ``loss_curve_seconds_``.
+            The horizontal axis. "seconds" means ``loss_curve_seconds_``.
         name : str, default=None
-            The name of the curve; None takes that of the class.
+            The name of the curve. None means the name of the class.
         ax, **kwargs
             As in `plot`.
 
@@ -88,9 +88,9 @@ class ConvergenceDisplay:
         Raises
         ------
         AttributeError
-            If the estimator lacks what is asked for.
+            If the estimator lacks a required attribute.
         ValueError
-            If the fit took no iteration, or `optimum` or `x` is out of range.
+            If the fit took 0 iterations, or `optimum` or `x` is out of range.
         """
         model, _ = last_step(estimator)
         curve = np.asarray(attribute_of(model, "loss_curve_"), dtype=np.float64)
@@ -101,13 +101,15 @@ class ConvergenceDisplay:
                 "warm_start."
             )
         if optimum is None:
-            # Early stopping may have chosen an iteration before the last.
+            # Early stopping may return the coefficients of an earlier iteration.
             scores = getattr(model, "validation_scores_", None)
-            answer = curve[-1] if scores is None else curve[np.argmax(scores)]
-            # The half stands for an F* that may be anywhere down to 0.
-            share = max(1 - attribute_of(model, "suboptimality_"), 0.5)
-            optimum = min(share * answer, curve.min())
-        # The smallest F of another fit may be a little above, where both stop early.
+            returned = curve[-1] if scores is None else curve[np.argmax(scores)]
+            # If suboptimality_ is large, the estimate of F* is only a rough guess. The
+            # bound of one half keeps it positive.
+            ratio = max(1 - attribute_of(model, "suboptimality_"), 0.5)
+            optimum = min(ratio * returned, curve.min())
+        # The tolerance admits the smallest F of another fit, which may be a little
+        # larger than the smallest F of this one.
         if not 0 < optimum <= curve.min() * (1 + 1e-6):
             raise ValueError(
                 f"optimum is {optimum}; expected a positive number that is not above "
@@ -129,28 +131,32 @@ class ConvergenceDisplay:
         name: str | None = None,
         **kwargs: Any,
     ) -> ConvergenceDisplay:
-        """Draw the curve, into a new figure or beside those that are there.
+        """Draw the curve in a new figure or in existing axes.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            The axes to draw into; None makes a figure.
+            The axes to draw in. None makes a figure.
         x : {"iteration", "seconds"}, default="iteration"
             The horizontal axis.
         name : str, default=None
-            The name of the curve; None takes ``estimator_name``.
+            The name of the curve. None means ``estimator_name``.
         **kwargs
             Passed to ``matplotlib.axes.Axes.plot``.
 
         Returns
         -------
         ConvergenceDisplay
-            Itself.
+            This display.
 
         Raises
         ------
-        AttributeError, ImportError, ValueError
-            If there are no times to plot over, no matplotlib, or `x` is unknown.
+        AttributeError
+            If `x` is "seconds" and the display has no times.
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If `x` is neither "iteration" nor "seconds".
         """
         if x not in ("iteration", "seconds"):
             raise ValueError(f"x is {x!r}; expected 'iteration' or 'seconds'.")
@@ -162,11 +168,12 @@ class ConvergenceDisplay:
             )
         self.ax_ = ax = axes_of(ax)
         self.figure_ = ax.figure
-        at = self.seconds if x == "seconds" else 1 + np.arange(len(self.suboptimality))
-        # What is below eps is rounding, and 0 has no place on a logarithmic axis.
-        height = np.where(self.suboptimality > _EPS, self.suboptimality, np.nan)
+        n_iter = len(self.suboptimality)
+        x_values = self.seconds if x == "seconds" else 1 + np.arange(n_iter)
+        # Values below eps are rounding errors; 0 has no logarithm.
+        y_values = np.where(self.suboptimality > _EPS, self.suboptimality, np.nan)
         style = {"marker": ".", "label": name or self.estimator_name, **next_style(ax)}
-        (self.line_,) = ax.plot(at, height, **{**style, **kwargs})
+        (self.line_,) = ax.plot(x_values, y_values, **{**style, **kwargs})
         ax.set_yscale("log")
         ax.set_xlabel(x)
         ax.set_ylabel("suboptimality (F − F*) / F*")

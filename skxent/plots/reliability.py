@@ -1,4 +1,4 @@
-"""A picture of probabilities: whether events are as frequent as predicted."""
+"""A plot of the reliability of predicted probabilities."""
 
 from __future__ import annotations
 
@@ -17,28 +17,29 @@ _STRIP = "skxent-predictions"
 
 
 class ReliabilityDisplay:
-    """Whether events are as frequent as predicted, and what it costs if not.
+    """Whether events are as frequent as predicted, and the cost of the difference.
 
-    The curve shows the predictions after isotonic recalibration over those before it:
-    where it lies on the diagonal, the predictions are right as they stand. The strip
-    below shows how the predictions are distributed. The legend splits the cross-entropy
-    into parts, as `calibration_decomposition` does. Two classes give one curve, that of
-    the second; more classes one each, of the class against all others.
+    The curve shows the recalibrated probabilities, from isotonic regression, as a
+    function of the predicted ones. Predictions are calibrated where the curve lies on
+    the diagonal. The strip below is a histogram of the predictions. The legend shows
+    the decomposition of the cross-entropy by `calibration_decomposition`. With two
+    classes, there is one curve, for the second class. With more, there is one for each
+    class against all others.
 
     Parameters
     ----------
     reliability : dict
-        For each class an object with ``proba``, ``rates``, ``shares`` of shape (m,) and
-        ``parts``, a `CalibrationDecomposition`.
+        For each class, a named tuple of ``proba``, ``rates``, ``shares``, each of shape
+        (m,), and ``parts``, a `CalibrationDecomposition`.
     base : float or None, default=2
-        The base of the logarithm of ``parts``.
+        The base of the logarithm of ``parts``: 2 for bits, None for nats.
     estimator_name : str, default=None
         The name of the curves in the legend.
 
     Attributes
     ----------
     lines_ : list of matplotlib Line2D
-        A curve for each class.
+        The curve of each class.
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
 
@@ -99,15 +100,15 @@ class ReliabilityDisplay:
             A fitted classifier with ``classes_`` and with ``predict_log_proba``, which
             is preferred, or ``predict_proba``.
         X : array-like or sparse matrix of shape (n, d)
-            The data, handed to the estimator as they are.
+            The data. They are passed to the estimator unchanged.
         y : array-like of shape (n,)
-            The labels that happened.
+            The true labels.
         sample_weight : array-like of shape (n,), default=None
             Non-negative weights. None means 1 each.
         base : float or None, default=2
             Base of the logarithm, above 1: 2 for bits, None for nats.
         name : str, default=None
-            The name of the curves; None takes that of the class.
+            The name of the curves. None means the name of the estimator's class.
         ax, **kwargs
             As in `plot`.
 
@@ -145,11 +146,11 @@ class ReliabilityDisplay:
         Parameters
         ----------
         y_true : array-like of shape (n,)
-            The labels that happened.
+            The true labels.
         y_prob : array-like of shape (n, n_classes) or (n,)
-            The predicted probabilities; of two classes those of the second suffice.
+            The predicted probabilities of all classes, or of the second of two.
         classes : array-like of shape (n_classes,), default=None
-            The label of each column; None takes those of `y_true`, sorted.
+            The label of each column. None means the labels of `y_true`, sorted.
         sample_weight, base, ax, **kwargs
             As in `from_estimator`.
         name : str, default=None
@@ -162,9 +163,9 @@ class ReliabilityDisplay:
         Raises
         ------
         ValueError
-            If `y_prob` does not hold probabilities, one column for each class; if
-            `y_true` holds labels that are not in `classes`; or if `sample_weight` or
-            `base` is out of range.
+            If `y_prob` does not have one column of probabilities per class; if `y_true`
+            has labels that are not in `classes`; or if `sample_weight` or `base` is out
+            of range.
         """
         predictions = predictions_from(y_true, y_prob, classes, sample_weight)
         reliability = reliability_by_class(predictions, base)
@@ -175,44 +176,46 @@ class ReliabilityDisplay:
     def plot(
         self, ax: Any = None, *, name: str | None = None, **kwargs: Any
     ) -> ReliabilityDisplay:
-        """Draw the curves, into a new figure or beside those that are there.
+        """Draw the curves in a new figure or in existing axes.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            The axes to draw into, with a strip below it; None makes a figure.
+            The axes to draw in; the strip is added below it. None makes a figure.
         name : str, default=None
-            The name of the curves; None takes ``estimator_name``.
+            The name of the curves. None means ``estimator_name``.
         **kwargs
             Passed to ``matplotlib.axes.Axes.plot``.
 
         Returns
         -------
         ReliabilityDisplay
-            Itself.
+            This display.
 
         Raises
         ------
-        ImportError, ValueError
-            If there is no matplotlib, or no curve because there is one class only.
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there is no curve, because there is only one class.
         """
         if not self.reliability:
             raise ValueError(
-                "reliability holds no class; expected one at least: take a classifier "
+                "reliability holds no class; expected at least one: use a classifier "
                 "that was fitted on two classes or more."
             )
-        is_ours = ax is None
-        # Room for a line of the legend for each class.
+        is_new_figure = ax is None
+        # The legend has a line for each class.
         self.ax_ = ax = axes_of(ax, figsize=(6.4, 6.8 + 0.2 * len(self.reliability)))
         self.figure_ = ax.figure
         strip = _strip_below(ax)
-        several = len(self.reliability) > 1
+        has_several = len(self.reliability) > 1
         self.lines_ = []
         for label, (proba, rates, shares, parts) in self.reliability.items():
-            names = [name or self.estimator_name, str(label) if several else None]
+            names = [name or self.estimator_name, str(label) if has_several else None]
             split = "{:.3f} = {:.3f} − {:.3f} + {:.3f}".format(*parts)
             text = ": ".join(filter(None, [", ".join(filter(None, names)), split]))
-            # Dots at the ends of each step alone: one for each row would be a smear.
+            # Only the ends of each step have markers. One per row would be too many.
             rises = np.diff(rates) > 0
             ends = np.append(True, rises) | np.append(rises, True)
             style = {"marker": ".", "drawstyle": "steps-mid", "label": text}
@@ -223,11 +226,11 @@ class ReliabilityDisplay:
                 mass, edges, color=line.get_color(), linestyle=line.get_linestyle()
             )
             self.lines_.append(line)
-        event = "the class" if several else repr(next(iter(self.reliability)))
+        event = "the class" if has_several else repr(next(iter(self.reliability)))
         ax.set_ylabel(f"frequency of {event}")
         strip.set_xlabel(f"predicted probability of {event}")
         title = "cross-entropy = miscalibration\n− discrimination + uncertainty, in "
-        # Above the axes, where no curve can run below it.
+        # The legend is above the axes, where it covers no curve.
         ax.legend(
             title=title + unit_name(self.base),
             loc="lower left",
@@ -236,15 +239,15 @@ class ReliabilityDisplay:
             alignment="left",
             frameon=False,
         )
-        if is_ours:
-            # The layout approaches its end from draw to draw, where a part of it, as
-            # the strip, grows with the axes. Without this a label would be cut off.
+        if is_new_figure:
+            # The constrained layout converges over several draws, because the strip
+            # grows with the axes. After only one draw, a label would be cut off.
             self.figure_.draw_without_rendering()
         return self
 
 
 def _strip_below(ax: Any) -> Any:
-    """Return the axes of the histograms below `ax`, made at the first call."""
+    """Return the axes of the histograms below `ax`; make them if there are none."""
     for child in ax.child_axes:
         if child.get_label() == _STRIP:
             return child
