@@ -109,10 +109,10 @@ def _mark(ax, fit, colour, limit):
         _write(ax, _time(fit["seconds"]), point, (-11, -4), "right", colour, "bold")
     else:
         text = f"{_percent(fit['error'])} above"
-        # Near the right edge, the text ends there.
-        offset, side = ((0, 10), "center")
+        # At the right edge, the text ends there.
+        offset, side = ((0, 14), "center")
         if fit["seconds"] > limit / 6:
-            offset, side = ((14, 10), "right")
+            offset, side = ((14, 14), "right")
         _write(ax, text, point, offset, side, colour, "bold")
 
 
