@@ -85,7 +85,7 @@ def _draw_panel(ax, result, limit):
         ax.plot(x, y, color=colour, linewidth=width, marker="o", markersize=width + 0.6)
         if solver == NEWTON and points and points[-1]["error"] <= GOAL:
             end = points[-1]["seconds"], _height(points[-1])
-            _write(ax, _time(points[-1]["seconds"]), end, (6, -3), "left", colour)
+            _write(ax, _time(points[-1]["seconds"]), end, (8, -4), "left", colour)
     for solver, colour in ((DEFAULT, STYLES["lbfgs"][0]), (OURS, STYLES[OURS][0])):
         _mark(ax, result["defaults"][solver], colour, limit)
 
@@ -106,13 +106,13 @@ def _mark(ax, fit, colour, limit):
     point = fit["seconds"], _height(fit)
     ax.plot(*point, marker="o", markersize=10, color=colour, markeredgecolor="white")
     if fit["error"] <= GOAL:
-        _write(ax, _time(fit["seconds"]), point, (-10, -3), "right", colour, "bold")
+        _write(ax, _time(fit["seconds"]), point, (-11, -4), "right", colour, "bold")
     else:
         text = f"{_percent(fit['error'])} above"
-        # Near the right edge, the text ends there.
-        offset, side = ((0, 10), "center")
+        # At the right edge, the text ends there.
+        offset, side = ((0, 14), "center")
         if fit["seconds"] > limit / 6:
-            offset, side = ((14, 10), "right")
+            offset, side = ((14, 14), "right")
         _write(ax, text, point, offset, side, colour, "bold")
 
 

@@ -9,7 +9,8 @@ the two fits with default parameters: ours, and LogisticRegression().
 
 F is computed from coef_ and intercept_ by `_objective`, F* by `_reference`. Every point
 has a process of its own (`_worker`), in which a short fit is repeated, --repeats times
-at most; its time is the median. Not drawn are fits that took longer than a better one.
+at most; its time is the shortest, which other programs disturb least. Not drawn are
+fits that took longer than a better one.
 
     python benchmarks/picture.py --data DIR     # measure, print the table, and draw
     python benchmarks/picture.py                # draw again what was measured last
@@ -111,7 +112,7 @@ def follow(solver, first, growth, job, optimum, args):
 
 
 def timed(solver, job, optimum, repeats, tol=None, max_iter=None):
-    """Return the median time and the suboptimality of one fit, or why there is none."""
+    """Return the time and the suboptimality of one fit, or why there is none."""
     options = {"solver": solver, "tol": tol, "max_iter": max_iter, "repeats": repeats}
     run = run_job(**job, **options)
     if "failure" in run:
@@ -119,7 +120,7 @@ def timed(solver, job, optimum, repeats, tol=None, max_iter=None):
     return {
         "max_iter": max_iter,
         "n_iter": run["n_iter_"],
-        "seconds": run["seconds"],
+        "seconds": run["shortest"],
         "error": run["objective"] / optimum - 1,
     }
 
