@@ -24,7 +24,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import entr, xlog1py
 
 from ..data.rows import Sum
 from .curvature import HessianProduct, hessian_times, intercept_hessian
@@ -40,8 +39,6 @@ RESOLVED = 1e-12
 LARGEST_CHANGE = 0.5
 # Mean residuals that are as good as 0.
 FEASIBLE = 1e-12
-# Probabilities below 0 by less than this are so by rounding.
-ROUNDING = 1e-15
 
 
 class DualStep(NamedTuple):
@@ -186,23 +183,11 @@ def _gap(objective, params, evaluation, newton):
     return max(0.0, gap) + RESOLVED * size
 
 
-def _entropy(p):
-    """Return the entropy of each row, (n,), to the last digits of p near 0 and 1."""
-    if p.shape[1] == 2:
-        others = np.minimum(p[:, :1], p[:, 1:])
-    else:
-        others = p.copy()
-        np.put_along_axis(others, p.argmax(axis=1)[:, None], 0, axis=1)
-    of_top = others.sum(axis=1)
-    return entr(others).sum(axis=1) - xlog1py(1 - of_top, -of_top)
-
-
 def _dual_of_loss(objective, params, newton, share):
     """Return the mean over rows of the dual value of the loss at scaled residuals.
 
-    A residual p' − q scaled by ``share`` belongs to probabilities p" between q and p'.
-    It has the dual value H(p"), plus residual times offset. The second number is the
-    mean size of these terms, of which rounding takes its part.
+    An offset adds residual times offset. The second number is the mean magnitude of all
+    terms, which bounds the rounding error of the first.
     """
     model = objective.linear_model(params)
     change = None
@@ -211,18 +196,13 @@ def _dual_of_loss(objective, params, newton, share):
 
     def add_block(block, total, size):
         z = model(block)
-        y = block.targets
-        q = np.eye(objective.n_classes)[y] if y.ndim == 1 else y
         p = objective.loss.proba(z)
         if change is not None:
             p = p + objective.loss.change_of_proba(z, change(block))
-        residual = share * (p - q)
-        between = q + residual
-        between[(between < 0) & (between > -ROUNDING)] = 0
-        terms = [_entropy(between)]
+        value, residual = objective.loss.dual_value(block.targets, p, share)
+        terms = [value]
         if block.offset is not None:
-            of_logits = residual[:, -objective.n_logits :]
-            terms.append(np.sum(of_logits * block.offset, axis=1))
+            terms.append(np.sum(residual * block.offset, axis=1))
         s = 1.0 if block.weights is None else block.weights
         for term in terms:
             total += np.sum(s * term)
