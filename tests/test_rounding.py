@@ -203,7 +203,7 @@ def test_only_bounds_on_one_side_of_what_costs_nothing_are_idle():
     assert_array_equal(penalty.without_idle_bounds().lower, [-inf, 0, 0, 0])
     assert_array_equal(penalty.without_idle_bounds().upper, [inf, 1, inf, inf])
     coef = np.array([[-3.0, 0.5, 1, 2], [1, 1, 0, 0]])
-    shown = penalty.without_idle_bounds().shown(coef)
+    shown = penalty.without_idle_bounds().shifted_into_given_bounds(coef)
     assert_array_equal(shown, [[0, 0.5, 1, 2], [4, 1, 0, 0]])
 
 

@@ -23,6 +23,7 @@ from .layout import ParamLayout
 from .losses import LOSSES
 from .penalty import Penalty
 from .problem import Evaluation, Problem
+from .separable_penalty import SeparablePenalty
 
 
 class Objective(Problem):
@@ -32,11 +33,14 @@ class Objective(Problem):
     ----------
     problem : Problem
         Loss and rows. Its ``n_evals`` do not count.
-    penalty : Penalty
+    penalty : SeparablePenalty
     """
 
-    def __init__(self, problem: Problem, penalty: Penalty):
-        # a fit may read the rows in float64, which others need not
+    penalty: SeparablePenalty
+
+    def __init__(self, problem: Problem, penalty: SeparablePenalty):
+        # A fit may switch its rows to float64; other objectives of the same problem
+        # keep theirs.
         rows = copy(problem.rows)
         super().__init__(rows, problem.loss, problem.n_classes, problem.fit_intercept)
         if self.loss.ignores_common_shift:
@@ -60,9 +64,9 @@ class Objective(Problem):
 
     def unpack(self, params: NDArray) -> tuple[NDArray, NDArray]:
         """Return coef, (L, d), and intercept, (L,), in the units of the given X."""
-        coef, _ = self.split(params)
-        shown = self.layout.join(self.penalty.shown(coef), self.split(params)[1])
-        return super().unpack(shown)
+        coef, intercept = self.split(params)
+        coef = self.penalty.shifted_into_given_bounds(coef)
+        return super().unpack(self.layout.join(coef, intercept))
 
     def on_coordinates(self, X: NDArray) -> "Objective":
         """Return the same ridge for the same rows, described by other columns."""
@@ -74,11 +78,11 @@ class Objective(Problem):
         rows = self.rows.with_columns(columns)
         return self._described_by(rows, self.penalty.take(columns))
 
-    def with_penalty(self, penalty: Penalty) -> "Objective":
+    def with_penalty(self, penalty: SeparablePenalty) -> "Objective":
         """Return the same objective with another penalty."""
         return self._described_by(self.rows, penalty)
 
-    def _described_by(self, rows: Rows, penalty: Penalty) -> "Objective":
+    def _described_by(self, rows: Rows, penalty: SeparablePenalty) -> "Objective":
         other = copy(self)
         other.rows, other.penalty, other.n_evals = rows, penalty, 0
         other.layout = ParamLayout(self.n_logits, rows.n_features, self.fit_intercept)
