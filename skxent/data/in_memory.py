@@ -106,7 +106,7 @@ class InMemoryRows:
         blocks = list(self._blocks.slices(width, n_threads))
         left = self._threads.left
 
-        def add_up(share):
+        def add_up(share: list[slice]) -> list[NDArray]:
             arrays = [np.zeros(result.shape) for result in results]
             for where in share:
                 if left.is_set():
@@ -126,7 +126,7 @@ class InMemoryRows:
     def map_blocks(self, function: Callable, *, width: int, work: int) -> list[Any]:
         """Return ``function(block)`` of every block, in the order of the rows."""
 
-        def of_slice(where):
+        def of_slice(where: slice) -> Any:
             return function(self._block(where))
 
         slices = list(self._blocks.slices(width))
@@ -200,7 +200,7 @@ class InMemoryRows:
         """
         return None if self.is_sparse else self._column_blocks(columns)
 
-    def _column_blocks(self, columns):
+    def _column_blocks(self, columns: NDArray) -> Iterator[tuple[slice, NDArray]]:
         width = max(1, COLUMN_BYTES // (8 * self.n_samples))
         is_all = len(columns) == self.n_features
         for start in range(0, len(columns), width):
@@ -221,7 +221,7 @@ class InMemoryRows:
         """Return a context in which several threads may read the rows."""
         return self._threads.open()
 
-    def _block(self, where):
+    def _block(self, where: slice | NDArray) -> Block:
         start = where.start if isinstance(where, slice) else 0
         return Block(
             self._blocks.take(where),
@@ -231,6 +231,6 @@ class InMemoryRows:
             start,
         )
 
-    def _threads_for(self, work):
+    def _threads_for(self, work: float) -> int:
         """Return how many threads to use for so many products of numbers."""
         return self._threads.n_threads if work >= THREADED_WORK else 1

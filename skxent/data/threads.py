@@ -22,7 +22,7 @@ from .._sklearn_compat import get_threadpool_controller
 class _OneBlasThread:
     """The limit on BLAS, and those who hold it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.RLock()
         # A set, since an interrupted holder may leave before it has entered.
         self._holders: set[object] = set()
@@ -39,21 +39,22 @@ class _OneBlasThread:
         holder = object()
         with self._lock:
             by_process, by_thread = _blas_libraries()
-        own = {library: library.num_threads for library in by_thread}
+        before_by_thread = {library: library.num_threads for library in by_thread}
         try:
             _limit_by_thread()
             with self._lock:
                 self._holders.add(holder)
                 for library in by_process:
                     self._lower(library)
-                n_threads = max([1, *own.values(), *self._before.values()])
+                before = [*before_by_thread.values(), *self._before.values()]
+                n_threads = max([1, *before])
             yield n_threads
         finally:
             with self._lock:
                 self._holders.discard(holder)
                 if not self._holders:
                     self._restore()
-            for library, number in own.items():
+            for library, number in before_by_thread.items():
                 library.set_num_threads(number)
 
     def before_fork(self) -> None:
@@ -70,14 +71,14 @@ class _OneBlasThread:
         self._restore()
         self._lock.release()
 
-    def _lower(self, library):
+    def _lower(self, library: Any) -> None:
         number = library.num_threads
         # Any number but 1 is news: somebody else has set it since.
         if number != 1 or library not in self._before:
             self._before[library] = number
             _set_number(library, 1)
 
-    def _restore(self):
+    def _restore(self) -> None:
         for library, number in self._before.items():
             # Any other number has been set by somebody else.
             if library.num_threads == 1:
@@ -85,7 +86,7 @@ class _OneBlasThread:
         self._before.clear()
 
 
-def _set_number(library, number):
+def _set_number(library: Any, number: int) -> None:
     """Set the number of threads of a library, from any thread.
 
     threadpoolctl 3.8 ignores limits on OpenBLAS from all threads but the first one that
@@ -98,7 +99,7 @@ def _set_number(library, number):
     clear()
 
 
-def _blas_libraries():
+def _blas_libraries() -> tuple[list[Any], list[Any]]:
     """Return the libraries with a limit for the process, and those with one a thread.
 
     The latter are OpenBLAS built on OpenMP: there each fit limits its own thread, and
@@ -114,7 +115,7 @@ def _blas_libraries():
     return by_process, by_thread
 
 
-def _limit_by_thread():
+def _limit_by_thread() -> None:
     """Limit BLAS in this thread, where each thread has a limit."""
     for library in _blas_libraries()[1]:
         library.set_num_threads(1)
@@ -143,12 +144,12 @@ class BlockThreads(threading.local):
         Set once the fit has been interrupted: each thread stops at its next block.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.n_threads = 1
         self.left = threading.Event()
         self._executor: ThreadPoolExecutor | None = None
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type["BlockThreads"], tuple[()]]:
         # a copy, here or in another process, has yet to open its own
         return BlockThreads, ()
 

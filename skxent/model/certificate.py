@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.rows import Sum
+from ..data.rows import Block, Sum
 from .curvature import HessianProduct, hessian_times, intercept_hessian
 from .objective import Objective
 from .problem import EPS, Evaluation
@@ -90,7 +90,9 @@ def certify(
     return np.inf if np.isnan(gap) else max(0.0, gap) + rounding
 
 
-def _with_settled_intercepts(objective, params, evaluation):
+def _with_settled_intercepts(
+    objective: Objective, params: NDArray, evaluation: Evaluation
+) -> tuple[NDArray, Evaluation]:
     """Return params whose intercepts are nearly optimal, and the evaluation there."""
     hessian, fraction = None, 1.0
     for _ in range(MAX_STEPS):
@@ -111,7 +113,12 @@ def _with_settled_intercepts(objective, params, evaluation):
     return params, evaluation
 
 
-def _with_feasible_intercepts(objective, params, evaluation, newton):
+def _with_feasible_intercepts(
+    objective: Objective,
+    params: NDArray,
+    evaluation: Evaluation,
+    newton: DualStep | None,
+) -> DualStep | None:
     """Return a dual step whose residuals sum to 0, starting with the Newton step."""
     _, residual_sum = objective.split(evaluation.gradient)
     step, product = np.zeros(objective.n_params), np.zeros(objective.n_params)
@@ -130,7 +137,12 @@ def _with_feasible_intercepts(objective, params, evaluation, newton):
     return DualStep(step, HessianProduct(product, change))
 
 
-def _correction(objective, params, residual_sum, newton):
+def _correction(
+    objective: Objective,
+    params: NDArray,
+    residual_sum: NDArray,
+    newton: DualStep | None,
+) -> tuple[NDArray, HessianProduct]:
     """Return the step of the intercepts that takes the sums of residuals to 0."""
     step = np.zeros(objective.n_params)
     _, of_intercepts = objective.split(step)
@@ -147,14 +159,19 @@ def _correction(objective, params, residual_sum, newton):
     return step, HessianProduct(length * vector, abs(length))
 
 
-def _solve(hessian, right):
+def _solve(hessian: NDArray, right: NDArray) -> NDArray:
     """Solve for a step of the intercepts, without one along a common shift."""
     values, vectors = np.linalg.eigh(hessian)
     seen = values > len(values) * EPS * values[-1]
     return vectors[:, seen] @ ((right @ vectors)[seen] / values[seen])
 
 
-def _gap(objective, params, evaluation, newton):
+def _gap(
+    objective: Objective,
+    params: NDArray,
+    evaluation: Evaluation,
+    newton: DualStep | None,
+) -> float:
     """Return the duality gap of the params and the residuals after a dual step."""
     penalty = objective.penalty
     coef, _ = objective.split(params)
@@ -183,7 +200,9 @@ def _gap(objective, params, evaluation, newton):
     return max(0.0, gap) + RESOLVED * size
 
 
-def _dual_of_loss(objective, params, newton, share):
+def _dual_of_loss(
+    objective: Objective, params: NDArray, newton: DualStep | None, share: float
+) -> tuple[float, float]:
     """Return the mean over rows of the dual value of the loss at scaled residuals.
 
     An offset adds residual times offset. The second number is the mean magnitude of all
@@ -194,7 +213,7 @@ def _dual_of_loss(objective, params, newton, share):
     if newton is not None:
         change = objective.linear_model(newton.step, with_offset=False)
 
-    def add_block(block, total, size):
+    def add_block(block: Block, total: NDArray, size: NDArray) -> None:
         z = model(block)
         p = objective.loss.proba(z)
         if change is not None:

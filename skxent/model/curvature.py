@@ -14,7 +14,8 @@ h = p (1 − p), half its mean share of the diagonal of the Hessian, and divided
 the sample holds the rows that carry much, and those that alone know a rare column.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +69,7 @@ def coupled_hessian(problem: Problem, params: NDArray) -> NDArray:
     model = problem.linear_model(params)
     n_logits, e = problem.n_logits, problem.n_columns
 
-    def add_block(block, hessian, diagonal):
+    def add_block(block: Block, hessian: NDArray, diagonal: NDArray) -> None:
         z = model(block)
         s = 1.0 if block.weights is None else block.weights[:, None]
         X = _with_intercept(problem, block.X)
@@ -92,7 +93,7 @@ def coupled_hessian(problem: Problem, params: NDArray) -> NDArray:
     return hessian
 
 
-def _products(of_classes, X):
+def _products(of_classes: NDArray, X: NDArray) -> NDArray:
     """Return the products of each class's column with all columns of X, (m, L e)."""
     return (of_classes[:, :, None] * X[:, None, :]).reshape(len(X), -1)
 
@@ -111,7 +112,9 @@ def curvature_moments(
     """
     curvature = _RowCurvature(problem, params, False, majorant)
 
-    def add_block(block, zeroth, first, second):
+    def add_block(
+        block: Block, zeroth: NDArray, first: NDArray, second: NDArray
+    ) -> None:
         h = curvature(block)
         zeroth += h.sum(axis=0)[:, None]
         first += (transposed(block.X) @ h).T
@@ -139,7 +142,7 @@ def mean_curvature(problem: Problem, params: NDArray) -> NDArray:
         return problem.loss.curvature(z[None])[0]
     curvature = _RowCurvature(problem, params, False)
 
-    def add_block(block, total):
+    def add_block(block: Block, total: NDArray) -> None:
         total += curvature(block).sum(axis=0)
 
     (total,) = problem.rows.map_reduce(
@@ -186,7 +189,13 @@ def hessian_times(problem: Problem, params: NDArray, step: NDArray) -> HessianPr
     for_intercept = problem.n_logits == 1 and problem.fit_intercept
     n_products = problem.n_logits + for_intercept
 
-    def add_block(block, of_coef, of_intercept, largest, curvature):
+    def add_block(
+        block: Block,
+        of_coef: NDArray,
+        of_intercept: NDArray,
+        largest: NDArray,
+        curvature: NDArray,
+    ) -> None:
         z, dz = model_and_change(block)
         if for_intercept:
             dz = np.hstack([dz, np.ones_like(dz)])
@@ -197,8 +206,8 @@ def hessian_times(problem: Problem, params: NDArray, step: NDArray) -> HessianPr
             product = product * s.astype(product.dtype, copy=False)
             changes = np.where(s > 0, changes, 0)
         np.maximum(largest, np.abs(changes).max(initial=0), out=largest)
-        own = product[:, : problem.n_logits]
-        curvature += np.einsum("ik,ik->", own, changes)
+        of_step = product[:, : problem.n_logits]
+        curvature += np.einsum("ik,ik->", of_step, changes)
         X = block.X
         of_coef += transposed(X) @ product if is_sparse else product.T @ X
         of_intercept += product.sum(axis=0, dtype=np.float64)
@@ -231,7 +240,7 @@ def intercept_hessian(problem: Problem, params: NDArray) -> NDArray:
     """Return the Hessian of the mean loss in the intercepts, (L, L)."""
     model = problem.linear_model(params)
 
-    def add_block(block, total):
+    def add_block(block: Block, total: NDArray) -> None:
         total += problem.loss.total_hessian(model(block), block.weights)
 
     (total,) = problem.rows.map_reduce(
@@ -246,8 +255,11 @@ def intercept_hessian(problem: Problem, params: NDArray) -> NDArray:
 class _RowCurvature:
     """The weighted curvature s_i h_ik of the rows of a block, (m, L) or (m, 1)."""
 
-    def __init__(self, problem, params, shared, majorant=False):
+    def __init__(
+        self, problem: Problem, params: NDArray, shared: bool, majorant: bool = False
+    ):
         loss = problem.loss
+        self._of_logits: Callable[[NDArray], NDArray]
         self._of_logits = loss.majorant if majorant else loss.curvature
         self._model = problem.linear_model(params)
         self._shared = shared
@@ -263,12 +275,12 @@ class _RowCurvature:
         return h
 
 
-def _hessians_of_all_rows(problem, curvature):
+def _hessians_of_all_rows(problem: Problem, curvature: _RowCurvature) -> NDArray:
     e = problem.n_columns
     few_columns = e <= FEW_COLUMNS and curvature.n_matrices > 1
     fill = squares_are_dense(problem)
 
-    def add_block(block, hessians):
+    def add_block(block: Block, hessians: NDArray) -> None:
         h = curvature(block)
         X = block.X
         if few_columns:
@@ -292,7 +304,7 @@ def _hessians_of_all_rows(problem, curvature):
     return hessians
 
 
-def squares_are_dense(problem) -> bool:
+def squares_are_dense(problem: Problem) -> bool:
     """Whether the products of the columns are computed on dense rows."""
     rows = problem.rows
     if not rows.is_sparse:
@@ -300,10 +312,12 @@ def squares_are_dense(problem) -> bool:
     return problem.n_columns * rows.n_samples <= COLUMNS_PER_ENTRY * rows.n_stored
 
 
-def _hessians_of_sampled_rows(problem, curvature, n_sampled):
+def _hessians_of_sampled_rows(
+    problem: Problem, curvature: _RowCurvature, n_sampled: int
+) -> NDArray:
     n_matrices, d = curvature.n_matrices, problem.n_features
 
-    def add_moments(block, total, diagonal):
+    def add_moments(block: Block, total: NDArray, diagonal: NDArray) -> None:
         h = curvature(block)
         total += h.sum(axis=0)
         diagonal += transposed(_squares(block.X)) @ h
@@ -317,7 +331,7 @@ def _hessians_of_sampled_rows(problem, curvature, n_sampled):
     )
     of_total, of_diagonal = _inverse(total), _inverse(diagonal)
 
-    def choose(block):
+    def choose(block: Block) -> list[tuple[Any, NDArray]]:
         """Return the chosen rows for each matrix, and the roots of their weights."""
         h = curvature(block)
         share = h * (of_total + (_squares(block.X) @ of_diagonal) / d) / 2
@@ -332,7 +346,7 @@ def _hessians_of_sampled_rows(problem, curvature, n_sampled):
 
     picks = problem.rows.map_blocks(choose, width=3 * n_matrices, work=problem.n_logits)
 
-    def hessian(k):
+    def hessian(k: int) -> NDArray:
         X = [of_block[k][0] for of_block in picks]
         root = np.concatenate([of_block[k][1] for of_block in picks])
         stack = sparse.vstack if problem.rows.is_sparse else np.concatenate
@@ -343,18 +357,18 @@ def _hessians_of_sampled_rows(problem, curvature, n_sampled):
     )
 
 
-def _inverse(sums):
+def _inverse(sums: NDArray) -> NDArray:
     """Return 1 / sums, or 0 where there is nothing to share."""
     return np.divide(1, sums, out=np.zeros_like(sums), where=sums > 0)
 
 
-def _squares(X):
+def _squares(X: Any) -> Any:
     """Return the entries of X squared, in float64, which their sums need."""
     X = X.astype(np.float64, copy=False)
     return X.multiply(X).tocsr() if sparse.issparse(X) else X * X
 
 
-def _gram(problem, X, root):
+def _gram(problem: Problem, X: Any, root: NDArray) -> NDArray:
     """Return Σ_i root_i² x̃_i x̃_iᵀ of a block of rows, (e, e)."""
     if not sparse.issparse(X):
         scaled = _with_intercept(problem, X, root)
@@ -369,7 +383,7 @@ def _gram(problem, X, root):
     return gram
 
 
-def _with_intercept(problem, X, factor=None):
+def _with_intercept(problem: Problem, X: Any, factor: NDArray | None = None) -> NDArray:
     """Return the rows (x, 1) of a block, times ``factor`` each, dense in float64."""
     d = X.shape[1]
     if sparse.issparse(X):

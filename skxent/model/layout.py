@@ -57,5 +57,5 @@ class ParamLayout:
         coef, intercept = self.split(out)
         coef[:, columns], intercept[:] = self._of_columns(columns).split(of_columns)
 
-    def _of_columns(self, columns):
+    def _of_columns(self, columns: NDArray) -> "ParamLayout":
         return ParamLayout(self.n_logits, len(columns), self.fit_intercept)

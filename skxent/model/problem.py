@@ -134,7 +134,13 @@ class Problem:
         is_sparse = self.rows.is_sparse
         model = self.linear_model(params)
 
-        def add_block(block, loss_sum, coef_gradient, intercept_gradient, largest):
+        def add_block(
+            block: Block,
+            loss_sum: NDArray,
+            coef_gradient: NDArray,
+            intercept_gradient: NDArray,
+            largest: NDArray,
+        ) -> None:
             loss, r = self.loss.loss_and_residual(block.targets, model(block))
             np.maximum(largest, _largest_loss(loss, block), out=largest)
             if block.weights is None:
@@ -180,7 +186,8 @@ class Problem:
 
         Without the offset it computes how much a step of the params changes them.
         """
-        return self._linear(self.split(params.astype(self.rows.dtype)), with_offset)
+        coef, intercept = self.split(params.astype(self.rows.dtype))
+        return self._linear(coef, intercept, with_offset)
 
     def model_and_change(
         self, params: NDArray, step: NDArray
@@ -192,24 +199,24 @@ class Problem:
             change = self.linear_model(step, with_offset=False)
             return lambda block: (model(block), change(block))
         parts = [self.split(p.astype(self.rows.dtype)) for p in (params, step)]
-        both = self._linear(
-            [np.concatenate(pair) for pair in zip(*parts, strict=True)], False
-        )
+        coef, intercept = (np.concatenate(pair) for pair in zip(*parts, strict=True))
+        both = self._linear(coef, intercept, False)
 
-        def model_and_change(block):
+        def model_and_change(block: Block) -> tuple[NDArray, NDArray]:
             z = both(block)
             z, dz = z[:, : self.n_logits], z[:, self.n_logits :]
             return (z if block.offset is None else z + block.offset), dz
 
         return model_and_change
 
-    def _linear(self, coef_and_intercept, with_offset):
+    def _linear(
+        self, coef: NDArray, intercept: NDArray, with_offset: bool
+    ) -> Callable[[Block], NDArray]:
         """Return the function that computes linear functions of a block of rows."""
-        coef, intercept = coef_and_intercept
         if self.rows.is_sparse:
             by_feature = np.ascontiguousarray(coef.T)
 
-        def logits(block):
+        def logits(block: Block) -> NDArray:
             X = block.X
             # in Fortran order, which the losses like, when X is dense
             z = X @ by_feature if sparse.issparse(X) else (coef @ X.T).T
@@ -221,13 +228,13 @@ class Problem:
 
         return logits
 
-    def _shift(self, coef):
+    def _shift(self, coef: NDArray) -> NDArray | float:
         """Return how much the center of X adds to the logits."""
         center = self.rows.center
         return 0.0 if center is None else coef @ center.astype(np.float64)
 
 
-def _largest_loss(loss, block):
+def _largest_loss(loss: NDArray, block: Block) -> float:
     """Return the largest loss among the rows that count, if they have one class."""
     if block.targets.ndim == 2:
         return np.inf

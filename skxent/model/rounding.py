@@ -4,6 +4,8 @@ Logits are sums of terms; where large ones cancel, few digits remain. A few rows
 over X, tell how large the terms are.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -101,7 +103,7 @@ def _residuals(problem: Problem, params: NDArray, block: Block) -> NDArray:
     return problem.loss.loss_and_residual(block.targets, z)[1]
 
 
-def _terms(X, coef, intercept):
+def _terms(X: Any, coef: NDArray, intercept: NDArray) -> NDArray:
     """Return how large the terms of each logit are, (m, L)."""
     terms = abs(X) @ np.abs(coef).T
     return terms + np.abs(intercept) if intercept.size else terms
