@@ -104,12 +104,12 @@ class InMemoryRows:
         """Call ``function(block, *arrays)`` for every block; see `Rows`."""
         n_threads = self._threads_for(work * self.n_stored)
         blocks = list(self._blocks.slices(width, n_threads))
-        left = self._threads.left
+        interrupted = self._threads.interrupted
 
         def add_up(share: list[slice]) -> list[NDArray]:
             arrays = [np.zeros(result.shape) for result in results]
             for where in share:
-                if left.is_set():
+                if interrupted.is_set():
                     break
                 function(self._block(where), *arrays)
             return arrays

@@ -140,13 +140,13 @@ class BlockThreads(threading.local):
     ----------
     n_threads : int
         How many there are.
-    left : Event
+    interrupted : Event
         Set once the fit has been interrupted: each thread stops at its next block.
     """
 
     def __init__(self) -> None:
         self.n_threads = 1
-        self.left = threading.Event()
+        self.interrupted = threading.Event()
         self._executor: ThreadPoolExecutor | None = None
 
     def __reduce__(self) -> tuple[type["BlockThreads"], tuple[()]]:
@@ -165,18 +165,18 @@ class BlockThreads(threading.local):
             ThreadPoolExecutor(n_threads, initializer=_limit_by_thread) as executor,
         ):
             self._executor, self.n_threads = executor, n_threads
-            self.left = threading.Event()
+            self.interrupted = threading.Event()
             try:
                 yield
             except BaseException:
                 # After Ctrl-C nobody waits for the sums: each thread leaves at its next
                 # block, before the executor waits for it.
-                self.left.set()
+                self.interrupted.set()
                 raise
             finally:
                 self._executor, self.n_threads = None, 1
                 # the sums that are under way keep theirs; later ones are not left
-                self.left = threading.Event()
+                self.interrupted = threading.Event()
 
     def map(self, function: Callable, items: Sequence, n_threads: int) -> Iterator[Any]:
         """Return an iterator over ``function(item)`` of every item, in their order."""

@@ -31,14 +31,20 @@ from .objective import Objective
 from .problem import EPS, Evaluation
 from .rounding import rounding_of_value
 
-# Newton steps for the intercepts, most of which only a start far away needs.
-MAX_STEPS = 30
-# What sums of float64 resolve of F, and of the terms that a dual value is made of.
+# Newton steps for the intercepts. A few do, unless the params are far from the optimum:
+# a step is shortened if it raises F.
+MAX_INTERCEPT_STEPS = 30
+# Relative rounding error of a sum over many rows in float64. Bounds are raised by it.
 RESOLVED = 1e-12
-# A dual step may change a logit by this much: p' stays positive below 1.
-LARGEST_CHANGE = 0.5
-# Mean residuals that are as good as 0.
-FEASIBLE = 1e-12
+# Dual steps that change a logit by more are not used. Below 1 all p' are positive; the
+# rest is for the correction of the intercepts.
+LARGEST_DUAL_CHANGE = 0.5
+# Mean residuals below this count as 0: the intercepts could lower F by no more than
+# rounding does.
+ZERO_RESIDUAL_SUM = 1e-12
+# The share of residuals at which the conjugate is finite is a quotient of slopes.
+# Rounding in it must not take a slope past its limit.
+INSIDE_THE_LIMIT = 1 - 1e-15
 
 
 class DualStep(NamedTuple):
@@ -75,7 +81,7 @@ def certify(
     if penalty.is_zero and penalty.is_smooth:
         return np.inf
     value = evaluation.value
-    if newton is not None and newton.product.largest_change > LARGEST_CHANGE:
+    if newton is not None and newton.product.largest_change > LARGEST_DUAL_CHANGE:
         newton = None
     rounding = RESOLVED * value + rounding_of_value(objective, params)
     if objective.fit_intercept:
@@ -95,12 +101,12 @@ def _with_settled_intercepts(
 ) -> tuple[NDArray, Evaluation]:
     """Return params whose intercepts are nearly optimal, and the evaluation there."""
     hessian, fraction = None, 1.0
-    for _ in range(MAX_STEPS):
+    for _ in range(MAX_INTERCEPT_STEPS):
         _, residual_sum = objective.split(evaluation.gradient)
         if hessian is None:
             hessian = intercept_hessian(objective, params)
         step = -_solve(hessian, residual_sum)
-        if np.ptp(np.append(step, 0)) <= LARGEST_CHANGE / 2:
+        if np.ptp(np.append(step, 0)) <= LARGEST_DUAL_CHANGE / 2:
             break
         trial = params.copy()
         objective.split(trial)[1][:] += fraction * step
@@ -132,7 +138,7 @@ def _with_feasible_intercepts(
         change += of_correction.largest_change
         product = product + of_correction.vector
         _, residual_sum = objective.split(evaluation.gradient + product)
-    if change >= 1 or abs(residual_sum).max() > FEASIBLE:
+    if change >= 1 or abs(residual_sum).max() > ZERO_RESIDUAL_SUM:
         return None
     return DualStep(step, HessianProduct(product, change))
 
@@ -193,8 +199,7 @@ def _gap(
         value = penalty.value(coef)
         gap = value + penalty.conjugate(slope) - float(np.sum(slope * coef))
         return divergence + max(0.0, gap) + RESOLVED * value
-    # a hair less, so that rounding leaves no slope beyond its limit
-    share *= 1 - 1e-15
+    share *= INSIDE_THE_LIMIT
     dual, size = _dual_of_loss(objective, params, newton, share)
     gap = evaluation.value - (dual - penalty.conjugate(share * slope))
     return max(0.0, gap) + RESOLVED * size
