@@ -1,23 +1,23 @@
 """A certified bound of the distance to the optimum: the duality gap.
 
-Let q be the targets and p' any probabilities whose residuals p' − q sum to 0 over the
-rows, so that no intercept is missing. With ``c_jk = 1/S Σ_i s_i (p'_ik − q_ik) x_ij``,
+Let q be the targets and p' any probabilities. If there are intercepts, the residuals
+p' − q have to sum to 0 over the rows. With ``c_jk = 1/S Σ_i s_i (p'_ik − q_ik) x_ij``,
 Fenchel's inequality gives::
 
     F(w, b) − F* ≤ 1/S Σ_i s_i KL(p'_i ‖ p_i)
                    + Σ_jk pen_j(w_jk) + pen_j*(−c_jk) + w_jk c_jk
 
-Any step δ of the params offers such probabilities: ``p' = p + J dz``, with ``dz = δ x̃``
+Any step δ of the params gives such probabilities: ``p' = p + J dz``, with ``dz = δ x̃``
 and J = diag(p) − p pᵀ. Then c is the gradient of the mean loss plus its Hessian H times
 δ. The Kullback-Leibler divergence is at most the χ² divergence, whose mean is
-``δᵀH δ``, and all p' are positive as long as no logit changes by 1. For a ridge the
-rest is ``Σ_jk (g + H δ)_jk² / (2 l2_j)``, with g the gradient of F. Where δ is a Newton
-step, the bound is about twice what the step promises. Without one, δ moves the
-intercepts alone.
+``δᵀH δ``. All p' are positive if no logit changes by 1 or more. For a ridge, the
+penalty terms sum to ``Σ_jk (g + H δ)_jk² / (2 l2_j)``, with g the gradient of F. If δ
+is a Newton step, the bound is about twice the decrease of F that the step predicts.
+Without a Newton step, δ changes the intercepts only.
 
-Where the conjugate ``pen_j*`` is infinite, as it is for L1 beyond a slope, all
-residuals are scaled down until it is not, and the dual value of the rows is summed in a
-pass of its own. The bound is loose there. Without a penalty there is none.
+The conjugate ``pen_j*`` may be infinite: for L1, if a slope exceeds l1. Then all
+residuals are scaled down until the conjugate is finite, and another pass over the rows
+sums their dual values. This bound is loose. Without a penalty there is no bound.
 """
 
 from typing import NamedTuple
@@ -48,7 +48,14 @@ INSIDE_THE_LIMIT = 1 - 1e-15
 
 
 class DualStep(NamedTuple):
-    """A step of the params, and the Hessian of the mean loss times it."""
+    """A step of the params that changes the residuals to first order.
+
+    Attributes
+    ----------
+    step : ndarray of shape (n_params,)
+    product : HessianProduct
+        The Hessian of the mean loss times the step.
+    """
 
     step: NDArray
     product: HessianProduct
@@ -60,22 +67,22 @@ def certify(
     evaluation: Evaluation,
     newton: DualStep | None = None,
 ) -> float:
-    """Bound the distance of F to its optimum, rounded up.
+    """Return an upper bound of F − F*, including rounding errors.
 
     Parameters
     ----------
     objective : Objective
-        Its blocks are read in float64.
+        Its rows must be read in float64.
     params : ndarray of shape (n_params,)
     evaluation : Evaluation
-        The objective there.
+        The objective at ``params``.
     newton : DualStep, default=None
-        A Newton step from there, which makes the bound of a ridge tight.
+        A Newton step from ``params``, which makes the bound of a ridge tight.
 
     Returns
     -------
     float
-        At least F − F*, in units of F; inf where nothing is certain.
+        At least F − F*, in nats per unit of weight; inf if no bound is known.
     """
     penalty = objective.penalty
     if penalty.is_zero and penalty.is_smooth:
@@ -92,14 +99,14 @@ def certify(
             return np.inf
     with np.errstate(over="ignore", invalid="ignore"):
         gap = _gap(objective, params, evaluation, newton) + value - evaluation.value
-    # not a number where sums overflow
+    # the gap is NaN if sums overflow
     return np.inf if np.isnan(gap) else max(0.0, gap) + rounding
 
 
 def _with_settled_intercepts(
     objective: Objective, params: NDArray, evaluation: Evaluation
 ) -> tuple[NDArray, Evaluation]:
-    """Return params whose intercepts are nearly optimal, and the evaluation there."""
+    """Return params with nearly optimal intercepts, and their evaluation."""
     hessian, fraction = None, 1.0
     for _ in range(MAX_INTERCEPT_STEPS):
         _, residual_sum = objective.split(evaluation.gradient)
@@ -125,7 +132,10 @@ def _with_feasible_intercepts(
     evaluation: Evaluation,
     newton: DualStep | None,
 ) -> DualStep | None:
-    """Return a dual step whose residuals sum to 0, starting with the Newton step."""
+    """Return the Newton step plus a correction that makes the residuals sum to 0.
+
+    None if they do not, or if the whole step changes a logit by 1 or more.
+    """
     _, residual_sum = objective.split(evaluation.gradient)
     step, product = np.zeros(objective.n_params), np.zeros(objective.n_params)
     change = 0.0
@@ -149,7 +159,7 @@ def _correction(
     residual_sum: NDArray,
     newton: DualStep | None,
 ) -> tuple[NDArray, HessianProduct]:
-    """Return the step of the intercepts that takes the sums of residuals to 0."""
+    """Return the step of the intercepts that makes the residuals sum to 0."""
     step = np.zeros(objective.n_params)
     _, of_intercepts = objective.split(step)
     if objective.n_logits > 1:
@@ -158,7 +168,7 @@ def _correction(
     vector = None if newton is None else newton.product.of_intercept
     if vector is None:
         vector = hessian_times(objective, params, step).of_intercept
-    assert vector is not None  # as it is binary, with an intercept
+    assert vector is not None  # hessian_times returns it for one logit and an intercept
     curvature = vector[-1]
     length = -residual_sum[0] / curvature if curvature > 0 else 0.0
     of_intercepts[:] = length
@@ -166,7 +176,7 @@ def _correction(
 
 
 def _solve(hessian: NDArray, right: NDArray) -> NDArray:
-    """Solve for a step of the intercepts, without one along a common shift."""
+    """Return the least-squares solution: no common shift, which has no curvature."""
     values, vectors = np.linalg.eigh(hessian)
     seen = values > len(values) * EPS * values[-1]
     return vectors[:, seen] @ ((right @ vectors)[seen] / values[seen])
@@ -178,7 +188,7 @@ def _gap(
     evaluation: Evaluation,
     newton: DualStep | None,
 ) -> float:
-    """Return the duality gap of the params and the residuals after a dual step."""
+    """Return the duality gap between the params and the residuals after a dual step."""
     penalty = objective.penalty
     coef, _ = objective.split(params)
     gradient, _ = objective.split(evaluation.gradient)
@@ -187,7 +197,7 @@ def _gap(
         divergence = float(newton.step @ newton.product.vector)
         gradient = gradient + objective.split(newton.product.vector)[0]
     if penalty.is_smooth and penalty.is_strongly_convex:
-        # the general formula would lose digits
+        # equals the general formula, whose terms would nearly cancel
         return divergence + penalty.decrement(gradient)
     of_penalty = np.zeros_like(coef)
     penalty.add_gradient(coef, of_penalty)

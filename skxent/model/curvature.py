@@ -1,20 +1,20 @@
-"""Curvature of the problem: the matrices that a change of variables is made of.
+"""Hessians of the mean loss: of all params, class by class, or times a step.
 
-With ``x̃ = (x, 1)`` a row of X and its intercept, the mean loss has the Hessian::
+Let ``x̃ = (x, 1)`` be a row of X followed by 1 for the intercept. The Hessian is::
 
     H_kl = 1/S Σ_i s_i (p_ik δ_kl − p_ik p_il) x̃_i x̃_iᵀ        (e, e) for classes k, l
 
-`coupled_hessian` is all of it; `class_hessians` are the diagonal blocks H_kk, or one
-mean of them for all classes; `hessian_times` is its product with a step, without the
-matrix. The penalty is not included.
+`coupled_hessian` returns the whole matrix. `class_hessians` returns the diagonal blocks
+H_kk, or their mean. `hessian_times` multiplies by a step without forming the matrix.
+The penalty is not included.
 
-After a few rounds the curvature sits in few rows, and a sample of them does as well as
-all. A row is chosen with a probability that is half its share of all curvature
-h = p (1 − p), half its mean share of the diagonal of the Hessian, and divided by it. So
-the sample holds the rows that carry much, and those that alone know a rare column.
+A preconditioner needs the Hessian only roughly. Near the optimum few rows have much
+curvature h = p (1 − p), so a sample of rows replaces all. The probability of a row is
+the mean of two shares: its share of the total curvature, and its share of the diagonal
+entries of the Hessian, averaged over the columns. Each chosen row is divided by its
+probability. The second share keeps the rows that have a rare nonzero column.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,10 +25,11 @@ from ..data.blocks import transposed
 from ..data.rows import Block, Largest, Sum
 from .problem import Problem
 
-# With no more columns than these, one product for all classes beats one for each.
+# Up to this number of columns, one product for all classes is faster than one product
+# for each class.
 FEW_COLUMNS = 20
-# With no more columns than this for each entry of a sparse row, the row is filled up
-# with zeros for a Hessian: dense products are so much quicker.
+# Up to this number of columns per stored entry, sparse rows are converted to dense form
+# for a Hessian: dense products are about this much faster per entry.
 COLUMNS_PER_ENTRY = 25
 
 
@@ -40,19 +41,20 @@ def class_hessians(
     n_sampled: int | None = None,
     majorant: bool = False,
 ) -> NDArray:
-    """Return the Hessians of the classes by themselves, or their mean.
+    """Return the diagonal blocks of the Hessian, one for each class, or their mean.
 
     Parameters
     ----------
     problem : Problem
     params : ndarray of shape (n_params,)
-        Where to take the curvature.
+        Where to evaluate the Hessian.
     shared : bool, default=False
         Whether to return the mean over the classes instead of one matrix for each.
     n_sampled : int, default=None
-        About how many rows to use for each matrix; None for all.
+        The approximate number of rows to sample for each matrix; None for all rows.
     majorant : bool, default=False
-        Whether to take a curvature that is never too small far from ``params``.
+        Whether to use `Loss.majorant`, which bounds the loss far from ``params``, too,
+        instead of the curvature at ``params``.
 
     Returns
     -------
@@ -75,7 +77,7 @@ def coupled_hessian(problem: Problem, params: NDArray) -> NDArray:
         X = _with_intercept(problem, block.X)
         products = _products(np.sqrt(s) * problem.loss.proba(z), X)
         hessian -= products.T @ products
-        # by themselves, as 1 − p would cancel
+        # in a sum of their own, because p − p² would cancel
         products = _products(s * problem.loss.curvature(z), X)
         diagonal += (products.T @ X).reshape(n_logits, e, e)
 
@@ -94,16 +96,16 @@ def coupled_hessian(problem: Problem, params: NDArray) -> NDArray:
 
 
 def _products(of_classes: NDArray, X: NDArray) -> NDArray:
-    """Return the products of each class's column with all columns of X, (m, L e)."""
+    """Return the product of each column of a class and each column of X, (m, L e)."""
     return (of_classes[:, :, None] * X[:, None, :]).reshape(len(X), -1)
 
 
 def curvature_moments(
     problem: Problem, params: NDArray, *, majorant: bool = False
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """Return the moments Σ h, Σ h x and Σ h x² of each class over the rows.
+    """Return the weighted means of h, h x and h x² over the rows, for each class.
 
-    They hold the diagonal of the Hessian, and what it becomes for centred columns.
+    They determine the diagonal of the Hessian, for columns with any center.
 
     Returns
     -------
@@ -137,7 +139,7 @@ def mean_curvature(problem: Problem, params: NDArray) -> NDArray:
     """Return the weighted mean of p_k (1 − p_k) for each class, (L,)."""
     coef, intercept = problem.split(params)
     if problem.rows.typical_offset is None and not coef.any():
-        # the same logits in each row
+        # all rows have the same logits
         z = intercept if problem.fit_intercept else np.zeros(problem.n_logits)
         return problem.loss.curvature(z[None])[0]
     curvature = _RowCurvature(problem, params, False)
@@ -168,12 +170,11 @@ class HessianProduct(NamedTuple):
     ----------
     vector : ndarray of shape (n_params,)
     largest_change : float
-        The largest change of a logit by the step, over the rows that still respond.
+        The largest change by the step of a logit that has curvature.
     curvature : float
-        The step times the vector, as a sum of squares, where nothing cancels.
+        The step times the vector, computed as a sum of squares, so nothing cancels.
     of_intercept : ndarray of shape (n_params,) or None
-        The Hessian times a unit of the intercept, of a binary problem with one. It
-        comes from the same pass.
+        For a single logit, the column of the Hessian that belongs to the intercept.
     """
 
     vector: NDArray
@@ -253,13 +254,12 @@ def intercept_hessian(problem: Problem, params: NDArray) -> NDArray:
 
 
 class _RowCurvature:
-    """The weighted curvature s_i h_ik of the rows of a block, (m, L) or (m, 1)."""
+    """Computes the weighted curvature s_i h_ik of a block of rows, (m, L) or (m, 1)."""
 
     def __init__(
         self, problem: Problem, params: NDArray, shared: bool, majorant: bool = False
     ):
         loss = problem.loss
-        self._of_logits: Callable[[NDArray], NDArray]
         self._of_logits = loss.majorant if majorant else loss.curvature
         self._model = problem.linear_model(params)
         self._shared = shared
@@ -305,7 +305,7 @@ def _hessians_of_all_rows(problem: Problem, curvature: _RowCurvature) -> NDArray
 
 
 def squares_are_dense(problem: Problem) -> bool:
-    """Whether the products of the columns are computed on dense rows."""
+    """Return whether Hessians are computed from dense rows."""
     rows = problem.rows
     if not rows.is_sparse:
         return True
@@ -332,11 +332,11 @@ def _hessians_of_sampled_rows(
     of_total, of_diagonal = _inverse(total), _inverse(diagonal)
 
     def choose(block: Block) -> list[tuple[Any, NDArray]]:
-        """Return the chosen rows for each matrix, and the roots of their weights."""
+        """Return the sampled rows for each matrix, and the roots of their weights."""
         h = curvature(block)
         share = h * (of_total + (_squares(block.X) @ of_diagonal) / d) / 2
         probability = np.minimum(1, n_sampled * share)
-        # seeded by the block: the same rows however many threads there are
+        # the seed depends on the block only, not on the thread
         chosen = np.random.default_rng(block.start).random(h.shape) < probability
         picks = []
         for k in range(n_matrices):
@@ -358,12 +358,12 @@ def _hessians_of_sampled_rows(
 
 
 def _inverse(sums: NDArray) -> NDArray:
-    """Return 1 / sums, or 0 where there is nothing to share."""
+    """Return 1 / sums, or 0 where a sum is 0."""
     return np.divide(1, sums, out=np.zeros_like(sums), where=sums > 0)
 
 
 def _squares(X: Any) -> Any:
-    """Return the entries of X squared, in float64, which their sums need."""
+    """Return the squared entries of X in float64, so that their sums keep digits."""
     X = X.astype(np.float64, copy=False)
     return X.multiply(X).tocsr() if sparse.issparse(X) else X * X
 

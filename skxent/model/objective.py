@@ -4,8 +4,8 @@
 
     pen_j(w) = 1/(C S) π_j [l1_ratio |w| + (1 − l1_ratio) w² / 2]
 
-It has the optimum of ``LogisticRegression(C=C)`` where π = 1 and there is no offset.
-The intercept is never penalised.
+If π = 1 and there is no offset, ``LogisticRegression(C=C)`` has the same optimum. The
+intercept is not penalised.
 """
 
 from copy import copy
@@ -32,7 +32,7 @@ class Objective(Problem):
     Parameters
     ----------
     problem : Problem
-        Loss and rows. Its ``n_evals`` do not count.
+        Loss and rows. The objective counts its evaluations from 0.
     penalty : SeparablePenalty
     """
 
@@ -69,12 +69,12 @@ class Objective(Problem):
         return super().unpack(self.layout.join(coef, intercept))
 
     def on_coordinates(self, X: NDArray) -> "Objective":
-        """Return the same ridge for the same rows, described by other columns."""
+        """Return the same ridge for rotated columns X, (n, r), of the same rows."""
         rows = self.rows.with_coordinates(X)
         return self._described_by(rows, self.penalty.of_rotated_features(X.shape[1]))
 
     def on_columns(self, columns: NDArray) -> "Objective":
-        """Return the same objective where all other columns have coefficients 0."""
+        """Return the objective of some columns; all other coefficients are 0."""
         rows = self.rows.with_columns(columns)
         return self._described_by(rows, self.penalty.take(columns))
 
@@ -92,8 +92,8 @@ class Objective(Problem):
 class CrossEntropyObjective(Objective):
     """Penalised mean cross-entropy of a linear model, as a function of its parameters.
 
-    Hand ``value_and_gradient`` to any optimiser that wants a function value and its
-    gradient, start it at ``initial_point()``, and translate its answer by ``unpack``.
+    Pass ``value_and_gradient`` to any optimiser that takes a function value and its
+    gradient. Start at ``initial_point()``. Convert the result with ``unpack``.
 
     Parameters
     ----------
@@ -117,14 +117,14 @@ class CrossEntropyObjective(Objective):
     penalty_weights : array-like of shape (d,), default=None
         Factors π of the penalty of each feature, non-negative; None for 1.
     bounds : pair of floats or array-likes of shape (d,), default=None
-        The lower and the upper bounds that the coefficients of each class shall keep.
-        The objective itself is defined everywhere.
+        The lower and the upper bounds of the coefficients, for each class. A solver
+        keeps them; ``value_and_gradient`` ignores them.
     offset : array-like of shape (n,) or (n, K), default=None
-        Added to the logits: (n,) to the one of "binary", (n, K) to those of "softmax";
-        magnitudes up to 1e30.
+        Added to the logits, with magnitudes up to 1e30: (n,) for "binary", (n, K) for
+        "softmax".
     center : array-like of shape (d,), default=None
-        What to subtract from the columns of a dense X before use. It changes the
-        meaning of the intercepts in ``params``, never the model that `unpack` returns.
+        Subtracted from the columns of a dense X. The intercepts in ``params`` then
+        refer to the centred columns. The model that `unpack` returns does not.
 
     Attributes
     ----------
@@ -192,7 +192,7 @@ class CrossEntropyObjective(Objective):
         offset = check_offset(offset, n, LOSSES[loss].n_logits(n_classes))
         rows = InMemoryRows(data, targets, sample_weight, offset, center=center)
         problem = Problem(rows, LOSSES[loss], n_classes, bool(fit_intercept))
-        _ = problem.class_frequencies  # each class has to have some weight
+        _ = problem.class_frequencies  # raises if a class has no weight
         with np.errstate(over="ignore", divide="ignore"):
             strength = float(1 / (np.float64(C) * rows.weight_sum))
         if not np.isfinite(strength):
