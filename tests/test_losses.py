@@ -201,3 +201,23 @@ def test_prior_logits_give_the_frequencies_back(loss):
 def test_prediction_is_the_most_probable_class(loss):
     z, _, _, _ = rows_and_targets(loss)
     np.testing.assert_array_equal(loss.predict(z), loss.proba(z).argmax(axis=1))
+
+
+@pytest.mark.parametrize("loss", [BINARY, SOFTMAX])
+@pytest.mark.parametrize("share", [1.0, 0.3])
+def test_the_dual_value_is_the_minimum_over_the_logits(loss, share):
+    z, q, codes, _ = rows_and_targets(loss)
+    for y in (codes, q):
+        dual, residual = loss.dual_value(y, loss.proba(z), share)
+        expected = share * loss.loss_and_residual(y, z)[1]
+        np.testing.assert_allclose(residual, expected, rtol=1e-9, atol=1e-15)
+        # Fenchel's inequality, at these logits and at others
+        for logits in (z, z[::-1], z / 2, np.zeros_like(z)):
+            value = loss.loss_and_residual(y, logits)[0]
+            slack = 1e-13 * (1 + abs(residual * logits).sum(axis=1))
+            assert (dual <= value - (residual * logits).sum(axis=1) + slack).all()
+        if share == 1:
+            value = loss.loss_and_residual(y, z)[0]
+            attained = value - (residual * z).sum(axis=1)
+            scale = 1 + abs(residual * z).sum(axis=1)
+            assert (abs(dual - attained) <= 1e-13 * scale).all()

@@ -1,11 +1,16 @@
 """The rooms of the package: which of them may import from which others."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 import skxent
+from skxent.data.rows import Rows
+from skxent.model.losses import LOSSES, Loss
+from skxent.model.penalty import Penalty
+from skxent.model.separable_penalty import SeparablePenalty
 
 PACKAGE = Path(skxent.__file__).parent
 # A room may import from itself and from these; all may use `_sklearn_compat`.
@@ -51,3 +56,33 @@ def test_no_file_is_long():
         for path in PACKAGE.rglob("*.py")
     }
     assert {path: n for path, n in lengths.items() if n > 400} == {}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "pattern"),
+    [
+        (Loss, r"\.loss\.(\w+)"),
+        (SeparablePenalty, r"\b_?penalty\.(\w+)"),
+        (Rows, r"\.rows\.(\w+)"),
+    ],
+)
+def test_a_protocol_lists_all_that_is_used(protocol, pattern):
+    used = set()
+    for room in ("model", "solver"):
+        for path in (PACKAGE / room).rglob("*.py"):
+            used |= set(re.findall(pattern, path.read_text(encoding="utf-8")))
+    # an objective made from arrays has rows in memory, and elastic nets
+    used -= {"with_other_rows", "elastic_net"}
+    assert used
+    assert used <= set(dir(protocol)) | set(protocol.__annotations__)
+
+
+def test_penalties_and_losses_have_what_their_protocols_list():
+    for protocol, things in (
+        (Loss, LOSSES.values()),
+        (SeparablePenalty, [Penalty.elastic_net(1.0, 0.0, None, None, 2)]),
+    ):
+        listed = set(vars(protocol)) | set(protocol.__annotations__)
+        for thing in things:
+            for name in listed:
+                assert name.startswith("_") or hasattr(thing, name), name

@@ -9,9 +9,9 @@ from mpmath import log, mpf, workdps
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skxent import BinaryLogReg, CrossEntropyObjective, SoftmaxReg
-from skxent.model.certificate import _entropy
 from skxent.model.curvature import coupled_hessian
 from skxent.model.layout import ParamLayout
+from skxent.model.losses import entropy
 from skxent.model.penalty import Penalty
 from skxent.model.rounding import room_along
 from skxent.solver.line_search import follow_within
@@ -31,7 +31,7 @@ def test_entropy_keeps_its_digits_near_certainty(tiny):
         # the small entries tell what the large ones are short of 1
         small = [mpf(tiny), mpf(tiny / 2)]
         expected = [float(-(1 - e) * log(1 - e) - e * log(e)) for e in small]
-    assert_allclose(_entropy(p), expected, rtol=1e-14)
+    assert_allclose(entropy(p), expected, rtol=1e-14)
 
 
 def test_a_promise_that_is_no_number_is_no_promise():
@@ -203,7 +203,7 @@ def test_only_bounds_on_one_side_of_what_costs_nothing_are_idle():
     assert_array_equal(penalty.without_idle_bounds().lower, [-inf, 0, 0, 0])
     assert_array_equal(penalty.without_idle_bounds().upper, [inf, 1, inf, inf])
     coef = np.array([[-3.0, 0.5, 1, 2], [1, 1, 0, 0]])
-    shown = penalty.without_idle_bounds().shown(coef)
+    shown = penalty.without_idle_bounds().shifted_into_given_bounds(coef)
     assert_array_equal(shown, [[0, 0.5, 1, 2], [4, 1, 0, 0]])
 
 

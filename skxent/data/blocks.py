@@ -1,7 +1,7 @@
-"""An array X in blocks of rows, as they are read.
+"""Blocks of rows of an array X.
 
-A block fits into a core's cache together with its logits, so a sum over rows that needs
-``X w`` and then ``Xᵀ r`` costs one trip to memory.
+A block and its logits fit into a core's cache. A sum over rows that needs ``X w`` and
+then ``Xᵀ r`` therefore reads X from memory once.
 """
 
 from collections.abc import Iterator
@@ -12,19 +12,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-# A share of the last cache before memory. In the level-2 cache a block would be closer,
-# but the threads would spend the gain on handing the interpreter lock to each other.
+# A core's share of the last-level cache. Blocks in the level-2 cache would be read
+# faster, but the threads would lose as much time by waiting for the interpreter lock,
+# which each of them needs for every block.
 BLOCK_BYTES = 2**23
-# With fewer rows, adding up (L, d) results would cost more than making them.
+# With fewer rows, adding the (L, d) results of the blocks would cost more than the
+# results themselves.
 MIN_BLOCK_ROWS = 256
-# With more rows, the sums over float32 products within a block would lose digits.
+# With more rows, float32 sums within a block would lose digits.
 MAX_BLOCK_ROWS = 2**14
-# A block of a sparse X holds at least so many entries for each column: a sum over it
-# has to touch all columns.
+# Each block of a sparse X has at least this number of entries per column, because the
+# time to add its result is proportional to the number of columns.
 MIN_BLOCK_ENTRIES = 4
-# So many rows, spread over X, tell what the columns are like.
+# A sample for the scales of the columns: at least 30 and at most 1000 rows, and about
+# this number of entries in between.
 SPREAD_ROWS, SPREAD_ENTRIES = (30, 1000), 50_000
-# Below this much data, float64 in place of float32 costs nothing.
+# Below this size, computing in float64 is as fast as in float32.
 SMALL_BYTES = 2**23
 
 
@@ -40,8 +43,8 @@ class RowBlocks:
     Attributes
     ----------
     dtype : dtype
-        Of the blocks. The rounding errors of float32 average out over many rows, not
-        over a few.
+        The type of the blocks: float64 for a small X, else that of X. The rounding
+        errors of float32 average out over many rows only.
     """
 
     def __init__(self, X: Any, center: ArrayLike | None = None):
@@ -51,13 +54,13 @@ class RowBlocks:
         self.center = None if center is None else np.asarray(center, self.dtype)
 
     def in_float64(self) -> "RowBlocks":
-        """Return the same blocks, converted to float64 one by one."""
+        """Return the same rows, each block converted to float64 when it is read."""
         other = copy(self)
         other.dtype = np.dtype(np.float64)
         return other
 
     def with_columns(self, columns: NDArray) -> "RowBlocks":
-        """Return blocks of some of the columns, which are copied."""
+        """Return blocks of some of the columns; copies them."""
         X = self.X[:, columns]
         other = copy(self)
         other.X = X if sparse.issparse(X) else np.ascontiguousarray(X)
@@ -65,7 +68,15 @@ class RowBlocks:
         return other
 
     def slices(self, width: int = 0, n_shares: int = 1) -> Iterator[slice]:
-        """Yield the slices of rows that make up the blocks, the same for each share."""
+        """Return the slices of rows of the blocks.
+
+        Parameters
+        ----------
+        width : int, default=0
+            The number of values that a row needs in the cache, in addition to X.
+        n_shares : int, default=1
+            The number of blocks is a multiple of this, if there are enough rows.
+        """
         n, d = self.X.shape
         row_bytes = (
             stored_array(self.X).nbytes // max(1, n) + width * self.dtype.itemsize
@@ -79,7 +90,7 @@ class RowBlocks:
         return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
     def take(self, rows: slice | NDArray) -> Any:
-        """Return rows minus the center, a view where possible."""
+        """Return rows minus the center, as a view if possible."""
         if not sparse.issparse(self.X):
             X = self.X[rows].astype(self.dtype, copy=False)
             return X if self.center is None else X - self.center
@@ -95,19 +106,19 @@ class RowBlocks:
         )
 
     def spread(self) -> NDArray:
-        """Return where a few rows are, spread over X."""
+        """Return the indices of the sampled rows, at equal distances in X."""
         return np.arange(0, self.X.shape[0], _spacing(self.X))
 
 
 def _spacing(X: Any) -> int:
-    """Return the distance between a few rows that are spread over X."""
+    """Return the distance between sampled rows."""
     n, d = X.shape
     n_rows = np.clip(SPREAD_ENTRIES // max(d, 1), *SPREAD_ROWS)
     return max(1, n // int(n_rows))
 
 
 def transposed(X: Any) -> Any:
-    """Return Xᵀ of a block, a view."""
+    """Return Xᵀ of a block, as a view."""
     if not sparse.issparse(X):
         return X.T
     kind = sparse.csc_array if isinstance(X, sparse.sparray) else sparse.csc_matrix
@@ -115,11 +126,10 @@ def transposed(X: Any) -> Any:
 
 
 def _assembled(kind: Any, shape: Any, data: Any, indices: Any, indptr: Any) -> Any:
-    """Return a sparse matrix of these arrays, neither copied nor checked.
+    """Return a sparse matrix made of these arrays, without a copy or a check.
 
-    SciPy's slicing copies the data, and so does its constructor, which holds that a
-    small view of large arrays wastes memory. Its check of the indices takes as long as
-    a product.
+    Slicing in SciPy copies the data. So does the constructor if the arrays are small
+    views of large ones. Its check of the indices takes as long as a product.
     """
     block = kind(shape, dtype=data.dtype)
     block.data, block.indices, block.indptr = data, indices, indptr
@@ -132,18 +142,28 @@ def stored_array(X: Any) -> NDArray:
 
 
 def far_center(X: Any) -> NDArray | None:
-    """Return a center for columns that lie far from 0 for their spread, else None.
+    """Return a center for columns with |mean| ≫ std; None if there are none.
 
-    Where |mean| ≫ std, ``X w + b`` loses the digits in which the rows differ. A few
-    rows spread over X tell; the center needs to be near the column, not its mean.
+    In such a column ``X w + b`` loses the digits in which the rows differ. The center
+    is the median of a sample: it has to be close to the values, not exactly their mean.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n, d)
+        A sparse X is never centred.
+
+    Returns
+    -------
+    ndarray of shape (d,) or None
+        0 for columns that need no center.
     """
     if sparse.issparse(X):
         return None
     sample = X[:: _spacing(X)]
     middle = np.median(sample, axis=0)
     spread = np.abs(sample - middle).mean(axis=0)
-    # A constant column matters if it is large beside the spread of the others.
+    # A constant column needs a center if it is large compared to the largest spread.
     spread = np.where(spread > 0, spread, spread.max())
-    # at this ratio a quarter of the digits would be lost
+    # beyond this ratio at least a quarter of the digits would be lost
     far = np.abs(middle) > spread * np.finfo(X.dtype).eps ** -0.25
     return np.where(far, middle, 0) if far.any() else None

@@ -1,8 +1,8 @@
-"""Rows in arrays: X dense or in CSR form, with targets, weights and offset beside it.
+"""Rows in memory: X as a dense array or CSR matrix, with targets, weights and offset.
 
-The blocks are dealt out to a few threads, each of which adds up its own share; NumPy,
-BLAS and SciPy's sparse products all release the interpreter lock. The shares are fixed,
-so a result does not depend on which thread was faster.
+Threads share the blocks, and each thread sums its share. NumPy, BLAS and SciPy's sparse
+products release the interpreter lock. The shares do not depend on the speed of the
+threads, so results are reproducible.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,15 +21,17 @@ from .rows import Block, Largest, Sum
 from .threads import BlockThreads
 from .weights import relative_weights
 
-# Below so many products of numbers threads cost more than they save: handing the
-# interpreter lock over takes as long as a few BLAS calls on a block in the cache.
+# Below this number of multiplications threads cost more than they save: passing the
+# interpreter lock on takes as long as a few BLAS calls on a block in the cache.
 THREADED_WORK = 2**22
-# What a block of columns may take: a core's cache.
+# The size of a block of columns, which has to fit into a core's level-2 cache.
 COLUMN_BYTES = 2**19
 
 
 class InMemoryRows:
-    """`Rows` in arrays, checked before.
+    """`Rows` in arrays, which have been checked.
+
+    `Rows` documents the methods.
 
     Parameters
     ----------
@@ -37,12 +39,12 @@ class InMemoryRows:
     targets : ndarray of shape (n,) or (n, K)
         Class codes or target distributions.
     sample_weight : ndarray of shape (n,), default=None
-        None means 1 for each.
+        None means 1 for each row.
     offset : ndarray of shape (n, L), default=None
     center : ndarray of shape (d,), default=None
         Subtracted from every row of a dense X, block by block.
     threads : BlockThreads, default=None
-        Those of the rows that these are derived from.
+        The threads of other rows, to share them; None for new ones.
     """
 
     def __init__(
@@ -101,15 +103,14 @@ class InMemoryRows:
         width: int = 0,
         work: int = 1,
     ) -> list[NDArray]:
-        """Call ``function(block, *arrays)`` for every block; see `Rows`."""
         n_threads = self._threads_for(work * self.n_stored)
         blocks = list(self._blocks.slices(width, n_threads))
-        left = self._threads.left
+        interrupted = self._threads.interrupted
 
-        def add_up(share):
+        def add_up(share: list[slice]) -> list[NDArray]:
             arrays = [np.zeros(result.shape) for result in results]
             for where in share:
-                if left.is_set():
+                if interrupted.is_set():
                     break
                 function(self._block(where), *arrays)
             return arrays
@@ -124,20 +125,16 @@ class InMemoryRows:
         return totals
 
     def map_blocks(self, function: Callable, *, width: int, work: int) -> list[Any]:
-        """Return ``function(block)`` of every block, in the order of the rows."""
-
-        def of_slice(where):
+        def call_with_block(where: slice) -> Any:
             return function(self._block(where))
 
         slices = list(self._blocks.slices(width))
-        return self.map(of_slice, slices, work * self.n_stored)
+        return self.map(call_with_block, slices, work * self.n_stored)
 
     def map(self, function: Callable, items: Sequence, work: float) -> list[Any]:
-        """Return ``function(item)`` of every item, ``work`` products in all."""
         return list(self._threads.map(function, items, self._threads_for(work)))
 
     def describe(self, width: int, work: int) -> str:
-        """Say how `map_reduce` reads the rows."""
         n_threads = self._threads_for(work * self.n_stored)
         n_blocks = len(list(self._blocks.slices(width, n_threads)))
         n_threads = min(n_threads, n_blocks)
@@ -148,11 +145,9 @@ class InMemoryRows:
         )
 
     def spread(self) -> Block:
-        """Return a few rows that are spread over all."""
         return self._block(self._blocks.spread())
 
     def class_totals(self, n_classes: int) -> NDArray:
-        """Return the sum of the weights of each class, (K,); see `Rows`."""
         if self.targets.ndim == 1:
             return np.bincount(self.targets, self.weights, n_classes)
         if self.weights is None:
@@ -160,18 +155,15 @@ class InMemoryRows:
         return self.weights @ self.targets
 
     def column_means(self) -> NDArray:
-        """Return the means of the columns of X minus the center, (d,)."""
         means = np.asarray(self.X.mean(axis=0, dtype=np.float64)).ravel()
         return means if self.center is None else means - self.center
 
     def with_columns(self, columns: NDArray) -> "InMemoryRows":
-        """Return the same rows with some of their columns."""
         other = copy(self)
         other._blocks = self._blocks.with_columns(columns)
         return other
 
     def with_coordinates(self, X: NDArray) -> "InMemoryRows":
-        """Return the same rows described by other columns, without a center."""
         other = copy(self)
         other._blocks = RowBlocks(X)
         return other
@@ -183,7 +175,7 @@ class InMemoryRows:
         sample_weight: ArrayLike | None,
         offset: NDArray | None,
     ) -> "InMemoryRows":
-        """Return other rows that share the center and the threads of these."""
+        """Return rows of other data with the same center and the same threads."""
         return InMemoryRows(
             X,
             targets,
@@ -194,13 +186,9 @@ class InMemoryRows:
         )
 
     def column_blocks(self, columns: NDArray) -> Iterator[tuple[slice, NDArray]] | None:
-        """Return an iterator over blocks of some columns of a dense X; see `Rows`.
-
-        All rows of a few columns are read in the order of memory.
-        """
         return None if self.is_sparse else self._column_blocks(columns)
 
-    def _column_blocks(self, columns):
+    def _column_blocks(self, columns: NDArray) -> Iterator[tuple[slice, NDArray]]:
         width = max(1, COLUMN_BYTES // (8 * self.n_samples))
         is_all = len(columns) == self.n_features
         for start in range(0, len(columns), width):
@@ -210,18 +198,16 @@ class InMemoryRows:
             yield some, X if self.center is None else X - self.center[chosen]
 
     def read_in_float64(self) -> bool:
-        """Read blocks as float64 from now on; return whether that changes anything."""
-        changes = self.dtype != np.float64
-        if changes:
-            # other rows may share the blocks
+        is_changed = self.dtype != np.float64
+        if is_changed:
+            # a new object, because other rows may share the blocks
             self._blocks = self._blocks.in_float64()
-        return changes
+        return is_changed
 
     def threads(self) -> AbstractContextManager[None]:
-        """Return a context in which several threads may read the rows."""
         return self._threads.open()
 
-    def _block(self, where):
+    def _block(self, where: slice | NDArray) -> Block:
         start = where.start if isinstance(where, slice) else 0
         return Block(
             self._blocks.take(where),
@@ -231,6 +217,6 @@ class InMemoryRows:
             start,
         )
 
-    def _threads_for(self, work):
-        """Return how many threads to use for so many products of numbers."""
+    def _threads_for(self, work: float) -> int:
+        """Return the number of threads to use for ``work`` multiplications."""
         return self._threads.n_threads if work >= THREADED_WORK else 1

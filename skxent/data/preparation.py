@@ -1,7 +1,8 @@
-"""Arrays as they come, turned into what rows are made of, or refused.
+"""Checks and conversions of the arrays that rows are made of.
 
-X becomes floating, targets become codes or distributions, an offset gets a column for
-each logit. Each error names the value, what was expected and the remedy.
+X becomes a floating-point array or CSR matrix. Targets become class codes or
+distributions. An offset gets one column per logit. Each error message states the value,
+what was expected, and the remedy.
 """
 
 from typing import Any
@@ -13,19 +14,37 @@ from scipy import sparse
 from .containers import check_container, check_numbers, reading
 from .targets import check_distributions
 
-# Largest magnitude of an offset: sums over rows of such logits are numbers in float32.
+# Largest magnitude of an offset. Even in float32, the sum of such logits over all rows
+# is finite.
 LARGEST_OFFSET = 1e30
 
 
 def as_floating(X: Any) -> Any:
-    """Return X as a float array or a CSR matrix, or say what is wrong with it."""
+    """Return X as an array or CSR matrix of float32 or float64.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix of shape (n, d)
+
+    Returns
+    -------
+    ndarray or CSR matrix of shape (n, d)
+        X itself if it has this form.
+
+    Raises
+    ------
+    ValueError
+        If X does not have two dimensions.
+    TypeError
+        If its entries are not real numbers, or its container is not supported.
+    """
     check_container(X, "X")
     if isinstance(X, np.ma.MaskedArray):
-        X = X.data  # nothing is masked
+        X = X.data  # `check_container` has refused masked entries
     if sparse.issparse(X):
         X = X.tocsr()
         if not X.has_canonical_format:
-            # entries given twice add up in products, but not in squares
+            # The square of a sum of duplicate entries is not the sum of their squares.
             X = X.copy()
             X.sum_duplicates()
     else:
@@ -40,7 +59,23 @@ def as_floating(X: Any) -> Any:
 
 
 def check_targets(targets: NDArray, n: int) -> tuple[NDArray, int]:
-    """Return checked codes or target distributions, and the number of classes."""
+    """Return checked codes or target distributions, and the number of classes.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (n,) or (n, K)
+        Class codes from 0, or probabilities of the classes.
+    n : int
+        The number of rows of X.
+
+    Raises
+    ------
+    ValueError
+        If the shape is wrong, codes are negative, rows are not distributions, or there
+        are fewer than 2 classes.
+    TypeError
+        If class codes are not integers.
+    """
     if targets.ndim not in (1, 2) or len(targets) != n:
         raise ValueError(
             f"y has shape {targets.shape}; expected ({n},) class codes or ({n}, K) "
@@ -64,7 +99,24 @@ def check_targets(targets: NDArray, n: int) -> tuple[NDArray, int]:
 
 
 def check_offset(offset: ArrayLike | None, n: int, n_logits: int) -> NDArray | None:
-    """Return the offset as (n, L) float64, or None."""
+    """Return the offset as an array of float64, (n, L), or None.
+
+    Parameters
+    ----------
+    offset : array-like of shape (n,) or (n, L), or None
+        The shape is (n,) for a single logit.
+    n : int
+        The number of rows of X.
+    n_logits : int
+        L.
+
+    Raises
+    ------
+    ValueError
+        If the shape is wrong, or an entry is not finite or above ``LARGEST_OFFSET``.
+    TypeError
+        If the offset is sparse.
+    """
     if offset is None:
         return None
     check_numbers(offset, "offset")

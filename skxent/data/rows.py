@@ -1,9 +1,8 @@
-"""Rows: what a model learns from, wherever they live.
+"""The training data as rows: X with targets, weights and offset, in any storage.
 
-`Rows` is all that the other rooms know of data. They ask for sums over blocks of rows,
-for columns, for a few rows that are spread over all; they never see X as a whole.
-`InMemoryRows` in `in_memory` keeps arrays. Another kind of rows has to provide what
-`Rows` lists, and `minimise` will fit it.
+The other rooms access data only through the protocol `Rows`: sums over blocks of rows,
+columns, and a sample of rows. They never use X as a whole. `InMemoryRows` in
+`in_memory` holds arrays. `minimise` can fit any other class that implements `Rows`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,20 +14,20 @@ from numpy.typing import NDArray
 
 
 class Block(NamedTuple):
-    """Some of the rows, with all that belongs to them.
+    """Some of the rows, with their targets, weights and offset.
 
     Attributes
     ----------
     X : ndarray or CSR matrix of shape (m, d)
-        Minus the center, if the rows have one.
+        The rows minus the center, if there is one.
     targets : ndarray of shape (m,) or (m, K)
         Class codes or target distributions.
     weights : ndarray of shape (m,) or None
-        Sample weights relative to the largest; None where all are the same.
+        Sample weights divided by the largest; None if all are equal.
     offset : ndarray of shape (m, L) or None
         Added to the logits.
     start : int
-        The number of the first row, a seed for samples.
+        The index of the first row, used as a seed for sampling.
     """
 
     X: Any
@@ -39,11 +38,12 @@ class Block(NamedTuple):
 
 
 class Sum:
-    """A result of `Rows.map_reduce` to which each block adds its share.
+    """A result of `Rows.map_reduce`: an array to which each block adds.
 
     Parameters
     ----------
     *shape : int
+        Empty for a single number.
     """
 
     def __init__(self, *shape: int):
@@ -51,40 +51,40 @@ class Sum:
 
     @staticmethod
     def merge(total: NDArray, share: NDArray) -> None:
-        """Add the share of some blocks to the total, in place."""
+        """Add the sum over some blocks to the total, in place."""
         total += share
 
 
 class Largest:
-    """A result of `Rows.map_reduce`: a number that each block may raise, from 0."""
+    """A result of `Rows.map_reduce`: the largest number of any block, at least 0."""
 
     shape = ()
 
     @staticmethod
     def merge(total: NDArray, share: NDArray) -> None:
-        """Raise the total to the share of some blocks, in place."""
+        """Raise the total to the maximum over some blocks, in place."""
         np.maximum(total, share, out=total)
 
 
 class Rows(Protocol):
-    """The rows of a problem.
+    """The rows of a problem: X, targets, weights and offset.
 
     Attributes
     ----------
     n_samples, n_features, n_stored : int
-        The numbers of rows and columns, and of the entries of X that are stored.
+        The numbers of rows, of columns, and of stored entries of X.
     is_sparse : bool
         Whether blocks of X are CSR matrices.
     dtype : dtype
-        What blocks of X are read as.
+        The type of blocks of X.
     center : ndarray of shape (d,) or None
-        What blocks of X have been subtracted.
+        What has been subtracted from the rows in blocks of X.
     weight_sum : float
         The sum of the sample weights.
     mean_factor : float
-        1 / Σ weights, with the weights as the blocks have them.
+        1 / Σ weights, with the weights of the blocks: it turns sums into means.
     typical_offset : ndarray of shape (L,) or None
-        The median of the offset, or about that; None without one.
+        The median of the offset, exact or approximate; None without an offset.
     """
 
     @property
@@ -118,40 +118,45 @@ class Rows(Protocol):
         Parameters
         ----------
         function : callable
-            Adds the share of a `Block` to the arrays, in place.
+            Updates the arrays in place with the contribution of one `Block`.
         *results : Sum or Largest
-            One for each array, which is float64 and starts at 0. Blocks may be dealt
-            out to several workers, whose arrays are merged.
+            One for each array. The arrays are float64 and start at 0. Each worker may
+            have its own arrays, which are merged in the end.
         width : int, default=0
-            How many numbers a row needs in the cache besides those in X.
+            The number of values that a row needs in the cache, in addition to X.
         work : int, default=1
-            How many products each number in X takes part in.
+            The number of multiplications per stored entry of X.
         """
         ...
 
     def map_blocks(self, function: Callable, *, width: int, work: int) -> list[Any]:
-        """Return ``function(block)`` of every block, in the order of the rows."""
+        """Return ``function(block)`` of every block, in the order of the rows.
+
+        ``width`` and ``work`` are those of `map_reduce`.
+        """
         ...
 
     def map(self, function: Callable, items: Sequence, work: float) -> list[Any]:
-        """Return ``function(item)`` of every item, ``work`` products in all.
+        """Return ``function(item)`` of every item, without reading the rows.
 
-        It runs beside the rows, on as many threads as these may use.
+        It uses the threads of the rows if ``work``, the number of multiplications for
+        all items, is large enough.
         """
         ...
 
     def describe(self, width: int, work: int) -> str:
-        """Say how `map_reduce` reads the rows."""
+        """Return a description of how `map_reduce` reads the rows."""
         ...
 
     def spread(self) -> Block:
-        """Return a few rows that are spread over all."""
+        """Return a small sample of rows, spread over all."""
         ...
 
     def class_totals(self, n_classes: int) -> NDArray:
-        """Return the sum of the weights of each class, (K,), relative to the largest.
+        """Return the sum of the weights of each class, (K,).
 
-        Of target distributions, it is the weighted sum of each column.
+        The weights are those of the blocks. For target distributions, it is the
+        weighted sum of each column.
         """
         ...
 
@@ -164,19 +169,22 @@ class Rows(Protocol):
         ...
 
     def with_coordinates(self, X: NDArray) -> "Rows":
-        """Return the same rows described by other columns, (n, r), without a center."""
+        """Return the same rows with X, (n, r), as their columns, without a center."""
         ...
 
     def column_blocks(self, columns: NDArray) -> Iterator[tuple[slice, NDArray]] | None:
-        """Return an iterator over blocks of some columns of a dense X, of all rows.
+        """Return an iterator over blocks of some columns, each with all rows.
 
-        It yields where the columns of a block are among these, and the block, (n, m).
-        None where columns are out of reach.
+        It yields pairs: the slice of ``columns`` in the block, and the block, (n, m).
+        The result is None if columns cannot be read efficiently, as in a sparse X.
         """
         ...
 
     def read_in_float64(self) -> bool:
-        """Read blocks as float64 from now on; return whether that changes anything."""
+        """Switch blocks to float64; return whether they had another type before.
+
+        This changes the state of the rows.
+        """
         ...
 
     def threads(self) -> AbstractContextManager[None]:

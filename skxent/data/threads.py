@@ -1,12 +1,12 @@
-"""Who may use threads: one for BLAS while a fit runs, and all for the blocks of rows.
+"""Threads of a fit: BLAS uses one, and the blocks of rows use all others.
 
-BLAS must stay with one thread: several of them on a small block, or inside SciPy's
-L-BFGS-B, which works on vectors of a few hundred numbers, cost up to 20 times the time
-of one. That limit holds for the whole process. Fits that overlap in time therefore
-share it: the first one sets it, the last one to leave restores what was there before.
+With several threads, BLAS takes up to 20 times as long for the short vectors of SciPy's
+L-BFGS-B and for small blocks. A fit therefore limits BLAS to one thread. The limit
+applies to the whole process, so fits that overlap in time share it: the first fit sets
+it, and the last fit to end restores the previous limit.
 
-Who else changes the limit while a fit runs has the last word, except that a limit of 1
-cannot be told from that of the fits: it is lifted with it.
+If other code changes the limit during a fit, its limit is kept. The exception is a
+limit of 1: it cannot be distinguished from that of the fits, and is removed with it.
 """
 
 import os
@@ -20,18 +20,21 @@ from .._sklearn_compat import get_threadpool_controller
 
 
 class _OneBlasThread:
-    """The limit on BLAS, and those who hold it."""
+    """The limit of one BLAS thread, and the fits that hold it.
 
-    def __init__(self):
+    `hold` changes the state of the process.
+    """
+
+    def __init__(self) -> None:
         self._lock = threading.RLock()
-        # A set, since an interrupted holder may leave before it has entered.
+        # A set, because an interrupted fit may be removed before it has been added.
         self._holders: set[object] = set()
-        # What each library had before, while there are holders.
+        # The number of threads of each library before the first of the holders.
         self._before: dict[Any, int] = {}
 
     @contextmanager
     def hold(self) -> Iterator[int]:
-        """Hold the limit; yield how many threads BLAS had before anyone did.
+        """Hold the limit; yield the number of threads that BLAS had without it.
 
         That number respects ``OMP_NUM_THREADS``, ``threadpool_limits`` and the limits
         that joblib sets in its workers.
@@ -39,58 +42,59 @@ class _OneBlasThread:
         holder = object()
         with self._lock:
             by_process, by_thread = _blas_libraries()
-        own = {library: library.num_threads for library in by_thread}
+        before_by_thread = {library: library.num_threads for library in by_thread}
         try:
             _limit_by_thread()
             with self._lock:
                 self._holders.add(holder)
                 for library in by_process:
                     self._lower(library)
-                n_threads = max([1, *own.values(), *self._before.values()])
+                before = [*before_by_thread.values(), *self._before.values()]
+                n_threads = max([1, *before])
             yield n_threads
         finally:
             with self._lock:
                 self._holders.discard(holder)
                 if not self._holders:
                     self._restore()
-            for library, number in own.items():
+            for library, number in before_by_thread.items():
                 library.set_num_threads(number)
 
     def before_fork(self) -> None:
-        """Let nobody change anything during a fork."""
+        """Lock the state, so that a fork copies it as a whole."""
         self._lock.acquire()
 
     def after_fork_in_parent(self) -> None:
-        """Let everybody go on."""
+        """Unlock the state."""
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Restore what was there before: those who hold are not in the new process."""
+        """Restore the limits, because the holders do not exist in the new process."""
         self._holders.clear()
         self._restore()
         self._lock.release()
 
-    def _lower(self, library):
+    def _lower(self, library: Any) -> None:
         number = library.num_threads
-        # Any number but 1 is news: somebody else has set it since.
+        # A number other than 1 has been set by other code, so it is the one to restore.
         if number != 1 or library not in self._before:
             self._before[library] = number
             _set_number(library, 1)
 
-    def _restore(self):
+    def _restore(self) -> None:
         for library, number in self._before.items():
-            # Any other number has been set by somebody else.
+            # A number other than 1 has been set by other code, and is kept.
             if library.num_threads == 1:
                 _set_number(library, number)
         self._before.clear()
 
 
-def _set_number(library, number):
-    """Set the number of threads of a library, from any thread.
+def _set_number(library: Any, number: int) -> None:
+    """Set the number of threads of a library, from any Python thread.
 
-    threadpoolctl 3.8 ignores limits on OpenBLAS from all threads but the first one that
-    has set some, as long as that one is alive. Here the last fit to leave restores what
-    the first one has lowered, and both have to leave the limit to others.
+    In threadpoolctl 3.8, the first thread that limits OpenBLAS controls it as long as
+    the thread is alive; limits set by other threads are ignored. The first and the last
+    of several fits may run in different threads, and neither may keep control.
     """
     clear = getattr(library, "clear_controlling_thread", lambda **_: None)
     clear(force=True)
@@ -98,11 +102,11 @@ def _set_number(library, number):
     clear()
 
 
-def _blas_libraries():
-    """Return the libraries with a limit for the process, and those with one a thread.
+def _blas_libraries() -> tuple[list[Any], list[Any]]:
+    """Return BLAS libraries with one limit per process, and with one per thread.
 
-    The latter are OpenBLAS built on OpenMP: there each fit limits its own thread, and
-    each of its workers limits itself.
+    The latter are OpenBLAS built on OpenMP. For these, a fit limits the thread in which
+    it runs, and each of its workers limits itself.
     """
     by_process: list[Any] = []
     by_thread: list[Any] = []
@@ -114,8 +118,8 @@ def _blas_libraries():
     return by_process, by_thread
 
 
-def _limit_by_thread():
-    """Limit BLAS in this thread, where each thread has a limit."""
+def _limit_by_thread() -> None:
+    """Limit BLAS in this thread, in libraries with one limit per thread."""
     for library in _blas_libraries()[1]:
         library.set_num_threads(1)
 
@@ -130,55 +134,59 @@ if hasattr(os, "register_at_fork"):
 
 
 class BlockThreads(threading.local):
-    """The threads of one fit, for all rows that it works on; one until they are opened.
+    """The worker threads of a fit, shared by all rows derived from the same data.
 
-    Each Python thread opens its own: fits of one objective may overlap, and what a
-    worker calls never waits for other workers.
+    There are none until `open` starts them. The state is local to each Python thread:
+    fits of one objective may overlap, and a function that runs in a worker uses no
+    other workers, so it cannot wait for itself.
 
     Attributes
     ----------
     n_threads : int
-        How many there are.
-    left : Event
-        Set once the fit has been interrupted: each thread stops at its next block.
+        The number of threads; 1 outside of `open`.
+    interrupted : Event
+        Set when the fit is interrupted. Each worker stops at its next block.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.n_threads = 1
-        self.left = threading.Event()
+        self.interrupted = threading.Event()
         self._executor: ThreadPoolExecutor | None = None
 
-    def __reduce__(self):
-        # a copy, here or in another process, has yet to open its own
+    def __reduce__(self) -> tuple[type["BlockThreads"], tuple[()]]:
+        # threads cannot be copied to another object or process
         return BlockThreads, ()
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Move the threads that BLAS may use from its products to the blocks."""
+        """Limit BLAS to one thread, and use its other threads for blocks of rows.
+
+        Does nothing if the threads are open already.
+        """
         if self._executor is not None:
             yield
             return
-        # no thread starts before there is work for it
+        # the executor starts each thread only when there is work for it
         with (
             ONE_BLAS_THREAD.hold() as n_threads,
             ThreadPoolExecutor(n_threads, initializer=_limit_by_thread) as executor,
         ):
             self._executor, self.n_threads = executor, n_threads
-            self.left = threading.Event()
+            self.interrupted = threading.Event()
             try:
                 yield
             except BaseException:
-                # After Ctrl-C nobody waits for the sums: each thread leaves at its next
-                # block, before the executor waits for it.
-                self.left.set()
+                # After Ctrl-C the sums are not needed. The executor waits for its
+                # threads, so they stop at the next block.
+                self.interrupted.set()
                 raise
             finally:
                 self._executor, self.n_threads = None, 1
-                # the sums that are under way keep theirs; later ones are not left
-                self.left = threading.Event()
+                # unfinished sums keep the old event; later sums are not interrupted
+                self.interrupted = threading.Event()
 
     def map(self, function: Callable, items: Sequence, n_threads: int) -> Iterator[Any]:
-        """Return an iterator over ``function(item)`` of every item, in their order."""
+        """Return an iterator over ``function(item)`` of all items, in their order."""
         if n_threads == 1 or self._executor is None:
             return map(function, items)
         return self._executor.map(function, items)

@@ -1,4 +1,4 @@
-"""Sample weights, relative to the largest."""
+"""Checks of sample weights, and their scaling by the largest."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,7 +9,30 @@ from .containers import check_numbers
 def relative_weights(
     sample_weight: ArrayLike | None, n: int
 ) -> tuple[NDArray | None, float, float]:
-    """Return s / max s, or None if all are the same, 1 / its sum, and Σ s."""
+    """Return scaled sample weights, the factor of a mean with them, and Σ s.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n,) or None
+        Sample weights s; None means 1 for each row.
+    n : int
+        The number of rows.
+
+    Returns
+    -------
+    relative : ndarray of shape (n,) or None
+        s / max s; None if all weights are equal.
+    mean_factor : float
+        1 / Σ relative, or 1 / n.
+    weight_sum : float
+        Σ s.
+
+    Raises
+    ------
+    ValueError
+        If the shape is wrong, a weight is negative, or the sum is not positive and
+        finite.
+    """
     if sample_weight is None:
         return None, 1 / n, float(n)
     check_numbers(sample_weight, "sample_weight")
@@ -27,6 +50,6 @@ def relative_weights(
         )
     if s.min() == s.max():
         return None, 1 / n, weight_sum
-    # relative weights neither overflow in sums nor in float32
+    # relative weights overflow neither in sums nor in float32
     s = s / s.max()
     return s, 1 / float(s.sum()), weight_sum

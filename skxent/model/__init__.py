@@ -1,5 +1,5 @@
 """The mathematics: losses, penalties, the objective, its curvature, its certificate.
 
-Everything is a sum over blocks of rows; nothing here knows how they are stored or how
-the objective is minimised. Imports from `data` only.
+All quantities are sums over blocks of rows. No module here depends on how the rows are
+stored or how the objective is minimised. Imports from `data` only.
 """

@@ -1,51 +1,61 @@
 """A certified bound of the distance to the optimum: the duality gap.
 
-Let q be the targets and p' any probabilities whose residuals p' − q sum to 0 over the
-rows, so that no intercept is missing. With ``c_jk = 1/S Σ_i s_i (p'_ik − q_ik) x_ij``,
+Let q be the targets and p' any probabilities. If there are intercepts, the residuals
+p' − q have to sum to 0 over the rows. With ``c_jk = 1/S Σ_i s_i (p'_ik − q_ik) x_ij``,
 Fenchel's inequality gives::
 
     F(w, b) − F* ≤ 1/S Σ_i s_i KL(p'_i ‖ p_i)
                    + Σ_jk pen_j(w_jk) + pen_j*(−c_jk) + w_jk c_jk
 
-Any step δ of the params offers such probabilities: ``p' = p + J dz``, with ``dz = δ x̃``
+Any step δ of the params gives such probabilities: ``p' = p + J dz``, with ``dz = δ x̃``
 and J = diag(p) − p pᵀ. Then c is the gradient of the mean loss plus its Hessian H times
 δ. The Kullback-Leibler divergence is at most the χ² divergence, whose mean is
-``δᵀH δ``, and all p' are positive as long as no logit changes by 1. For a ridge the
-rest is ``Σ_jk (g + H δ)_jk² / (2 l2_j)``, with g the gradient of F. Where δ is a Newton
-step, the bound is about twice what the step promises. Without one, δ moves the
-intercepts alone.
+``δᵀH δ``. All p' are positive if no logit changes by 1 or more. For a ridge, the
+penalty terms sum to ``Σ_jk (g + H δ)_jk² / (2 l2_j)``, with g the gradient of F. If δ
+is a Newton step, the bound is about twice the decrease of F that the step predicts.
+Without a Newton step, δ changes the intercepts only.
 
-Where the conjugate ``pen_j*`` is infinite, as it is for L1 beyond a slope, all
-residuals are scaled down until it is not, and the dual value of the rows is summed in a
-pass of its own. The bound is loose there. Without a penalty there is none.
+The conjugate ``pen_j*`` may be infinite: for L1, if a slope exceeds l1. Then all
+residuals are scaled down until the conjugate is finite, and another pass over the rows
+sums their dual values. This bound is loose. Without a penalty there is no bound.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import entr, xlog1py
 
-from ..data.rows import Sum
+from ..data.rows import Block, Sum
 from .curvature import HessianProduct, hessian_times, intercept_hessian
 from .objective import Objective
 from .problem import EPS, Evaluation
 from .rounding import rounding_of_value
 
-# Newton steps for the intercepts, most of which only a start far away needs.
-MAX_STEPS = 30
-# What sums of float64 resolve of F, and of the terms that a dual value is made of.
+# Newton steps for the intercepts. A few do, unless the params are far from the optimum:
+# a step is shortened if it raises F.
+MAX_INTERCEPT_STEPS = 30
+# Relative rounding error of a sum over many rows in float64. Bounds are raised by it.
 RESOLVED = 1e-12
-# A dual step may change a logit by this much: p' stays positive below 1.
-LARGEST_CHANGE = 0.5
-# Mean residuals that are as good as 0.
-FEASIBLE = 1e-12
-# Probabilities below 0 by less than this are so by rounding.
-ROUNDING = 1e-15
+# Dual steps that change a logit by more are not used. Below 1 all p' are positive; the
+# rest is for the correction of the intercepts.
+LARGEST_DUAL_CHANGE = 0.5
+# Mean residuals below this count as 0: the intercepts could lower F by no more than
+# rounding does.
+ZERO_RESIDUAL_SUM = 1e-12
+# The share of residuals at which the conjugate is finite is a quotient of slopes.
+# Rounding in it must not take a slope past its limit.
+INSIDE_THE_LIMIT = 1 - 1e-15
 
 
 class DualStep(NamedTuple):
-    """A step of the params, and the Hessian of the mean loss times it."""
+    """A step of the params that changes the residuals to first order.
+
+    Attributes
+    ----------
+    step : ndarray of shape (n_params,)
+    product : HessianProduct
+        The Hessian of the mean loss times the step.
+    """
 
     step: NDArray
     product: HessianProduct
@@ -57,28 +67,28 @@ def certify(
     evaluation: Evaluation,
     newton: DualStep | None = None,
 ) -> float:
-    """Bound the distance of F to its optimum, rounded up.
+    """Return an upper bound of F − F*, including rounding errors.
 
     Parameters
     ----------
     objective : Objective
-        Its blocks are read in float64.
+        Its rows must be read in float64.
     params : ndarray of shape (n_params,)
     evaluation : Evaluation
-        The objective there.
+        The objective at ``params``.
     newton : DualStep, default=None
-        A Newton step from there, which makes the bound of a ridge tight.
+        A Newton step from ``params``, which makes the bound of a ridge tight.
 
     Returns
     -------
     float
-        At least F − F*, in units of F; inf where nothing is certain.
+        At least F − F*, in nats per unit of weight; inf if no bound is known.
     """
     penalty = objective.penalty
     if penalty.is_zero and penalty.is_smooth:
         return np.inf
     value = evaluation.value
-    if newton is not None and newton.product.largest_change > LARGEST_CHANGE:
+    if newton is not None and newton.product.largest_change > LARGEST_DUAL_CHANGE:
         newton = None
     rounding = RESOLVED * value + rounding_of_value(objective, params)
     if objective.fit_intercept:
@@ -89,19 +99,21 @@ def certify(
             return np.inf
     with np.errstate(over="ignore", invalid="ignore"):
         gap = _gap(objective, params, evaluation, newton) + value - evaluation.value
-    # not a number where sums overflow
+    # the gap is NaN if sums overflow
     return np.inf if np.isnan(gap) else max(0.0, gap) + rounding
 
 
-def _with_settled_intercepts(objective, params, evaluation):
-    """Return params whose intercepts are nearly optimal, and the evaluation there."""
+def _with_settled_intercepts(
+    objective: Objective, params: NDArray, evaluation: Evaluation
+) -> tuple[NDArray, Evaluation]:
+    """Return params with nearly optimal intercepts, and their evaluation."""
     hessian, fraction = None, 1.0
-    for _ in range(MAX_STEPS):
+    for _ in range(MAX_INTERCEPT_STEPS):
         _, residual_sum = objective.split(evaluation.gradient)
         if hessian is None:
             hessian = intercept_hessian(objective, params)
         step = -_solve(hessian, residual_sum)
-        if np.ptp(np.append(step, 0)) <= LARGEST_CHANGE / 2:
+        if np.ptp(np.append(step, 0)) <= LARGEST_DUAL_CHANGE / 2:
             break
         trial = params.copy()
         objective.split(trial)[1][:] += fraction * step
@@ -114,8 +126,16 @@ def _with_settled_intercepts(objective, params, evaluation):
     return params, evaluation
 
 
-def _with_feasible_intercepts(objective, params, evaluation, newton):
-    """Return a dual step whose residuals sum to 0, starting with the Newton step."""
+def _with_feasible_intercepts(
+    objective: Objective,
+    params: NDArray,
+    evaluation: Evaluation,
+    newton: DualStep | None,
+) -> DualStep | None:
+    """Return the Newton step plus a correction that makes the residuals sum to 0.
+
+    None if they do not, or if the whole step changes a logit by 1 or more.
+    """
     _, residual_sum = objective.split(evaluation.gradient)
     step, product = np.zeros(objective.n_params), np.zeros(objective.n_params)
     change = 0.0
@@ -128,13 +148,18 @@ def _with_feasible_intercepts(objective, params, evaluation, newton):
         change += of_correction.largest_change
         product = product + of_correction.vector
         _, residual_sum = objective.split(evaluation.gradient + product)
-    if change >= 1 or abs(residual_sum).max() > FEASIBLE:
+    if change >= 1 or abs(residual_sum).max() > ZERO_RESIDUAL_SUM:
         return None
     return DualStep(step, HessianProduct(product, change))
 
 
-def _correction(objective, params, residual_sum, newton):
-    """Return the step of the intercepts that takes the sums of residuals to 0."""
+def _correction(
+    objective: Objective,
+    params: NDArray,
+    residual_sum: NDArray,
+    newton: DualStep | None,
+) -> tuple[NDArray, HessianProduct]:
+    """Return the step of the intercepts that makes the residuals sum to 0."""
     step = np.zeros(objective.n_params)
     _, of_intercepts = objective.split(step)
     if objective.n_logits > 1:
@@ -143,22 +168,27 @@ def _correction(objective, params, residual_sum, newton):
     vector = None if newton is None else newton.product.of_intercept
     if vector is None:
         vector = hessian_times(objective, params, step).of_intercept
-    assert vector is not None  # as it is binary, with an intercept
+    assert vector is not None  # hessian_times returns it for one logit and an intercept
     curvature = vector[-1]
     length = -residual_sum[0] / curvature if curvature > 0 else 0.0
     of_intercepts[:] = length
     return step, HessianProduct(length * vector, abs(length))
 
 
-def _solve(hessian, right):
-    """Solve for a step of the intercepts, without one along a common shift."""
+def _solve(hessian: NDArray, right: NDArray) -> NDArray:
+    """Return the least-squares solution: no common shift, which has no curvature."""
     values, vectors = np.linalg.eigh(hessian)
     seen = values > len(values) * EPS * values[-1]
     return vectors[:, seen] @ ((right @ vectors)[seen] / values[seen])
 
 
-def _gap(objective, params, evaluation, newton):
-    """Return the duality gap of the params and the residuals after a dual step."""
+def _gap(
+    objective: Objective,
+    params: NDArray,
+    evaluation: Evaluation,
+    newton: DualStep | None,
+) -> float:
+    """Return the duality gap between the params and the residuals after a dual step."""
     penalty = objective.penalty
     coef, _ = objective.split(params)
     gradient, _ = objective.split(evaluation.gradient)
@@ -167,7 +197,7 @@ def _gap(objective, params, evaluation, newton):
         divergence = float(newton.step @ newton.product.vector)
         gradient = gradient + objective.split(newton.product.vector)[0]
     if penalty.is_smooth and penalty.is_strongly_convex:
-        # the general formula would lose digits
+        # equals the general formula, whose terms would nearly cancel
         return divergence + penalty.decrement(gradient)
     of_penalty = np.zeros_like(coef)
     penalty.add_gradient(coef, of_penalty)
@@ -179,50 +209,34 @@ def _gap(objective, params, evaluation, newton):
         value = penalty.value(coef)
         gap = value + penalty.conjugate(slope) - float(np.sum(slope * coef))
         return divergence + max(0.0, gap) + RESOLVED * value
-    # a hair less, so that rounding leaves no slope beyond its limit
-    share *= 1 - 1e-15
+    share *= INSIDE_THE_LIMIT
     dual, size = _dual_of_loss(objective, params, newton, share)
     gap = evaluation.value - (dual - penalty.conjugate(share * slope))
     return max(0.0, gap) + RESOLVED * size
 
 
-def _entropy(p):
-    """Return the entropy of each row, (n,), to the last digits of p near 0 and 1."""
-    if p.shape[1] == 2:
-        others = np.minimum(p[:, :1], p[:, 1:])
-    else:
-        others = p.copy()
-        np.put_along_axis(others, p.argmax(axis=1)[:, None], 0, axis=1)
-    of_top = others.sum(axis=1)
-    return entr(others).sum(axis=1) - xlog1py(1 - of_top, -of_top)
-
-
-def _dual_of_loss(objective, params, newton, share):
+def _dual_of_loss(
+    objective: Objective, params: NDArray, newton: DualStep | None, share: float
+) -> tuple[float, float]:
     """Return the mean over rows of the dual value of the loss at scaled residuals.
 
-    A residual p' − q scaled by ``share`` belongs to probabilities p" between q and p'.
-    It has the dual value H(p"), plus residual times offset. The second number is the
-    mean size of these terms, of which rounding takes its part.
+    An offset adds residual times offset. The second number is the mean magnitude of all
+    terms, which bounds the rounding error of the first.
     """
     model = objective.linear_model(params)
     change = None
     if newton is not None:
         change = objective.linear_model(newton.step, with_offset=False)
 
-    def add_block(block, total, size):
+    def add_block(block: Block, total: NDArray, size: NDArray) -> None:
         z = model(block)
-        y = block.targets
-        q = np.eye(objective.n_classes)[y] if y.ndim == 1 else y
         p = objective.loss.proba(z)
         if change is not None:
             p = p + objective.loss.change_of_proba(z, change(block))
-        residual = share * (p - q)
-        between = q + residual
-        between[(between < 0) & (between > -ROUNDING)] = 0
-        terms = [_entropy(between)]
+        value, residual = objective.loss.dual_value(block.targets, p, share)
+        terms = [value]
         if block.offset is not None:
-            of_logits = residual[:, -objective.n_logits :]
-            terms.append(np.sum(of_logits * block.offset, axis=1))
+            terms.append(np.sum(residual * block.offset, axis=1))
         s = 1.0 if block.weights is None else block.weights
         for term in terms:
             total += np.sum(s * term)

@@ -1,20 +1,21 @@
-"""Curvature of the problem: the matrices that a change of variables is made of.
+"""Hessians of the mean loss: of all params, class by class, or times a step.
 
-With ``x̃ = (x, 1)`` a row of X and its intercept, the mean loss has the Hessian::
+Let ``x̃ = (x, 1)`` be a row of X followed by 1 for the intercept. The Hessian is::
 
     H_kl = 1/S Σ_i s_i (p_ik δ_kl − p_ik p_il) x̃_i x̃_iᵀ        (e, e) for classes k, l
 
-`coupled_hessian` is all of it; `class_hessians` are the diagonal blocks H_kk, or one
-mean of them for all classes; `hessian_times` is its product with a step, without the
-matrix. The penalty is not included.
+`coupled_hessian` returns the whole matrix. `class_hessians` returns the diagonal blocks
+H_kk, or their mean. `hessian_times` multiplies by a step without forming the matrix.
+The penalty is not included.
 
-After a few rounds the curvature sits in few rows, and a sample of them does as well as
-all. A row is chosen with a probability that is half its share of all curvature
-h = p (1 − p), half its mean share of the diagonal of the Hessian, and divided by it. So
-the sample holds the rows that carry much, and those that alone know a rare column.
+A preconditioner needs the Hessian only roughly. Near the optimum few rows have much
+curvature h = p (1 − p), so a sample of rows replaces all. The probability of a row is
+the mean of two shares: its share of the total curvature, and its share of the diagonal
+entries of the Hessian, averaged over the columns. Each chosen row is divided by its
+probability. The second share keeps the rows that have a rare nonzero column.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +25,11 @@ from ..data.blocks import transposed
 from ..data.rows import Block, Largest, Sum
 from .problem import Problem
 
-# With no more columns than these, one product for all classes beats one for each.
+# Up to this number of columns, one product for all classes is faster than one product
+# for each class.
 FEW_COLUMNS = 20
-# With no more columns than this for each entry of a sparse row, the row is filled up
-# with zeros for a Hessian: dense products are so much quicker.
+# Up to this number of columns per stored entry, sparse rows are converted to dense form
+# for a Hessian: dense products are about this much faster per entry.
 COLUMNS_PER_ENTRY = 25
 
 
@@ -39,19 +41,20 @@ def class_hessians(
     n_sampled: int | None = None,
     majorant: bool = False,
 ) -> NDArray:
-    """Return the Hessians of the classes by themselves, or their mean.
+    """Return the diagonal blocks of the Hessian, one for each class, or their mean.
 
     Parameters
     ----------
     problem : Problem
     params : ndarray of shape (n_params,)
-        Where to take the curvature.
+        Where to evaluate the Hessian.
     shared : bool, default=False
         Whether to return the mean over the classes instead of one matrix for each.
     n_sampled : int, default=None
-        About how many rows to use for each matrix; None for all.
+        The approximate number of rows to sample for each matrix; None for all rows.
     majorant : bool, default=False
-        Whether to take a curvature that is never too small far from ``params``.
+        Whether to use `Loss.majorant`, which bounds the loss far from ``params``, too,
+        instead of the curvature at ``params``.
 
     Returns
     -------
@@ -68,13 +71,13 @@ def coupled_hessian(problem: Problem, params: NDArray) -> NDArray:
     model = problem.linear_model(params)
     n_logits, e = problem.n_logits, problem.n_columns
 
-    def add_block(block, hessian, diagonal):
+    def add_block(block: Block, hessian: NDArray, diagonal: NDArray) -> None:
         z = model(block)
         s = 1.0 if block.weights is None else block.weights[:, None]
         X = _with_intercept(problem, block.X)
         products = _products(np.sqrt(s) * problem.loss.proba(z), X)
         hessian -= products.T @ products
-        # by themselves, as 1 − p would cancel
+        # in a sum of their own, because p − p² would cancel
         products = _products(s * problem.loss.curvature(z), X)
         diagonal += (products.T @ X).reshape(n_logits, e, e)
 
@@ -92,17 +95,17 @@ def coupled_hessian(problem: Problem, params: NDArray) -> NDArray:
     return hessian
 
 
-def _products(of_classes, X):
-    """Return the products of each class's column with all columns of X, (m, L e)."""
+def _products(of_classes: NDArray, X: NDArray) -> NDArray:
+    """Return the product of each column of a class and each column of X, (m, L e)."""
     return (of_classes[:, :, None] * X[:, None, :]).reshape(len(X), -1)
 
 
 def curvature_moments(
     problem: Problem, params: NDArray, *, majorant: bool = False
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """Return the moments Σ h, Σ h x and Σ h x² of each class over the rows.
+    """Return the weighted means of h, h x and h x² over the rows, for each class.
 
-    They hold the diagonal of the Hessian, and what it becomes for centred columns.
+    They determine the diagonal of the Hessian, for columns with any center.
 
     Returns
     -------
@@ -111,7 +114,9 @@ def curvature_moments(
     """
     curvature = _RowCurvature(problem, params, False, majorant)
 
-    def add_block(block, zeroth, first, second):
+    def add_block(
+        block: Block, zeroth: NDArray, first: NDArray, second: NDArray
+    ) -> None:
         h = curvature(block)
         zeroth += h.sum(axis=0)[:, None]
         first += (transposed(block.X) @ h).T
@@ -134,12 +139,12 @@ def mean_curvature(problem: Problem, params: NDArray) -> NDArray:
     """Return the weighted mean of p_k (1 − p_k) for each class, (L,)."""
     coef, intercept = problem.split(params)
     if problem.rows.typical_offset is None and not coef.any():
-        # the same logits in each row
+        # all rows have the same logits
         z = intercept if problem.fit_intercept else np.zeros(problem.n_logits)
         return problem.loss.curvature(z[None])[0]
     curvature = _RowCurvature(problem, params, False)
 
-    def add_block(block, total):
+    def add_block(block: Block, total: NDArray) -> None:
         total += curvature(block).sum(axis=0)
 
     (total,) = problem.rows.map_reduce(
@@ -165,12 +170,11 @@ class HessianProduct(NamedTuple):
     ----------
     vector : ndarray of shape (n_params,)
     largest_change : float
-        The largest change of a logit by the step, over the rows that still respond.
+        The largest change by the step of a logit that has curvature.
     curvature : float
-        The step times the vector, as a sum of squares, where nothing cancels.
+        The step times the vector, computed as a sum of squares, so nothing cancels.
     of_intercept : ndarray of shape (n_params,) or None
-        The Hessian times a unit of the intercept, of a binary problem with one. It
-        comes from the same pass.
+        For a single logit, the column of the Hessian that belongs to the intercept.
     """
 
     vector: NDArray
@@ -186,7 +190,13 @@ def hessian_times(problem: Problem, params: NDArray, step: NDArray) -> HessianPr
     for_intercept = problem.n_logits == 1 and problem.fit_intercept
     n_products = problem.n_logits + for_intercept
 
-    def add_block(block, of_coef, of_intercept, largest, curvature):
+    def add_block(
+        block: Block,
+        of_coef: NDArray,
+        of_intercept: NDArray,
+        largest: NDArray,
+        curvature: NDArray,
+    ) -> None:
         z, dz = model_and_change(block)
         if for_intercept:
             dz = np.hstack([dz, np.ones_like(dz)])
@@ -197,8 +207,8 @@ def hessian_times(problem: Problem, params: NDArray, step: NDArray) -> HessianPr
             product = product * s.astype(product.dtype, copy=False)
             changes = np.where(s > 0, changes, 0)
         np.maximum(largest, np.abs(changes).max(initial=0), out=largest)
-        own = product[:, : problem.n_logits]
-        curvature += np.einsum("ik,ik->", own, changes)
+        of_step = product[:, : problem.n_logits]
+        curvature += np.einsum("ik,ik->", of_step, changes)
         X = block.X
         of_coef += transposed(X) @ product if is_sparse else product.T @ X
         of_intercept += product.sum(axis=0, dtype=np.float64)
@@ -231,7 +241,7 @@ def intercept_hessian(problem: Problem, params: NDArray) -> NDArray:
     """Return the Hessian of the mean loss in the intercepts, (L, L)."""
     model = problem.linear_model(params)
 
-    def add_block(block, total):
+    def add_block(block: Block, total: NDArray) -> None:
         total += problem.loss.total_hessian(model(block), block.weights)
 
     (total,) = problem.rows.map_reduce(
@@ -244,9 +254,11 @@ def intercept_hessian(problem: Problem, params: NDArray) -> NDArray:
 
 
 class _RowCurvature:
-    """The weighted curvature s_i h_ik of the rows of a block, (m, L) or (m, 1)."""
+    """Computes the weighted curvature s_i h_ik of a block of rows, (m, L) or (m, 1)."""
 
-    def __init__(self, problem, params, shared, majorant=False):
+    def __init__(
+        self, problem: Problem, params: NDArray, shared: bool, majorant: bool = False
+    ):
         loss = problem.loss
         self._of_logits = loss.majorant if majorant else loss.curvature
         self._model = problem.linear_model(params)
@@ -263,12 +275,12 @@ class _RowCurvature:
         return h
 
 
-def _hessians_of_all_rows(problem, curvature):
+def _hessians_of_all_rows(problem: Problem, curvature: _RowCurvature) -> NDArray:
     e = problem.n_columns
     few_columns = e <= FEW_COLUMNS and curvature.n_matrices > 1
     fill = squares_are_dense(problem)
 
-    def add_block(block, hessians):
+    def add_block(block: Block, hessians: NDArray) -> None:
         h = curvature(block)
         X = block.X
         if few_columns:
@@ -292,18 +304,20 @@ def _hessians_of_all_rows(problem, curvature):
     return hessians
 
 
-def squares_are_dense(problem) -> bool:
-    """Whether the products of the columns are computed on dense rows."""
+def squares_are_dense(problem: Problem) -> bool:
+    """Return whether Hessians are computed from dense rows."""
     rows = problem.rows
     if not rows.is_sparse:
         return True
     return problem.n_columns * rows.n_samples <= COLUMNS_PER_ENTRY * rows.n_stored
 
 
-def _hessians_of_sampled_rows(problem, curvature, n_sampled):
+def _hessians_of_sampled_rows(
+    problem: Problem, curvature: _RowCurvature, n_sampled: int
+) -> NDArray:
     n_matrices, d = curvature.n_matrices, problem.n_features
 
-    def add_moments(block, total, diagonal):
+    def add_moments(block: Block, total: NDArray, diagonal: NDArray) -> None:
         h = curvature(block)
         total += h.sum(axis=0)
         diagonal += transposed(_squares(block.X)) @ h
@@ -317,12 +331,12 @@ def _hessians_of_sampled_rows(problem, curvature, n_sampled):
     )
     of_total, of_diagonal = _inverse(total), _inverse(diagonal)
 
-    def choose(block):
-        """Return the chosen rows for each matrix, and the roots of their weights."""
+    def choose(block: Block) -> list[tuple[Any, NDArray]]:
+        """Return the sampled rows for each matrix, and the roots of their weights."""
         h = curvature(block)
         share = h * (of_total + (_squares(block.X) @ of_diagonal) / d) / 2
         probability = np.minimum(1, n_sampled * share)
-        # seeded by the block: the same rows however many threads there are
+        # the seed depends on the block only, not on the thread
         chosen = np.random.default_rng(block.start).random(h.shape) < probability
         picks = []
         for k in range(n_matrices):
@@ -332,7 +346,7 @@ def _hessians_of_sampled_rows(problem, curvature, n_sampled):
 
     picks = problem.rows.map_blocks(choose, width=3 * n_matrices, work=problem.n_logits)
 
-    def hessian(k):
+    def hessian(k: int) -> NDArray:
         X = [of_block[k][0] for of_block in picks]
         root = np.concatenate([of_block[k][1] for of_block in picks])
         stack = sparse.vstack if problem.rows.is_sparse else np.concatenate
@@ -343,18 +357,18 @@ def _hessians_of_sampled_rows(problem, curvature, n_sampled):
     )
 
 
-def _inverse(sums):
-    """Return 1 / sums, or 0 where there is nothing to share."""
+def _inverse(sums: NDArray) -> NDArray:
+    """Return 1 / sums, or 0 where a sum is 0."""
     return np.divide(1, sums, out=np.zeros_like(sums), where=sums > 0)
 
 
-def _squares(X):
-    """Return the entries of X squared, in float64, which their sums need."""
+def _squares(X: Any) -> Any:
+    """Return the squared entries of X in float64, so that their sums keep digits."""
     X = X.astype(np.float64, copy=False)
     return X.multiply(X).tocsr() if sparse.issparse(X) else X * X
 
 
-def _gram(problem, X, root):
+def _gram(problem: Problem, X: Any, root: NDArray) -> NDArray:
     """Return Σ_i root_i² x̃_i x̃_iᵀ of a block of rows, (e, e)."""
     if not sparse.issparse(X):
         scaled = _with_intercept(problem, X, root)
@@ -369,7 +383,7 @@ def _gram(problem, X, root):
     return gram
 
 
-def _with_intercept(problem, X, factor=None):
+def _with_intercept(problem: Problem, X: Any, factor: NDArray | None = None) -> NDArray:
     """Return the rows (x, 1) of a block, times ``factor`` each, dense in float64."""
     d = X.shape[1]
     if sparse.issparse(X):

@@ -1,7 +1,7 @@
-"""The layout of params: where each coefficient and intercept is in a flat array.
+"""The layout of params: the position of each coefficient and intercept.
 
-``params`` are L rows (w_k, b_k), each of e = d + 1 numbers, or e = d without
-intercepts.
+``params`` is a flat array of L rows (w_k, b_k). Each has e = d + 1 numbers, or e = d
+without intercepts.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class ParamLayout:
-    """The places of L × d coefficients and L or no intercepts."""
+    """The positions of L × d coefficients, and of L intercepts or none."""
 
     n_logits: int
     n_features: int
@@ -20,7 +20,7 @@ class ParamLayout:
 
     @property
     def n_columns(self) -> int:
-        """The columns of X, and one for the intercept where there is one: e."""
+        """The number of columns of X, plus 1 if there are intercepts: e."""
         return self.n_features + self.fit_intercept
 
     @property
@@ -42,20 +42,23 @@ class ParamLayout:
         return np.column_stack([coef, intercept]).ravel()
 
     def coefficients_first(self) -> NDArray:
-        """Return the order that takes params to all coefficients, then intercepts."""
+        """Return the indices, (n_params,), of all coefficients, then all intercepts."""
         rows = np.arange(self.n_params).reshape(self.n_logits, -1)
         d = self.n_features
         return np.concatenate([rows[:, :d].ravel(), rows[:, d:].ravel()])
 
     def take_columns(self, params: NDArray, columns: NDArray) -> NDArray:
-        """Return the params, or their derivatives, that belong to some columns."""
+        """Return the entries of params that belong to some columns.
+
+        ``params`` may also be a gradient or a step. Intercepts belong to all columns.
+        """
         coef, intercept = self.split(params)
         return self._of_columns(columns).join(coef[:, columns], intercept)
 
     def put_columns(self, of_columns: NDArray, columns: NDArray, out: NDArray) -> None:
-        """Put what `take_columns` returns back into all params, in place."""
+        """Write what `take_columns` returns to its positions in ``out``."""
         coef, intercept = self.split(out)
         coef[:, columns], intercept[:] = self._of_columns(columns).split(of_columns)
 
-    def _of_columns(self, columns):
+    def _of_columns(self, columns: NDArray) -> "ParamLayout":
         return ParamLayout(self.n_logits, len(columns), self.fit_intercept)

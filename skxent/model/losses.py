@@ -6,45 +6,67 @@ The cross-entropy of a target distribution ``q`` and the model's ``p`` is::
                                             curvature h_k = ∂²loss/∂z_k² = p_k (1 − p_k)
 
 with ``p = (expit(−z), expit(z))`` for one logit (binary) and ``p = softmax(z)`` for K
-logits. A class code ``y`` stands for the one-hot ``q``.
+logits. A class code ``y`` stands for the one-hot ``q``. The conjugate of the loss is
+the negative entropy H of a distribution::
 
-What makes it accurate: nothing here ever subtracts two numbers that nearly cancel.
-Exponentials are taken of non-positive arguments only, so they cannot overflow; the
-loss of a confident, correct prediction is ``log1p`` of the small odds against it; and
-``1 − p`` of the likely class is the sum of the *other* probabilities.
+    inf_z loss(q, z) − r·z = H(q + r)
+
+The formulas are accurate because no two numbers that nearly cancel are subtracted.
+Exponentials have non-positive arguments only, so they cannot overflow. The loss of a
+confident, correct prediction is ``log1p`` of the small odds against it. ``1 − p`` of
+the most probable class is the sum of the other probabilities.
 
 Conventions
 -----------
 z : (n, L) logits, with L = 1 for `BinaryCrossEntropy` and L = K for
-    `SoftmaxCrossEntropy`. Arrays in Fortran order are the fast ones: all reductions
-    over classes then run along contiguous rows.
+    `SoftmaxCrossEntropy`. Fortran order is fastest, because reductions over classes
+    then run along contiguous memory.
 y : (n,) integer class codes 0 … K − 1, or (n, K) target distributions, rows sum to 1.
-loss : (n,) in nats.
+loss, dual value : (n,) in nats.
 residual, curvature : (n, L).
 log_proba, proba : (n, K).
 
-The floating type of ``z`` is kept. Sample weights are the caller's business.
+Results have the floating type of ``z``. The caller applies sample weights.
 """
 
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import entr, xlog1py
 
 Array = NDArray[np.floating]
 
-# A probability below this carries no curvature that any column could bring back.
+# No column of finite data can scale a probability below this back to a curvature that
+# float64 resolves.
 SATURATED = 1e-40
+# A probability that is negative by less than this is 0 with a rounding error: the sum
+# of two probabilities has errors of a few units in the last digit.
+ROUNDED_PROBA = 1e-15
 
 
 class Loss(Protocol):
-    """What a loss has to know: everything about a row, once its logits are there.
+    """A convex loss of the logits of one row, with class probabilities.
+
+    A problem needs ``loss_and_residual``. Second-order methods need the Hessian of a
+    row in its logits, in the four forms that follow it. The certificate needs the
+    probabilities, their change and the dual value. No other module knows a formula of
+    the loss.
+
+    **Hessian.** It does not depend on the targets. For L = K logits it is
+    ``diag(p) − p pᵀ``, with p from ``proba``: `coupled_hessian` uses this structure.
+
+    **Divergence.** The certificate moves probabilities to first order, to
+    ``p' = proba(z) + change_of_proba(z, dz)``. As long as each entry of the second
+    result of ``curvature_times`` is below 1, p' has to be a valid distribution, and the
+    Bregman divergence of p' and p at most ``dzᵀ (∂²loss/∂z²) dz``.
 
     Attributes
     ----------
     ignores_common_shift : bool
-        Whether a common shift of all logits of a row changes nothing. The classes of
-        coefficients may then be shifted at will, and the solver settles their shift.
+        Whether adding one number to all logits of a row leaves the loss unchanged. The
+        data then do not determine the mean of a feature's coefficients over the
+        classes, and the solver chooses the one with the smallest penalty.
     """
 
     ignores_common_shift: bool
@@ -54,35 +76,74 @@ class Loss(Protocol):
         ...
 
     def loss_and_residual(self, y: NDArray, z: Array) -> tuple[Array, Array]:
-        """Return the loss of every row, (n,), and ∂loss/∂z, (n, L)."""
+        """Return the loss of every row, (n,), and ∂loss/∂z, (n, L).
+
+        Both are finite for any finite z.
+        """
         ...
 
     def curvature(self, z: Array) -> Array:
-        """Return ∂²loss/∂z_k², (n, L), which does not depend on the targets."""
+        """Return the diagonal of the Hessian of each row, ∂²loss/∂z_k², (n, L)."""
         ...
 
     def curvature_times(self, z: Array, dz: Array) -> tuple[Array, Array]:
-        """Return ∂²loss/∂z² dz, and the change dz where a row can still respond."""
+        """Return the Hessian of each row times a change of its logits.
+
+        Returns
+        -------
+        product : ndarray of shape (n, L)
+            ∂²loss/∂z² dz.
+        effective_change : ndarray of shape (n, L)
+            dz without the part that the loss ignores: its common shift, and logits
+            whose curvature is below ``SATURATED``.
+        """
         ...
 
     def total_hessian(self, z: Array, s: NDArray | None) -> NDArray:
-        """Return Σ_i s_i ∂²loss/∂z², (L, L); weights of None are 1."""
+        """Return Σ_i s_i ∂²loss/∂z², (L, L), in float64; s of None means 1."""
         ...
 
     def majorant(self, z: Array) -> Array:
-        """Return a curvature, (n, L), of a parabola that is nowhere below the loss."""
-        ...
+        """Return curvatures, (n, L), of an upper bound of the loss.
 
-    def change_of_proba(self, z: Array, dz: Array) -> Array:
-        """Return how p changes with the logits, (n, K), to first order."""
-        ...
-
-    def log_proba(self, z: Array) -> Array:
-        """Return log p, (n, K)."""
+        The parabola that touches the loss at z and has this curvature is nowhere below
+        the loss.
+        """
         ...
 
     def proba(self, z: Array) -> Array:
-        """Return p, (n, K)."""
+        """Return class probabilities p, (n, K), each with a small relative error."""
+        ...
+
+    def change_of_proba(self, z: Array, dz: Array) -> Array:
+        """Return the derivative of p along dz, (n, K)."""
+        ...
+
+    def dual_value(self, y: NDArray, p: Array, share: float) -> tuple[Array, Array]:
+        """Return the dual value at scaled residuals, and these residuals.
+
+        The dual value at a residual r is ``inf_z loss(y, z) − r·z``, the negative
+        conjugate of the loss. A mean of dual values bounds the optimum from below.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n,) or (n, K)
+        p : ndarray of shape (n, K)
+            Class probabilities, which need not be those of any logits.
+        share : float
+            The factor of the residuals of p, from 0 to 1.
+
+        Returns
+        -------
+        value : ndarray of shape (n,)
+            In nats.
+        residual : ndarray of shape (n, L)
+            ``share`` times the residual of p.
+        """
+        ...
+
+    def log_proba(self, z: Array) -> Array:
+        """Return log p, (n, K), finite for any finite z."""
         ...
 
     def predict(self, z: Array) -> NDArray[np.intp]:
@@ -90,7 +151,10 @@ class Loss(Protocol):
         ...
 
     def margin(self, z: Array, dz: Array) -> tuple[Array, Array]:
-        """Return how far ahead the likely class is, and how a step changes it, (n,)."""
+        """Return the lead of the most probable class, and its largest change by dz.
+
+        Both have the shape (n,), in units of a logit.
+        """
         ...
 
     def prior_logits(self, frequencies: Array) -> Array:
@@ -99,7 +163,10 @@ class Loss(Protocol):
 
 
 class BinaryCrossEntropy:
-    """Cross-entropy of two classes with probabilities (expit(−z), expit(z))."""
+    """Cross-entropy of two classes with probabilities (expit(−z), expit(z)).
+
+    `Loss` documents the methods; here L = 1 and K = 2.
+    """
 
     ignores_common_shift = False
 
@@ -107,10 +174,9 @@ class BinaryCrossEntropy:
         return 1
 
     def loss_and_residual(self, y: NDArray, z: Array) -> tuple[Array, Array]:
-        """Return the loss of every row, (n,), and ∂loss/∂z, (n, 1)."""
         z = z[:, 0]
         if y.ndim == 1:
-            # a = minus the margin: positive where the model is wrong
+            # a is minus the margin: it is positive where the prediction is wrong
             sign = np.array([1, -1], z.dtype)[y]
             a = sign * z
             odds = np.exp(-np.abs(a))
@@ -126,44 +192,39 @@ class BinaryCrossEntropy:
         return loss, residual[:, None]
 
     def curvature(self, z: Array) -> Array:
-        """Return ∂²loss/∂z², (n, 1): the same for every target."""
         odds = np.exp(-np.abs(z))
         return odds / (1 + odds) ** 2
 
     def curvature_times(self, z: Array, dz: Array) -> tuple[Array, Array]:
-        """Return ∂²loss/∂z² dz, and the change dz where a row can still respond.
-
-        Both have the shape of dz, a column for each change. A row is saturated, and its
-        change 0, where p (1 − p) vanishes.
-        """
+        # dz may have several columns: each is a change of the logit of its own
         h = self.curvature(z)
         return h * dz, np.where(h > SATURATED, dz, 0)
 
     def total_hessian(self, z: Array, s: NDArray | None) -> NDArray:
-        """Return Σ_i s_i ∂²loss/∂z², (1, 1)."""
         h = self.curvature(z).astype(np.float64, copy=False)
         return np.atleast_2d(h.sum() if s is None else s @ h[:, 0])
 
     def change_of_proba(self, z: Array, dz: Array) -> Array:
-        """Return how p changes with the logits, (n, 2), to first order."""
         change, _ = self.curvature_times(z, dz)
         return np.hstack([-change, change])
 
+    def dual_value(self, y: NDArray, p: Array, share: float) -> tuple[Array, Array]:
+        value, residual = _entropy_between(y, p, share)
+        return value, residual[:, 1:]
+
     def margin(self, z: Array, dz: Array) -> tuple[Array, Array]:
-        """Return how far ahead the likely class is, and how a step changes it, (n,)."""
         return np.abs(z[:, 0]), np.abs(dz[:, 0])
 
     def majorant(self, z: Array) -> Array:
-        """Return the curvature, (n, 1), of the parabola above the loss that touches it.
+        """Return the curvature, (n, 1), of a parabola above the loss.
 
-        It touches at z and −z; a Newton step with it never overshoots. T. S. Jaakkola
-        and M. I. Jordan (2000), doi:10.1023/A:1008932416310.
+        It touches the loss at z and −z. T. S. Jaakkola and M. I. Jordan (2000),
+        doi:10.1023/A:1008932416310.
         """
         a = np.maximum(np.abs(z), 1e-4)  # tanh(a / 2) / (2 a) is 1/4 below this
         return np.tanh(a / 2) / (2 * a)
 
     def log_proba(self, z: Array) -> Array:
-        """Return log p, (n, 2)."""
         z = z[:, 0]
         log1p_odds = np.log1p(np.exp(-np.abs(z)))
         return np.stack(
@@ -171,22 +232,22 @@ class BinaryCrossEntropy:
         )
 
     def proba(self, z: Array) -> Array:
-        """Return p, (n, 2), each column accurate by itself."""
         z = z[:, 0]
         odds = np.exp(-np.abs(z))
         return np.stack([_expit(-z, odds), _expit(z, odds)], axis=1)
 
     def predict(self, z: Array) -> NDArray[np.intp]:
-        """Return the code of the more probable class, (n,)."""
         return (z[:, 0] > 0).astype(np.intp)
 
     def prior_logits(self, frequencies: Array) -> Array:
-        """Return the logits, (1,), whose probabilities are ``frequencies``, (2,)."""
         return np.log(frequencies[1:]) - np.log(frequencies[:1])
 
 
 class SoftmaxCrossEntropy:
-    """Cross-entropy of K classes with probabilities softmax(z)."""
+    """Cross-entropy of K classes with probabilities softmax(z).
+
+    `Loss` documents the methods; here L = K.
+    """
 
     ignores_common_shift = True
 
@@ -194,10 +255,9 @@ class SoftmaxCrossEntropy:
         return n_classes
 
     def loss_and_residual(self, y: NDArray, z: Array) -> tuple[Array, Array]:
-        """Return the loss of every row, (n,), and ∂loss/∂z, (n, K)."""
         if y.ndim == 2:
             return self._loss_and_residual_of_distributions(y.astype(z.dtype), z)
-        # class by class in contiguous memory, which is a view of z in Fortran order
+        # one contiguous row per class; no copy if z is in Fortran order
         z = np.ascontiguousarray(z.T)
         true = y * z.shape[1] + np.arange(z.shape[1])
         top = z.max(axis=0)
@@ -206,82 +266,76 @@ class SoftmaxCrossEntropy:
         e_true = flat[true]
         flat[true] = 0
         others = e.sum(axis=0)
-        # e_true − 1 is exactly 0 where the true class is on top: log1p(others) there,
-        # and log(total) ≥ 0 beside a positive top − z_y elsewhere.
+        # If the true class has the largest logit, e_true − 1 is exactly 0, and the loss
+        # is log1p(others). Otherwise log(total) ≥ 0 and top − z_y > 0 do not cancel.
         loss = np.log1p(others + (e_true - 1)) + (top - z.reshape(-1)[true])
         total = others + e_true
         residual = np.divide(e, total, out=e)
         flat[true] = -others / total
         return loss, residual.T
 
-    def _loss_and_residual_of_distributions(self, q, z):
+    def _loss_and_residual_of_distributions(
+        self, q: Array, z: Array
+    ) -> tuple[Array, Array]:
         p, complement, to_top, log_total = self._probabilities(z)
         loss = log_total + np.einsum("ik,ik->i", q, to_top)
-        # p − q, written so that it does not cancel when both are near 0 or near 1
+        # equals p − q, but does not cancel where both are near 0 or near 1
         residual = p * (1 - q) - q * complement
         return loss, residual
 
     def curvature(self, z: Array) -> Array:
-        """Return ∂²loss/∂z_k², (n, K): the same for every target."""
         p, complement, _, _ = self._probabilities(z)
         return p * complement
 
     def curvature_times(self, z: Array, dz: Array) -> tuple[Array, Array]:
-        """Return ∂²loss/∂z² dz, and the change dz where a row can still respond.
-
-        Both are (n, K). The change is relative to its mean under p, since a common
-        shift of all logits changes nothing, and 0 for a class whose p vanishes.
-        """
         p = self._probabilities(z)[0]
-        # relative to the likely class: its own share of the mean would cancel
+        # Subtract the mean of dz under p, which is a common shift. Subtract the change
+        # of the most probable class first: in the mean it would nearly cancel.
         rows = np.arange(len(z))
         change = dz - dz[rows, z.argmax(axis=1)][:, None]
         change -= np.einsum("ik,ik->i", p, change)[:, None]
         return p * change, np.where(p > SATURATED, change, 0)
 
     def total_hessian(self, z: Array, s: NDArray | None) -> NDArray:
-        """Return Σ_i s_i ∂²loss/∂z², (K, K)."""
         p = self.proba(z).astype(np.float64, copy=False)
         weighted = p if s is None else s[:, None] * p
         return np.diag(weighted.sum(axis=0)) - weighted.T @ p
 
     def change_of_proba(self, z: Array, dz: Array) -> Array:
-        """Return how p changes with the logits, (n, K), to first order."""
         return self.curvature_times(z, dz)[0]
 
+    def dual_value(self, y: NDArray, p: Array, share: float) -> tuple[Array, Array]:
+        return _entropy_between(y, p, share)
+
     def margin(self, z: Array, dz: Array) -> tuple[Array, Array]:
-        """Return how far ahead the likely class is, and how a step changes it, (n,)."""
         second, first = np.sort(z, axis=1)[:, -2:].T
         return first - second, np.ptp(dz, axis=1)
 
     def majorant(self, z: Array) -> Array:
-        """Return a curvature, (n, K), that no logits exceed.
+        """Return a bound of the curvature, (n, K), that holds for all logits.
 
-        D. Böhning (1992), doi:10.1007/BF00048682: the Hessian of a row is at most
-        (I − 1/K) / 2.
+        The Hessian of a row is at most (I − 1/K) / 2. D. Böhning (1992),
+        doi:10.1007/BF00048682.
         """
         return np.full_like(z, 0.5 * (1 - 1 / z.shape[1]))
 
     def log_proba(self, z: Array) -> Array:
-        """Return log p, (n, K)."""
         _, _, to_top, log_total = self._probabilities(z)
         return -(to_top + log_total[:, None])
 
     def proba(self, z: Array) -> Array:
-        """Return p, (n, K)."""
         return self._probabilities(z)[0]
 
     def predict(self, z: Array) -> NDArray[np.intp]:
-        """Return the code of the most probable class, (n,)."""
         return z.argmax(axis=1)
 
     def prior_logits(self, frequencies: Array) -> Array:
-        """Return centred logits, (K,), whose probabilities are ``frequencies``."""
         logits = np.log(frequencies)
+        # of all logits with these probabilities, those with mean 0
         return logits - logits.mean()
 
     @staticmethod
-    def _probabilities(z):
+    def _probabilities(z: Array) -> tuple[Array, Array, Array, Array]:
         """Return p, 1 − p, max_j z_j − z_k and log Σ_j exp(z_j − max z)."""
         rows, best = np.arange(len(z)), z.argmax(axis=1)
         to_top = z[rows, best][:, None] - z
@@ -296,12 +350,36 @@ class SoftmaxCrossEntropy:
         return p, complement, to_top, np.log1p(others)
 
 
-def _expit(a, odds):
+def _expit(a: Array, odds: Array) -> Array:
     """Return 1 / (1 + exp(−a)), given ``odds = exp(−|a|)``."""
     # a second exponential is several times faster than a selection by np.where
     expit = np.exp(np.minimum(a, 0))
     expit /= 1 + odds
     return expit
+
+
+def entropy(p: Array) -> Array:
+    """Return the entropy of each distribution in p, (n, K), in nats, (n,).
+
+    The relative error is small even where one probability is nearly 1: its logarithm is
+    ``log1p`` of minus the sum of the others.
+    """
+    if p.shape[1] == 2:
+        others = np.minimum(p[:, :1], p[:, 1:])
+    else:
+        others = p.copy()
+        np.put_along_axis(others, p.argmax(axis=1)[:, None], 0, axis=1)
+    complement = others.sum(axis=1)
+    return entr(others).sum(axis=1) - xlog1py(1 - complement, -complement)
+
+
+def _entropy_between(y: NDArray, p: Array, share: float) -> tuple[Array, Array]:
+    """Return the entropy of q + share (p − q), (n,), and share (p − q), (n, K)."""
+    q = np.eye(p.shape[1])[y] if y.ndim == 1 else y
+    residual = share * (p - q)
+    between = q + residual
+    between[(between < 0) & (between > -ROUNDED_PROBA)] = 0
+    return entropy(between), residual
 
 
 LOSSES: dict[str, Loss] = {

@@ -4,8 +4,8 @@
 
     pen_j(w) = 1/(C S) π_j [l1_ratio |w| + (1 − l1_ratio) w² / 2]
 
-It has the optimum of ``LogisticRegression(C=C)`` where π = 1 and there is no offset.
-The intercept is never penalised.
+If π = 1 and there is no offset, ``LogisticRegression(C=C)`` has the same optimum. The
+intercept is not penalised.
 """
 
 from copy import copy
@@ -23,6 +23,7 @@ from .layout import ParamLayout
 from .losses import LOSSES
 from .penalty import Penalty
 from .problem import Evaluation, Problem
+from .separable_penalty import SeparablePenalty
 
 
 class Objective(Problem):
@@ -31,12 +32,15 @@ class Objective(Problem):
     Parameters
     ----------
     problem : Problem
-        Loss and rows. Its ``n_evals`` do not count.
-    penalty : Penalty
+        Loss and rows. The objective counts its evaluations from 0.
+    penalty : SeparablePenalty
     """
 
-    def __init__(self, problem: Problem, penalty: Penalty):
-        # a fit may read the rows in float64, which others need not
+    penalty: SeparablePenalty
+
+    def __init__(self, problem: Problem, penalty: SeparablePenalty):
+        # A fit may switch its rows to float64; other objectives of the same problem
+        # keep theirs.
         rows = copy(problem.rows)
         super().__init__(rows, problem.loss, problem.n_classes, problem.fit_intercept)
         if self.loss.ignores_common_shift:
@@ -60,25 +64,25 @@ class Objective(Problem):
 
     def unpack(self, params: NDArray) -> tuple[NDArray, NDArray]:
         """Return coef, (L, d), and intercept, (L,), in the units of the given X."""
-        coef, _ = self.split(params)
-        shown = self.layout.join(self.penalty.shown(coef), self.split(params)[1])
-        return super().unpack(shown)
+        coef, intercept = self.split(params)
+        coef = self.penalty.shifted_into_given_bounds(coef)
+        return super().unpack(self.layout.join(coef, intercept))
 
     def on_coordinates(self, X: NDArray) -> "Objective":
-        """Return the same ridge for the same rows, described by other columns."""
+        """Return the same ridge for rotated columns X, (n, r), of the same rows."""
         rows = self.rows.with_coordinates(X)
         return self._described_by(rows, self.penalty.of_rotated_features(X.shape[1]))
 
     def on_columns(self, columns: NDArray) -> "Objective":
-        """Return the same objective where all other columns have coefficients 0."""
+        """Return the objective of some columns; all other coefficients are 0."""
         rows = self.rows.with_columns(columns)
         return self._described_by(rows, self.penalty.take(columns))
 
-    def with_penalty(self, penalty: Penalty) -> "Objective":
+    def with_penalty(self, penalty: SeparablePenalty) -> "Objective":
         """Return the same objective with another penalty."""
         return self._described_by(self.rows, penalty)
 
-    def _described_by(self, rows: Rows, penalty: Penalty) -> "Objective":
+    def _described_by(self, rows: Rows, penalty: SeparablePenalty) -> "Objective":
         other = copy(self)
         other.rows, other.penalty, other.n_evals = rows, penalty, 0
         other.layout = ParamLayout(self.n_logits, rows.n_features, self.fit_intercept)
@@ -88,8 +92,8 @@ class Objective(Problem):
 class CrossEntropyObjective(Objective):
     """Penalised mean cross-entropy of a linear model, as a function of its parameters.
 
-    Hand ``value_and_gradient`` to any optimiser that wants a function value and its
-    gradient, start it at ``initial_point()``, and translate its answer by ``unpack``.
+    Pass ``value_and_gradient`` to any optimiser that takes a function value and its
+    gradient. Start at ``initial_point()``. Convert the result with ``unpack``.
 
     Parameters
     ----------
@@ -113,14 +117,14 @@ class CrossEntropyObjective(Objective):
     penalty_weights : array-like of shape (d,), default=None
         Factors π of the penalty of each feature, non-negative; None for 1.
     bounds : pair of floats or array-likes of shape (d,), default=None
-        The lower and the upper bounds that the coefficients of each class shall keep.
-        The objective itself is defined everywhere.
+        The lower and the upper bounds of the coefficients, for each class. A solver
+        keeps them; ``value_and_gradient`` ignores them.
     offset : array-like of shape (n,) or (n, K), default=None
-        Added to the logits: (n,) to the one of "binary", (n, K) to those of "softmax";
-        magnitudes up to 1e30.
+        Added to the logits, with magnitudes up to 1e30: (n,) for "binary", (n, K) for
+        "softmax".
     center : array-like of shape (d,), default=None
-        What to subtract from the columns of a dense X before use. It changes the
-        meaning of the intercepts in ``params``, never the model that `unpack` returns.
+        Subtracted from the columns of a dense X. The intercepts in ``params`` then
+        refer to the centred columns. The model that `unpack` returns does not.
 
     Attributes
     ----------
@@ -188,7 +192,7 @@ class CrossEntropyObjective(Objective):
         offset = check_offset(offset, n, LOSSES[loss].n_logits(n_classes))
         rows = InMemoryRows(data, targets, sample_weight, offset, center=center)
         problem = Problem(rows, LOSSES[loss], n_classes, bool(fit_intercept))
-        _ = problem.class_frequencies  # each class has to have some weight
+        _ = problem.class_frequencies  # raises if a class has no weight
         with np.errstate(over="ignore", divide="ignore"):
             strength = float(1 / (np.float64(C) * rows.weight_sum))
         if not np.isfinite(strength):

@@ -2,12 +2,12 @@
 
     mean loss(w, b) = 1/S Σ_i s_i loss(y_i, z_i),      z = X w + b + offset
 
-A problem is prepared once. A penalty makes an `Objective` of it, and of the same
-problem as many as there are penalties. The rows are read one block at a time, and
-nothing of size (n, L) is ever stored.
+A problem is prepared once. Together with a penalty it makes an `Objective`; several
+objectives may share one problem. The rows are read one block at a time, and no array of
+size (n, L) is stored.
 
 The rows may hold ``X − center`` instead of ``X``. The intercepts in ``params`` then
-belong to the centred data; ``pack`` and ``unpack`` translate.
+refer to the centred data; ``pack`` and ``unpack`` convert them.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,16 @@ EPS = np.finfo(np.float64).eps
 
 
 class Evaluation(NamedTuple):
-    """F and ∂F/∂params at some params, and the largest loss of any row."""
+    """F, in nats per unit of weight, its gradient and the largest loss of a row.
+
+    Attributes
+    ----------
+    value : float
+    gradient : ndarray of shape (n_params,)
+        ∂F/∂params.
+    largest_loss : float
+        Over the rows with a positive weight; inf if targets are distributions.
+    """
 
     value: float
     gradient: NDArray
@@ -50,9 +59,9 @@ class Problem:
     rows, loss, n_classes, fit_intercept
         As given.
     layout : ParamLayout
-        Where coefficients and intercepts are in params.
+        The positions of coefficients and intercepts in params.
     n_evals : int
-        How many times value and gradient were evaluated.
+        The number of evaluations of value and gradient.
     """
 
     def __init__(self, rows: Rows, loss: Loss, n_classes: int, fit_intercept: bool):
@@ -75,12 +84,12 @@ class Problem:
 
     @property
     def n_logits(self) -> int:
-        """The logits of a row: L."""
+        """The number of logits of a row: L."""
         return self.layout.n_logits
 
     @property
     def n_columns(self) -> int:
-        """The columns of X, and one for the intercept where there is one: e."""
+        """The number of columns of X, plus 1 if there are intercepts: e."""
         return self.layout.n_columns
 
     @property
@@ -93,7 +102,7 @@ class Problem:
         return self.layout.split(params)
 
     def unpack(self, params: NDArray) -> tuple[NDArray, NDArray]:
-        """Return coef, (L, d), and intercept, (L,), in the units of the given X."""
+        """Return coef, (L, d), and intercept, (L,), for X without centring."""
         coef, intercept = self.split(params)
         coef = coef.copy()
         if not self.fit_intercept:
@@ -106,13 +115,17 @@ class Problem:
         return self.layout.join(coef, intercept + self._shift(coef))
 
     def initial_point(self) -> NDArray:
-        """Return the params of the best model that does not look at X, (n_params,)."""
+        """Return params, (n_params,), with coefficients 0 and prior intercepts.
+
+        The probabilities are the class frequencies in rows with the typical offset.
+        """
         params = np.zeros(self.n_params)
         if self.fit_intercept:
             intercept = self.loss.prior_logits(self.class_frequencies)
             offset = self.rows.typical_offset
             if offset is not None:
-                # where half of the rows are: rows that are certain have no curvature
+                # The median, because rows far from it may be saturated: without
+                # curvature, they cannot correct a bad start.
                 intercept -= offset
             self.split(params)[1][:] = intercept
         return params
@@ -134,7 +147,13 @@ class Problem:
         is_sparse = self.rows.is_sparse
         model = self.linear_model(params)
 
-        def add_block(block, loss_sum, coef_gradient, intercept_gradient, largest):
+        def add_block(
+            block: Block,
+            loss_sum: NDArray,
+            coef_gradient: NDArray,
+            intercept_gradient: NDArray,
+            largest: NDArray,
+        ) -> None:
             loss, r = self.loss.loss_and_residual(block.targets, model(block))
             np.maximum(largest, _largest_loss(loss, block), out=largest)
             if block.weights is None:
@@ -143,7 +162,7 @@ class Problem:
                 s = block.weights
                 loss_sum += s @ loss
                 r *= s.astype(r.dtype, copy=False)[:, None]
-            # (d, L) where X is sparse: the order in which its products come
+            # (d, L) if X is sparse, because its products have this order
             coef_gradient += transposed(block.X) @ r if is_sparse else r.T @ block.X
             intercept_gradient += r.sum(axis=0, dtype=np.float64)
 
@@ -166,11 +185,11 @@ class Problem:
         return Evaluation(factor * float(loss_sum), gradient, float(largest))
 
     def count_evaluations(self, n_evals: int) -> None:
-        """Count evaluations of the same rows that were made in another form."""
+        """Add evaluations of a problem derived from this one to ``n_evals``."""
         self.n_evals += n_evals
 
     def describe_pass(self) -> str:
-        """Say how `evaluate` reads the rows."""
+        """Return a description of a pass over the rows, for verbose output."""
         return self.rows.describe(3 * self.n_logits, self.n_logits)
 
     def linear_model(
@@ -178,40 +197,41 @@ class Problem:
     ) -> Callable[[Block], NDArray]:
         """Return the function that computes the logits, (m, L), of a block of rows.
 
-        Without the offset it computes how much a step of the params changes them.
+        For a step of the params, ``with_offset=False`` gives the change of the logits.
         """
-        return self._linear(self.split(params.astype(self.rows.dtype)), with_offset)
+        coef, intercept = self.split(params.astype(self.rows.dtype))
+        return self._linear(coef, intercept, with_offset)
 
     def model_and_change(
         self, params: NDArray, step: NDArray
     ) -> Callable[[Block], tuple[NDArray, NDArray]]:
-        """Return the function that computes logits, and what a step adds to them."""
+        """Return the function that computes the logits and their change by a step."""
         if self.n_logits == 1:
-            # two products with a vector are quicker than one with two columns
+            # two products with a vector are faster than one with two columns
             model = self.linear_model(params)
             change = self.linear_model(step, with_offset=False)
             return lambda block: (model(block), change(block))
         parts = [self.split(p.astype(self.rows.dtype)) for p in (params, step)]
-        both = self._linear(
-            [np.concatenate(pair) for pair in zip(*parts, strict=True)], False
-        )
+        coef, intercept = (np.concatenate(pair) for pair in zip(*parts, strict=True))
+        both = self._linear(coef, intercept, False)
 
-        def model_and_change(block):
+        def model_and_change(block: Block) -> tuple[NDArray, NDArray]:
             z = both(block)
             z, dz = z[:, : self.n_logits], z[:, self.n_logits :]
             return (z if block.offset is None else z + block.offset), dz
 
         return model_and_change
 
-    def _linear(self, coef_and_intercept, with_offset):
+    def _linear(
+        self, coef: NDArray, intercept: NDArray, with_offset: bool
+    ) -> Callable[[Block], NDArray]:
         """Return the function that computes linear functions of a block of rows."""
-        coef, intercept = coef_and_intercept
         if self.rows.is_sparse:
             by_feature = np.ascontiguousarray(coef.T)
 
-        def logits(block):
+        def logits(block: Block) -> NDArray:
             X = block.X
-            # in Fortran order, which the losses like, when X is dense
+            # for a dense X in Fortran order, in which the losses are fastest
             z = X @ by_feature if sparse.issparse(X) else (coef @ X.T).T
             if self.fit_intercept:
                 z += intercept
@@ -221,14 +241,14 @@ class Problem:
 
         return logits
 
-    def _shift(self, coef):
-        """Return how much the center of X adds to the logits."""
+    def _shift(self, coef: NDArray) -> NDArray | float:
+        """Return the part of the logits that centring X removes, (L,)."""
         center = self.rows.center
         return 0.0 if center is None else coef @ center.astype(np.float64)
 
 
-def _largest_loss(loss, block):
-    """Return the largest loss among the rows that count, if they have one class."""
+def _largest_loss(loss: NDArray, block: Block) -> float:
+    """Return the largest loss of a row with a positive weight; inf without codes."""
     if block.targets.ndim == 2:
         return np.inf
     if block.weights is not None:

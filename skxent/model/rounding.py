@@ -1,8 +1,10 @@
-"""How far rounding in float64 moves logits, F, and the answer of a fit.
+"""Estimates of rounding errors in logits, in F, and in the coefficients of a fit.
 
-Logits are sums of terms; where large ones cancel, few digits remain. A few rows, spread
-over X, tell how large the terms are.
+A logit is a sum of terms. If large terms cancel, the sum has few correct digits. All
+estimates use a few rows, spread over X, in float64.
 """
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +13,12 @@ from scipy import sparse
 from ..data.rows import Block
 from .problem import EPS, Problem
 
-# A change of a logit by less than so many times its rounding is none.
+# A change of a logit below this multiple of its rounding error counts as 0.
 NOISE = 8
 
 
 def rounding_of_value(problem: Problem, params: NDArray) -> float:
-    """Return about how far rounding in the logits moves F, in its units."""
+    """Return the approximate rounding error of F, in nats per unit of weight."""
     block = problem.rows.spread()
     r = _residuals(problem, params, block)
     terms = _terms(block.X, *problem.split(params))
@@ -24,10 +26,10 @@ def rounding_of_value(problem: Problem, params: NDArray) -> float:
 
 
 def rounding_of_answer(problem: Problem, params: NDArray) -> float:
-    """Return about how far F is above its value once an answer is rounded.
+    """Return the approximate increase of F when the final coefficients are rounded.
 
-    Coefficients and intercepts are those of the columns as given, however far from 0
-    these are. At an optimum, rounding counts by its square.
+    The coefficients and intercepts are those for X without centring. At an optimum the
+    increase is quadratic in the rounding errors of the logits.
     """
     block = problem.rows.spread()
     h = problem.loss.curvature(problem.linear_model(params)(block))
@@ -40,13 +42,17 @@ def rounding_of_answer(problem: Problem, params: NDArray) -> float:
 
 
 def rounding_of_change(problem: Problem, step: NDArray) -> float:
-    """Return about how large rounding is in the change of a logit by a step."""
+    """Return the largest rounding error in the change of a logit by a step."""
     X = problem.rows.spread().X
     return EPS * float(_terms(X, *problem.split(step)).max())
 
 
 def ordinary_change(problem: Problem, step: NDArray) -> float:
-    """Return how much a step changes logits, were the columns centred and unrelated."""
+    """Return the largest Σ_j |δ_kj| std(x_j) of a step δ over the classes k.
+
+    That is about how much the step changes logits if the terms of different columns do
+    not cancel. It does not depend on the means of the columns.
+    """
     X = problem.rows.spread().X
     if sparse.issparse(X):
         X = X.toarray()
@@ -55,7 +61,10 @@ def ordinary_change(problem: Problem, step: NDArray) -> float:
 
 
 def mean_squares(problem: Problem) -> NDArray:
-    """Return about the mean square of what each param is multiplied by, (n_params,)."""
+    """Return the approximate mean square of each column, (n_params,); 1 for intercepts.
+
+    The mean is over rows, without their weights.
+    """
     X = problem.rows.spread().X
     squares = np.ones(problem.n_params)
     of_coef, _ = problem.split(squares)
@@ -67,9 +76,10 @@ def mean_squares(problem: Problem) -> NDArray:
 
 
 def ordinary_slope(problem: Problem, params: NDArray) -> float:
-    """Return about the slope of F along a change of each logit by 1, signs at random.
+    """Return the typical slope of F along a random direction, at the optimum or not.
 
-    That is what the residuals of n rows leave: their size, divided by √n.
+    The direction changes each logit by ±1. If the signs are unrelated to the residuals,
+    the slope is the root mean square of the residuals, divided by √n.
     """
     block = problem.rows.spread()
     r = _residuals(problem, params, block)
@@ -77,11 +87,10 @@ def ordinary_slope(problem: Problem, params: NDArray) -> float:
 
 
 def room_along(problem: Problem, params: NDArray, step: NDArray) -> float:
-    """Return how many steps leave the curvature about as it is.
+    """Return the largest multiple of a step that leaves the curvature roughly the same.
 
-    A logit may change by ½, or by half of what separates it from the others: where a
-    row is certain there is no curvature yet. It is inf where no logit changes beyond
-    rounding.
+    A logit may change by ½, or by half its margin if that is more: a saturated row
+    stays saturated. The multiple is inf if no logit changes by more than rounding.
     """
     block = problem.rows.spread()
     z = problem.linear_model(params)(block)
@@ -101,14 +110,14 @@ def _residuals(problem: Problem, params: NDArray, block: Block) -> NDArray:
     return problem.loss.loss_and_residual(block.targets, z)[1]
 
 
-def _terms(X, coef, intercept):
-    """Return how large the terms of each logit are, (m, L)."""
+def _terms(X: Any, coef: NDArray, intercept: NDArray) -> NDArray:
+    """Return the sum of the magnitudes of the terms of each logit, (m, L)."""
     terms = abs(X) @ np.abs(coef).T
     return terms + np.abs(intercept) if intercept.size else terms
 
 
 def _mean(problem: Problem, block: Block, of_logits: NDArray) -> float:
-    """Return the weighted mean over all rows, as these tell, of a sum over logits."""
+    """Estimate the weighted mean over all rows of a sum over the logits of a row."""
     if block.weights is not None:
         of_logits = block.weights[:, None] * of_logits
     total = float(np.sum(of_logits)) * problem.rows.mean_factor
