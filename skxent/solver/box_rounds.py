@@ -6,8 +6,11 @@ centred and scaled, no more. The sign of each coefficient is held, that of a zer
 one that lowers F; L-BFGS-B ends at 0, or at a bound, where it has to.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import OptimizeResult
 
 from .lbfgs import run_lbfgs
 from .optimality import estimate_from, violations
@@ -64,7 +67,9 @@ class BoxRounds:
             if part.now.value >= before:
                 return
 
-    def _estimate(self, violation, value, change):
+    def _estimate(
+        self, violation: NDArray, value: float, change: DiagonalPreconditioner
+    ) -> float:
         objective = self._part.objective
         return estimate_from(objective, violation, value, change, self._curvatures)
 
@@ -95,11 +100,17 @@ class _Round:
         self._value = self._base
         self._gradient = change.pull_back(part.now.gradient)
 
-    def run(self, estimate, goal, n_iter, curvatures):
+    def run(
+        self,
+        estimate: Callable[[NDArray, float, DiagonalPreconditioner], float],
+        goal: float,
+        n_iter: int,
+        curvatures: list[float],
+    ) -> None:
         """Minimise, and move the part where F has fallen."""
-        previous = None
+        previous: tuple[NDArray, NDArray] | None = None
 
-        def after_iteration(intermediate_result):
+        def after_iteration(intermediate_result: OptimizeResult) -> None:
             nonlocal previous
             here = intermediate_result.x.copy()
             value, gradient = self._value, self._gradient
@@ -128,14 +139,14 @@ class _Round:
         if now.value < part.now.value:
             part.go_to(params, now)
 
-    def _evaluate(self, scaled):
+    def _evaluate(self, scaled: NDArray) -> tuple[float, NDArray]:
         self._part.progress.begin()
         now = self._smooth.evaluate(self._params(scaled))
         self._part.objective.count_evaluations(1)
         self._value, self._gradient = now.value, self._change.pull_back(now.gradient)
         return (now.value - self._base) / self._unit**2, self._gradient / self._unit
 
-    def _params(self, scaled):
+    def _params(self, scaled: NDArray) -> NDArray:
         """Return the params for the variables, to the last digit in the box."""
         params = self._change.to_params(scaled * self._unit)
         split = self._part.objective.split

@@ -19,7 +19,7 @@ MEMORY = 2**20
 def run_lbfgs(
     evaluate: Callable[[NDArray], tuple[float, NDArray]],
     start: NDArray,
-    after_iteration: Callable,
+    after_iteration: Callable[..., None],
     max_iter: int,
     bounds: NDArray | None = None,
 ) -> NDArray:

@@ -51,7 +51,7 @@ def follow(
     if not start < 0:
         return None
 
-    def go(length):
+    def go(length: float) -> tuple[tuple[NDArray, Evaluation], float]:
         there = params + length * step
         now = objective.evaluate(there)
         return (there, now), float(now.gradient @ step) / -start
@@ -91,7 +91,7 @@ def follow_within(
     """
     start, _ = objective.split(params)
 
-    def go(length):
+    def go(length: float) -> tuple[NDArray, Evaluation]:
         there = params + length * step
         coef, _ = objective.split(there)
         coef[:] = objective.penalty.clipped(coef, start)

@@ -6,6 +6,7 @@ quickly than a new one would pay.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..model.curvature import hessian_of_loss
 from .part import Part
@@ -60,7 +61,8 @@ class NewtonSteps:
         In units of F.
         """
         part, progress = self._part, self._part.progress
-        suboptimality, goal = 1.0, None
+        suboptimality = 1.0
+        goal: float | None = None
         while True:
             hessian = hessian_of_loss(self._objective, part.params)
             model = QuadraticModel(self._objective, hessian, self.ridge)
@@ -92,7 +94,7 @@ class NewtonSteps:
                 if progress.is_vain:
                     return suboptimality
 
-    def _step(self, model, answer, gain):
+    def _step(self, model: QuadraticModel, answer: NDArray, gain: float) -> bool:
         """Go towards the answer; return whether F fell.
 
         The model learns which part of its curvature the step has shown.
@@ -115,7 +117,7 @@ class NewtonSteps:
         model.observe(step, turned)
         return True
 
-    def _refresh_pays(self, promises, goal):
+    def _refresh_pays(self, promises: list[float], goal: float) -> bool:
         """Whether a fresh Hessian promises to be quicker than going on."""
         if len(promises) == 1:
             return False
@@ -123,13 +125,13 @@ class NewtonSteps:
         to_go = np.log(promises[-1] / goal)
         return gain <= 0 or to_go / gain > self._price + FRESH
 
-    def _loss_gradient(self):
+    def _loss_gradient(self) -> NDArray:
         """Return the gradient of the mean loss alone."""
         part = self._part
         return self._objective.gradient_of_loss(part.params, part.now.gradient)
 
 
-def _extrapolated(promises):
+def _extrapolated(promises: list[float]) -> float:
     """Estimate (F − F*) / F from what steps with the same Hessian promised in turn.
 
     If each step is q times as long as the one before, they lead 1 / (1 − q) times as

@@ -11,9 +11,12 @@ there. As the steps are exact, so is the promise that none is left to gain: howe
 correlated the columns are.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
+from ..model.objective import Objective
 from .preconditioners.centred_hessian import CentredHessian
 from .preconditioners.roots import root_of, solve_root, solve_root_transposed
 
@@ -47,6 +50,18 @@ def promise(gain: float, left: float) -> float:
     return np.inf if np.isnan(total) else total
 
 
+class _Face(NamedTuple):
+    """The box of one orthant, and the coefficients that are free to move in it.
+
+    Each array has shape (L, d).
+    """
+
+    sign: NDArray
+    lower: NDArray
+    upper: NDArray
+    free: NDArray
+
+
 class QuadraticModel:
     """The model from a Hessian of the mean loss, which it uses up.
 
@@ -71,7 +86,7 @@ class QuadraticModel:
         Whether these were too few. A larger ridge makes the way shorter.
     """
 
-    def __init__(self, objective, hessian: NDArray, ridge: float):
+    def __init__(self, objective: Objective, hessian: NDArray, ridge: float):
         self.factor, self.n_steps, self.is_exhausted = 1.0, 0, False
         self._split = objective.split
         self._penalty = objective.penalty
@@ -174,18 +189,18 @@ class QuadraticModel:
             )
         return answer, gain, left
 
-    def _curvature_times(self, of_coef):
+    def _curvature_times(self, of_coef: NDArray) -> NDArray:
         return self.factor * (self._matrix @ of_coef.ravel()).reshape(self._shape)
 
-    def _face(self, coef, slope):
+    def _face(self, coef: NDArray, slope: NDArray) -> _Face:
         """Return the signs, the box they leave, and the coefficients free to move."""
         sign = np.where(coef != 0, np.sign(coef), -np.sign(slope))
         lower, upper = self._penalty.bounds_of_orthant(sign)
         downhill = -(slope + self._penalty.l2 * coef + self._penalty.l1 * sign)
         free = ~((coef <= lower) & (downhill <= 0) | (coef >= upper) & (downhill >= 0))
-        return sign, lower, upper, free
+        return _Face(sign, lower, upper, free)
 
-    def _newton_step(self, on_face, free):
+    def _newton_step(self, on_face: NDArray, free: NDArray) -> tuple[NDArray, float]:
         """Return the step to the minimum over the free coefficients, and its gain."""
         step = np.zeros(self._shape)
         moving = np.flatnonzero(free)
@@ -199,7 +214,9 @@ class QuadraticModel:
         step[free] = solve_root(*root, u)
         return step, 0.5 * float(u @ u)
 
-    def _released(self, coef, on_face, face, step, left):
+    def _released(
+        self, coef: NDArray, on_face: NDArray, face: _Face, step: NDArray, left: float
+    ) -> NDArray:
         """Return the step of coefficients that leave 0 or a bound on the right side.
 
         In the Newton step of all that are free some may go to the wrong side: they
@@ -224,7 +241,9 @@ class QuadraticModel:
             step, _ = self._downhill(coef, on_face, face, step, left)
         return step
 
-    def _downhill(self, coef, on_face, face, step, left):
+    def _downhill(
+        self, coef: NDArray, on_face: NDArray, face: _Face, step: NDArray, left: float
+    ) -> tuple[NDArray, float]:
         """Return the Newton step without those that would go to the wrong side."""
         _, lower, upper, free = face
         while True:
@@ -234,7 +253,14 @@ class QuadraticModel:
             free &= ~wrong
             step, left = self._newton_step(on_face, free)
 
-    def _along(self, coef, step, on_face, lower, upper):
+    def _along(
+        self,
+        coef: NDArray,
+        step: NDArray,
+        on_face: NDArray,
+        lower: NDArray,
+        upper: NDArray,
+    ) -> tuple[NDArray, bool]:
         """Return the end of a good part of the step, and whether that is all of it."""
         there = coef + step
         crossing = (there < lower) | (there > upper)

@@ -154,7 +154,7 @@ class SmoothFit:
             lambda: params if lift is None else lift(params),
         )
 
-    def _first_recipe(self, best):
+    def _first_recipe(self, best: Recipe) -> Recipe:
         if self.preconditioner is not None:
             return Reused(self.objective, self.preconditioner)
         coef, _ = self.objective.split(self.params)
@@ -162,7 +162,7 @@ class SmoothFit:
             return best.where_rows_are_alike(self.objective)
         return best
 
-    def _follow_newton_step(self):
+    def _follow_newton_step(self) -> bool:
         """Go along the Newton step as far as F falls; return whether it does.
 
         SciPy's line search gives up where the minimum is at a tiny part of the step.
@@ -177,7 +177,7 @@ class SmoothFit:
         self.note()
         return True
 
-    def _is_separable(self):
+    def _is_separable(self) -> bool:
         """Whether features without a penalty give each row its class."""
         free = self.objective.penalty.is_free
         if not (free.any() and all_rows_are_right(self.now)):
@@ -231,7 +231,7 @@ class _Round:
         if not np.isfinite(fit.now.value):
             self._evaluate(self._previous[0] / self._unit)
 
-    def _evaluate(self, scaled):
+    def _evaluate(self, scaled: NDArray) -> tuple[float, NDArray]:
         """Evaluate F at u = unit · scaled; return it and its gradient."""
         fit = self._fit
         u = scaled * self._unit
@@ -248,7 +248,7 @@ class _Round:
             return HUGE, np.nan_to_num(self._gradient * self._unit)
         return fit.now.value, self._gradient * self._unit
 
-    def _after_iteration(self, scaled):
+    def _after_iteration(self, scaled: NDArray) -> None:
         fit = self._fit
         self._evaluate(scaled)
         if not np.isfinite(fit.now.value):
@@ -264,7 +264,7 @@ class _Round:
         if fit.done() or self._refresh_pays():
             raise StopIteration
 
-    def _estimate(self):
+    def _estimate(self) -> float:
         """Estimate (F − F*) / F from the gradient and the curvature observed lately."""
         decrement = 0.5 * self._safety * float(self._gradient @ self._gradient)
         curvature = min([1.0, *self._curvatures[-WITNESSES:]])
@@ -280,7 +280,7 @@ class _Round:
             estimate = np.sqrt(estimate * max(bound / value, estimate))
         return estimate
 
-    def _refresh_pays(self):
+    def _refresh_pays(self) -> bool:
         """Whether a fresh Hessian promises to be quicker than going on."""
         n_fresh, price = self._next_recipe.n_fresh, self._next_recipe.build_price
         if self._n_done < max(n_fresh, price / 4):
@@ -302,7 +302,7 @@ def without_shift(objective: Objective, params: NDArray) -> NDArray:
     return (rows - rows.mean(axis=0)).ravel()
 
 
-def _describe(number, objective, recipe):
+def _describe(number: int, objective: Objective, recipe: Recipe) -> str:
     """Say which Hessian preconditions a round."""
     is_all = recipe.n_sampled >= objective.n_samples
     rows = "all" if is_all else f"a sample of {recipe.n_sampled}"

@@ -14,10 +14,13 @@ its own, and the coordinates of a row are those of all parts. A part of fewer co
 than rows stays as it is.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack, solve_triangular
 
+from ..data.rows import Rows
 from ..model.objective import Objective
 from .preconditioners.base import Preconditioner
 
@@ -79,18 +82,18 @@ class RowSpace:
         v = self._coordinates_of(of_coef)
         return self.objective.layout.join(v, of_intercept)
 
-    def _shift(self, coef):
+    def _shift(self, coef: NDArray) -> NDArray | float:
         """Return how much the means of the columns add to the logits."""
         return coef @ self._mean if self._original.fit_intercept else 0.0
 
-    def _coordinates_of(self, coef):
+    def _coordinates_of(self, coef: NDArray) -> NDArray:
         return np.hstack([part.project(coef[:, part.columns]) for part in self._parts])
 
 
 class LiftedPreconditioner(Preconditioner):
     """A change of variables of the row space, for the original problem."""
 
-    def __init__(self, space: RowSpace, original: Objective, change):
+    def __init__(self, space: RowSpace, original: Objective, change: Preconditioner):
         self._space, self._original, self._change = space, original, change
         self.is_nearly_singular = change.is_nearly_singular
         self.is_well_conditioned = change.is_well_conditioned
@@ -119,25 +122,25 @@ class LiftedPreconditioner(Preconditioner):
 class _Columns:
     """A few columns as they are."""
 
-    def __init__(self, rows, mean, columns):
+    def __init__(self, rows: Rows, mean: NDArray, columns: NDArray):
         self._rows, self._mean, self.columns = rows, mean, columns
         self.size = len(columns)
 
-    def coordinates(self):
+    def coordinates(self) -> NDArray:
         blocks = _centred_blocks(self._rows, self._mean, self.columns)
         return np.hstack([block for _, block in blocks])
 
-    def project(self, coef):
+    def project(self, coef: NDArray) -> NDArray:
         return coef
 
-    def lift(self, v):
+    def lift(self, v: NDArray) -> NDArray:
         return v
 
 
 class _Span:
     """The span of the rows, restricted to many columns of about the same size."""
 
-    def __init__(self, rows, mean, columns):
+    def __init__(self, rows: Rows, mean: NDArray, columns: NDArray):
         self._rows, self._mean, self.columns = rows, mean, columns
         n = rows.n_samples
         gram = np.zeros((n, n))
@@ -150,12 +153,12 @@ class _Span:
         self._order, self._basis = order, order[:rank]
         self._factor = np.triu(upper)[:rank]
 
-    def coordinates(self):
+    def coordinates(self) -> NDArray:
         coordinates = np.empty((len(self._order), self.size))
         coordinates[self._order] = self._factor.T
         return coordinates
 
-    def project(self, coef):
+    def project(self, coef: NDArray) -> NDArray:
         if not coef.any():
             return np.zeros((len(coef), self.size))
         # to gather the rows of the basis takes longer than to multiply them all
@@ -163,7 +166,7 @@ class _Span:
         triangle = self._factor[:, : self.size]
         return solve_triangular(triangle, of_rows[:, self._basis].T, trans="T").T
 
-    def lift(self, v):
+    def lift(self, v: NDArray) -> NDArray:
         of_rows = np.zeros((len(v), len(self._order)))
         triangle = self._factor[:, : self.size]
         of_rows[:, self._basis] = solve_triangular(triangle, v.T).T
@@ -172,17 +175,21 @@ class _Span:
             np.matmul(of_rows, block, out=coef[:, some])
         return coef
 
-    def _blocks(self):
+    def _blocks(self) -> Iterator[tuple[slice, NDArray]]:
         return _centred_blocks(self._rows, self._mean, self.columns)
 
 
-def _centred_blocks(rows, mean, columns):
+def _centred_blocks(
+    rows: Rows, mean: NDArray, columns: NDArray
+) -> Iterator[tuple[slice, NDArray]]:
     """Yield where a block of columns is among these, and the block, centred."""
-    for some, block in rows.column_blocks(columns):
+    blocks = rows.column_blocks(columns)
+    assert blocks is not None  # as `row_space_pays` has checked
+    for some, block in blocks:
         yield some, block - mean[columns[some]]
 
 
-def _by_size(rows, mean):
+def _by_size(rows: Rows, mean: NDArray) -> list[NDArray]:
     """Return the columns in parts of about the same size; constant ones in none."""
     squares = np.empty(rows.n_features)
     for some, block in _centred_blocks(rows, mean, np.arange(rows.n_features)):
@@ -196,7 +203,7 @@ def _by_size(rows, mean):
     return parts or [np.arange(1)]
 
 
-def _part(rows, mean, columns):
+def _part(rows: Rows, mean: NDArray, columns: NDArray) -> "_Columns | _Span":
     return (_Columns if len(columns) <= rows.n_samples else _Span)(rows, mean, columns)
 
 

@@ -4,9 +4,17 @@
 in docs/messages.md explains each message.
 """
 
-import numpy as np
+from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model.objective import Objective
+from ..model.problem import Evaluation
 from ..model.rounding import rounding_of_answer, rounding_of_value
+
+if TYPE_CHECKING:
+    from .verification import NewtonStep
 
 CONVERGED = "converged"
 STOPPED = "stopped on request"
@@ -66,12 +74,17 @@ MESSAGES = {
 }
 
 
-def all_rows_are_right(evaluation) -> bool:
+def all_rows_are_right(evaluation: Evaluation) -> bool:
     """Whether each row gives its class more than one half: all margins are positive."""
     return evaluation.largest_loss < np.log(2)
 
 
-def why_stalled(objective, params, evaluation, newton) -> str:
+def why_stalled(
+    objective: Objective,
+    params: NDArray,
+    evaluation: Evaluation,
+    newton: "NewtonStep | None",
+) -> str:
     """Return the cause: what hides the decrease that the gradient promises.
 
     Parameters

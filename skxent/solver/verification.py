@@ -118,7 +118,7 @@ def step_of_all(
     return NewtonStep(dual, newton.decrement + blind.gain, np.inf)
 
 
-def is_cheap(objective, n_evals):
+def is_cheap(objective: Objective, n_evals: int) -> bool:
     """Whether the fit so far, of ``n_evals`` evaluations, makes up for a Hessian."""
     price = price_of_exact_hessian(objective, OVERHEAD)
     return price <= max(CHEAP, CHEAP_SHARE * n_evals)
@@ -149,7 +149,7 @@ def newton_step(
         Whether the change of variables has the Hessian at ``params``.
     """
 
-    def with_penalty(of_loss, along):
+    def with_penalty(of_loss: NDArray, along: NDArray) -> NDArray:
         """Return the product of the Hessian of F, from that of the mean loss."""
         total = of_loss.copy()
         of_coef, _ = objective.split(total)

@@ -68,7 +68,13 @@ def step_of_model(
     return newton
 
 
-def _step_on_columns(objective, params, evaluation, moving, enough):
+def _step_on_columns(
+    objective: Objective,
+    params: NDArray,
+    evaluation: Evaluation,
+    moving: NDArray,
+    enough: float,
+) -> NewtonStep | None:
     columns, part = np.flatnonzero(moving), objective
     if 0 < len(columns) < MOST_FEATURES * objective.n_features:
         part = objective.on_columns(columns)
@@ -83,7 +89,7 @@ def _step_on_columns(objective, params, evaluation, moving, enough):
     of_loss = part.gradient_of_loss(start, gradient)
     of_part, decrement = _step_of_part(part, start, of_loss, left, hessian, enough)
 
-    def on_all_columns(of_part):
+    def on_all_columns(of_part: NDArray) -> NDArray:
         step = np.zeros_like(params)
         objective.layout.put_columns(of_part, columns, out=step)
         return step
@@ -99,7 +105,14 @@ def _step_on_columns(objective, params, evaluation, moving, enough):
     return NewtonStep(DualStep(step, product), decrement + blind.gain, np.inf)
 
 
-def _step_of_part(part, start, of_loss, left, hessian, enough):
+def _step_of_part(
+    part: Objective,
+    start: NDArray,
+    of_loss: NDArray,
+    left: NDArray,
+    hessian: NDArray,
+    enough: float,
+) -> tuple[NDArray, float]:
     """Return the better of two steps, and what it promises."""
     for ridge in RIDGES:
         model = QuadraticModel(part, hessian.copy(), ridge)
@@ -115,7 +128,14 @@ def _step_of_part(part, start, of_loss, left, hessian, enough):
     return step, max(decrement, min(of_face, enough))
 
 
-def _step_on_face(part, start, of_loss, left, hessian, enough):
+def _step_on_face(
+    part: Objective,
+    start: NDArray,
+    of_loss: NDArray,
+    left: NDArray,
+    hessian: NDArray,
+    enough: float,
+) -> tuple[NDArray, float]:
     """Return the Newton step of coefficients away from kinks and bounds, or leaving.
 
     A coefficient that meets a kink or a bound stops there, and the promise is that of
@@ -147,7 +167,9 @@ def _step_on_face(part, start, of_loss, left, hessian, enough):
     return step, gain
 
 
-def _least_gradient(objective, params, gradient):
+def _least_gradient(
+    objective: Objective, params: NDArray, gradient: NDArray
+) -> NDArray:
     """Return the gradient of F, 0 where a kink or a bound holds a coefficient."""
     left = gradient.copy()
     coef, _ = objective.split(params)

@@ -105,7 +105,7 @@ class WorkingSetFit:
             self.now = objective.evaluate(self.params)
             n_stalls = n_stalls + 1 if self.now.value >= before else 0
 
-    def _estimate(self, violation, change):
+    def _estimate(self, violation: NDArray, change: DiagonalPreconditioner) -> float:
         """Estimate (F − F*) / F by what Newton promises, and features beyond."""
         objective, value = self.objective, self.now.value
         if not len(self._solved):
@@ -121,7 +121,7 @@ class WorkingSetFit:
         bound = share * objective.penalty.value(coef) / max(value, TINY)
         return min(1.0, self._promised + max(estimate, bound))
 
-    def _choose(self, violation):
+    def _choose(self, violation: NDArray) -> NDArray:
         """Return the columns of the working set."""
         objective = self.objective
         coef, _ = objective.split(self.params)
@@ -135,7 +135,7 @@ class WorkingSetFit:
         largest = np.argpartition(-priority, size)[:size]
         return np.sort(largest[priority[largest] > 0])
 
-    def _solve_working_set(self, violation):
+    def _solve_working_set(self, violation: NDArray) -> None:
         objective = self.objective
         columns = self._choose(violation)
         if not 0 < len(columns) < objective.n_features:

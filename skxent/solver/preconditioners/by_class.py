@@ -52,7 +52,9 @@ class ClassPreconditioner(Preconditioner):
         pulled = self._apply(rows, InverseRoot.solve_transposed)
         return (pulled / self._scales).ravel()
 
-    def _apply(self, rows: NDArray, solve: Callable) -> NDArray:
+    def _apply(
+        self, rows: NDArray, solve: Callable[[InverseRoot, NDArray], NDArray]
+    ) -> NDArray:
         if len(self._roots) == 1:
             return solve(self._roots[0], rows.T).T
         pairs = list(zip(self._roots, rows, strict=True))

@@ -53,7 +53,7 @@ class CentredHessian:
         if n_intercepts:
             self._centre()
 
-    def _centre(self):
+    def _centre(self) -> None:
         self.matrix -= self.intercepts.cross.T @ self.intercepts.cross
         # Where a column hardly varies, all that remains is rounding: a variance that
         # is surely too large, and nothing in common with other columns.

@@ -62,6 +62,6 @@ def exact_preconditioner(objective: Objective, params: NDArray) -> Preconditione
     return whole_hessian(objective).build(objective, params)
 
 
-def _price_in_all(recipe):
+def _price_in_all(recipe: Recipe) -> float:
     of_evaluations = recipe.evaluations * (1 + recipe.apply_price)
     return of_evaluations + REFRESHES * recipe.build_price

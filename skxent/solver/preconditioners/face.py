@@ -65,7 +65,7 @@ class FacePreconditioner(Preconditioner):
         moving = solve_root_transposed(*self._root, of_coef[self._moving])
         return np.concatenate([moving, of_intercepts])
 
-    def _without_shift(self, of_coef):
+    def _without_shift(self, of_coef: NDArray) -> NDArray:
         """Take out the common shift of classes, in place."""
         rows = of_coef.reshape(self._shape)
         rows[:, self._shifts] -= rows[:, self._shifts].mean(axis=0)

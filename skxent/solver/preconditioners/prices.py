@@ -69,14 +69,14 @@ def price_of_exact_hessian(objective: Objective, overhead: float = 0.0) -> float
     return (n * row + FACTOR * size**3) / (price_of_evaluation(objective) + overhead)
 
 
-def _stored(objective):
+def _stored(objective: Objective) -> float:
     """Return how many numbers of X are stored for a row, at least 1 if sparse."""
     if objective.rows.is_sparse:
         return max(1, objective.rows.n_stored / objective.n_samples)
     return objective.n_features
 
 
-def _square(objective):
+def _square(objective: Objective) -> float:
     """Return the price of the products of the entries of a row, in nanoseconds."""
     if squares_are_dense(objective):
         return SQUARE * objective.n_columns**2

@@ -45,7 +45,7 @@ def solve_root_transposed(scale: NDArray, upper: NDArray, right: NDArray) -> NDA
     return _solve(upper, (right.T / scale).T, transposed=True)
 
 
-def _solve(upper, right, transposed=False):
+def _solve(upper: NDArray, right: NDArray, transposed: bool = False) -> NDArray:
     """Solve U x = right, or Uᵀ x = right, for a vector or for columns.
 
     By BLAS itself: SciPy's solve_triangular takes longer to check its arguments than to
