@@ -7,6 +7,7 @@ one that lowers F; L-BFGS-B ends at 0, or at a bound, where it has to.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +21,37 @@ from .preconditioners.diagonal import (
     axis_aligned_preconditioner,
 )
 
-# A round ends when its decrement has fallen by this, or after so many iterations: each
-# fresh start forgets what L-BFGS has learned.
-ENOUGH_GAIN = 1e-3
-ENOUGH_ITERATIONS = 50
-# Rounds on one working set.
-MAX_ROUNDS = 20
-# A working set is solved to this share of the estimate before.
-WORTHWHILE = 1e-2
-# Changes of a gradient below this part of it tell nothing of the curvature.
-ROUNDING = 1e-8
+
+@dataclass(frozen=True)
+class RoundLimits:
+    """When a round ends, and when a working set is solved.
+
+    Attributes
+    ----------
+    decrement_reduction : float
+        A round ends when its decrement has fallen to this share. The next one has fresh
+        signs and scales.
+    max_iterations : int
+        Iterations of a round. Fewer would not pay: each fresh start forgets what L-BFGS
+        has learned.
+    max_rounds : int
+        Rounds on one working set.
+    estimate_reduction : float
+        A working set is solved to this share of the estimate before it. Features
+        outside may promise more.
+    min_gradient_change : float
+        A relative change of the gradient below this is rounding. It says nothing about
+        the curvature.
+    """
+
+    decrement_reduction: float = 1e-3
+    max_iterations: int = 50
+    max_rounds: int = 20
+    estimate_reduction: float = 1e-2
+    min_gradient_change: float = 1e-8
+
+
+ROUND_LIMITS = RoundLimits()
 
 
 class BoxRounds:
@@ -51,8 +73,8 @@ class BoxRounds:
     def run(self, suboptimality: float) -> None:
         """Go on until the estimate is a small part of the one before."""
         part, objective = self._part, self._part.objective
-        goal = max(self._tol / 2, WORTHWHILE * suboptimality)
-        for _ in range(MAX_ROUNDS):
+        goal = max(self._tol / 2, ROUND_LIMITS.estimate_reduction * suboptimality)
+        for _ in range(ROUND_LIMITS.max_rounds):
             before = part.now.value
             change = axis_aligned_preconditioner(objective, part.params)
             gradient = part.now.gradient
@@ -62,7 +84,10 @@ class BoxRounds:
             if suboptimality <= goal or not n_iter:
                 return
             _Round(part, change, violation).run(
-                self._estimate, goal, min(ENOUGH_ITERATIONS, n_iter), self._curvatures
+                self._estimate,
+                goal,
+                min(ROUND_LIMITS.max_iterations, n_iter),
+                self._curvatures,
             )
             if part.now.value >= before:
                 return
@@ -118,7 +143,10 @@ class _Round:
                 step = (here - previous[0]) * self._unit
                 turned = gradient - previous[1]
                 # a smaller change of the gradient would be rounding
-                if np.abs(turned).max() > ROUNDING * np.abs(gradient).max():
+                if (
+                    np.abs(turned).max()
+                    > ROUND_LIMITS.min_gradient_change * np.abs(gradient).max()
+                ):
                     curvatures.append(float(step @ turned / (step @ step)))
             previous = here, gradient
             held = (here <= self._bounds[0]) & (gradient > 0)
@@ -127,7 +155,7 @@ class _Round:
             suboptimality = estimate(violation, value, self._change)
             part.note(value, suboptimality, lambda: self._params(here))
             decrement = float(violation @ violation)
-            is_enough = decrement <= ENOUGH_GAIN * self._decrement
+            is_enough = decrement <= ROUND_LIMITS.decrement_reduction * self._decrement
             if is_enough or suboptimality <= goal / 2 or part.progress.stopped:
                 raise StopIteration
 

@@ -21,8 +21,9 @@ from ..model.rounding import (
     rounding_of_change,
 )
 
-# The size of coefficients, in units of the spread of the columns, that are not absurd.
-ORDINARY = 1e6
+# Coefficients that change logits by this much are not absurd where columns are nearly
+# collinear. Beyond that size a direction without visible curvature is not searched.
+MAX_ORDINARY_CHANGE = 1e6
 
 
 class Hidden(NamedTuple):
@@ -120,7 +121,7 @@ def look_along(
         # Neither data nor penalty see this direction, or rounding hides that they do:
         # then coefficients of ordinary size may gain something.
         spread = ordinary_change(objective, along)
-        length = ORDINARY / spread if spread else 0.0
+        length = MAX_ORDINARY_CHANGE / spread if spread else 0.0
         gain = length * rounding * ordinary_slope(objective, params)
         return Hidden(0.0, np.inf if gain > enough else 0.0)
     if room * curvature < slope:

@@ -19,7 +19,7 @@ from .row_space import LiftedPreconditioner, RowSpace
 from .stopping import (
     CONVERGED,
     ITERATION_LIMIT,
-    ROUNDING,
+    ROUNDING_FLOOR,
     SEPARABLE,
     STOPPED,
     TINY,
@@ -29,10 +29,11 @@ from .verification import NewtonStep, step_of_all
 from .verification_with_kinks import step_of_model
 from .working_set import WorkingSetFit
 
-# Sums over rows resolve about this part of F.
-FLOOR = 1e-11
-# A promise of this part of F that cannot be trusted counts as this power of it.
-UNTRUSTED = 1 / 5
+# Sums over rows resolve about this share of F. No decrease below it can be verified.
+SUM_RESOLUTION = 1e-11
+# The logits of saturated rows may hide a far larger decrease than the model promises. A
+# relative promise that cannot be trusted is therefore raised to this power.
+UNTRUSTED_POWER = 1 / 5
 
 Fit = SmoothFit | WorkingSetFit
 
@@ -107,7 +108,7 @@ def _verified(
     """Return the answer after a Newton step that judges it and improves it."""
     progress, value = fit.progress, max(now.value, TINY)
     is_smooth = objective.penalty.is_smooth
-    enough = max(fit.tol, FLOOR) * value
+    enough = max(fit.tol, SUM_RESOLUTION) * value
     newton: NewtonStep | None
     if is_smooth:
         change = fit.preconditioner
@@ -126,7 +127,7 @@ def _verified(
     suboptimality = min(1.0, promised)
     if not newton.is_trusted:
         # what lies behind saturated rows is unknown: rather too much than too little
-        suboptimality **= UNTRUSTED
+        suboptimality **= UNTRUSTED_POWER
     if promised > fit.tol and not (may_go_on or (is_smooth and newton.is_trusted)):
         # on the way there, so is what lies behind kinks and saturated rows
         suboptimality **= 0.5
@@ -201,6 +202,6 @@ def _outcome(
         return SEPARABLE
     if not progress.iterations_left(fit.max_iter):
         return ITERATION_LIMIT
-    if suboptimality <= FLOOR:
-        return ROUNDING
+    if suboptimality <= SUM_RESOLUTION:
+        return ROUNDING_FLOOR
     return why_stalled(objective, params, now, newton)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds
 from scipy.optimize import minimize as scipy_minimize
 
-# L-BFGS remembers at most so many numbers of its steps, but 5 of them and at most 20:
-# SciPy keeps 2 maxcor + 5 vectors.
-MEMORY = 2**20
+# L-BFGS stores steps and changes of the gradient: SciPy keeps 2 maxcor + 5 vectors. The
+# number of steps follows from this many numbers, but stays between 5 and 20.
+MAX_STORED_NUMBERS = 2**20
 
 
 def run_lbfgs(
@@ -46,7 +46,7 @@ def run_lbfgs(
         options={
             "maxiter": max_iter,
             "maxfun": np.iinfo(np.int32).max,
-            "maxcor": int(np.clip(MEMORY // len(start), 5, 20)),
+            "maxcor": int(np.clip(MAX_STORED_NUMBERS // len(start), 5, 20)),
             "ftol": 0.0,
             "gtol": 0.0,
         },

@@ -5,19 +5,40 @@ its digits where differences of F are rounding. Saturated rows far away are wall
 turns within a tiny part of the step, and bisection finds it.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..model.objective import Objective
 from ..model.problem import Evaluation
 
-# A step is long enough where the slope of F along it has fallen to this part.
-FLAT = 0.1
+# Saturated rows far away need about so many bisections, one for each binary digit.
 MAX_TRIALS = 60
-# It does, at the last trial, where the slope has about halved.
-ROUGHLY = 0.5
-# What rounding may add to F where its slope says that it falls.
-ALLOWED = 1 + 1e-8
+
+
+@dataclass(frozen=True)
+class SlopeTolerances:
+    """When a trial of the line search is accepted.
+
+    Slopes are relative to the slope at the start.
+
+    Attributes
+    ----------
+    flat : float
+        A slope of at most this size ends the search.
+    last_trial : float
+        The last trial is accepted if the slope has fallen to this.
+    allowed_increase : float
+        The factor by which rounding may raise F although its slope is negative.
+    """
+
+    flat: float = 0.1
+    last_trial: float = 0.5
+    allowed_increase: float = 1 + 1e-8
+
+
+SLOPES = SlopeTolerances()
 
 
 def follow(
@@ -60,21 +81,21 @@ def follow(
     end, best = None, None
     for _ in range(max_trials):
         end, slope = go(length)
-        if not end[1].value <= ALLOWED * evaluation.value:
+        if not end[1].value <= SLOPES.allowed_increase * evaluation.value:
             slope = np.inf
         if slope <= 0:
             shortest, best = length, end
         else:
             longest = length
-        if slope > FLAT:
+        if slope > SLOPES.flat:
             length = (shortest + longest) / 2
-        elif slope < -FLAT and longest == np.inf:
+        elif slope < -SLOPES.flat and longest == np.inf:
             length *= 2
-        elif slope < -FLAT and longest > (1 + FLAT) * shortest:
+        elif slope < -SLOPES.flat and longest > (1 + SLOPES.flat) * shortest:
             length = (shortest + longest) / 2
         else:
             return end
-    return end if slope <= ROUGHLY else best
+    return end if slope <= SLOPES.last_trial else best
 
 
 def follow_within(

@@ -20,10 +20,11 @@ from .row_space import RowSpace, row_space_pays
 from .stopping import CONVERGED, MESSAGES, why_stalled
 from .working_set import WorkingSetFit
 
-# A fit that is not verified goes on, but not after so many times in vain, when it has
-# gained less than this part of what was promised.
-MAX_VAIN = 10
-KEPT = 1e-2
+# An answer that fails verification restarts the fit in the coordinates of the data. A
+# restart is fruitless if it gains less than this share of the promised decrease; after
+# so many fruitless ones the fit gives up.
+FRUITFUL_SHARE = 1e-2
+MAX_FRUITLESS_RESTARTS = 10
 
 
 @dataclass
@@ -95,7 +96,9 @@ def minimise(
         fit.run()
         answer = judge(objective, fit, space)
         n_vain = 0
-        while answer.goes_on and n_vain < MAX_VAIN and not progress.is_vain:
+        while (
+            answer.goes_on and n_vain < MAX_FRUITLESS_RESTARTS and not progress.is_vain
+        ):
             progress.tell(
                 "not verified: going on in the coordinates of the data".format
             )
@@ -104,7 +107,9 @@ def minimise(
             fit.run()
             answer = judge(objective, fit, space)
             gain = before.evaluation.value - answer.evaluation.value
-            n_vain += gain < KEPT * before.suboptimality * before.evaluation.value
+            n_vain += (
+                gain < FRUITFUL_SHARE * before.suboptimality * before.evaluation.value
+            )
         if answer.goes_on:
             answer = _given_up(objective, fit, answer)
     return Solution(

@@ -5,30 +5,65 @@ the model is that of F; its Hessian is used for as long as steps with it converg
 quickly than a new one would pay.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..model.curvature import hessian_of_loss
 from .part import Part
-from .preconditioners.prices import FACTOR, price_of_exact_hessian
-from .quadratic_model import COARSE, QuadraticModel, promise
-from .stopping import LEAST_CURVATURE, TINY
+from .preconditioners.prices import NANOSECONDS, price_of_exact_hessian
+from .quadratic_model import COARSE_RIDGE, QuadraticModel, promise
+from .stopping import TINY
 
+# A step is shortened until F falls by this share of the promised gain (Armijo's rule).
+ARMIJO_SHARE = 1e-4
 MAX_HALVINGS = 100
-# A step that gains less of what it promises than this is shortened.
-SUFFICIENT = 1e-4
-# Steps with a fresh Hessian that are expected to suffice.
-FRESH = 2
-# A Hessian from another point may promise too little by about this factor: curvature
-# that is gone in some directions only.
-STALE = 4
-# Beside an evaluation, a step takes so many nanoseconds in Python, and Cholesky
-# factorisations for the minimum of the model.
-OVERHEAD = 1e6
-SOLVES = 3
-# The columns are solved to this part of what they promised at first: there may be more
-# to gain from others.
-WORTHWHILE = 1e-1
+# The columns are solved to this share of their first promise. Columns outside of the
+# working set may then promise more.
+PROMISE_REDUCTION = 1e-1
+
+
+@dataclass(frozen=True)
+class RefreshCosts:
+    """What decides whether a fresh Hessian is quicker than more steps with the old one.
+
+    Attributes
+    ----------
+    fresh_steps : int
+        Steps that a fit is expected to take with a fresh Hessian.
+    overhead : float
+        What a step takes in Python beside an evaluation, in nanoseconds.
+    factorisations : int
+        Cholesky factorisations for the minimum of one model.
+    """
+
+    fresh_steps: int = 2
+    overhead: float = 1e6
+    factorisations: int = 3
+
+
+REFRESH = RefreshCosts()
+
+
+@dataclass(frozen=True)
+class Extrapolation:
+    """How a sequence of promises with one Hessian bounds the decrease still to come.
+
+    Attributes
+    ----------
+    stale_factor : float
+        A Hessian from another point may promise too little by about this factor,
+        because curvature is gone in some directions only.
+    min_contraction : float
+        The least 1 − q for steps that shrink by the factor q: less would be rounding.
+    """
+
+    stale_factor: float = 4
+    min_contraction: float = 1e-6
+
+
+EXTRAPOLATION = Extrapolation()
 
 
 class NewtonSteps:
@@ -52,8 +87,8 @@ class NewtonSteps:
         self._part, self._tol, self._max_iter = part, tol, max_iter
         self._objective = part.objective
         self.ridge = ridge
-        solve = SOLVES * FACTOR * part.objective.n_params**3
-        self._price = price_of_exact_hessian(part.objective, OVERHEAD + solve)
+        solve = REFRESH.factorisations * NANOSECONDS.factor * part.objective.n_params**3
+        self._price = price_of_exact_hessian(part.objective, REFRESH.overhead + solve)
 
     def run(self) -> float:
         """Go on until the columns promise little; return what they still promise.
@@ -72,13 +107,13 @@ class NewtonSteps:
                 answer, gain, remaining = model.minimise(
                     part.params, self._loss_gradient(), enough=self._tol * value / 8
                 )
-                if model.is_exhausted and self.ridge < COARSE:
-                    self.ridge = COARSE
+                if model.is_exhausted and self.ridge < COARSE_RIDGE:
+                    self.ridge = COARSE_RIDGE
                     break
                 promises.append(promise(gain, remaining) / value)
                 suboptimality = _extrapolated(promises)
                 if goal is None:
-                    goal = max(self._tol / 2, WORTHWHILE * suboptimality)
+                    goal = max(self._tol / 2, PROMISE_REDUCTION * suboptimality)
                 if suboptimality <= goal:
                     return suboptimality
                 if not progress.iterations_left(self._max_iter):
@@ -107,7 +142,7 @@ class NewtonSteps:
             # all of the step as it is: what is 0 or at a bound stays so to the digit
             params = answer if share == 1 else part.params + share * step
             now = self._objective.evaluate(params)
-            if now.value <= before.value - SUFFICIENT * share * gain:
+            if now.value <= before.value - ARMIJO_SHARE * share * gain:
                 break
             share /= 2
         else:
@@ -123,7 +158,7 @@ class NewtonSteps:
             return False
         gain = np.log(promises[-2] / promises[-1])
         to_go = np.log(promises[-1] / goal)
-        return gain <= 0 or to_go / gain > self._price + FRESH
+        return gain <= 0 or to_go / gain > self._price + REFRESH.fresh_steps
 
     def _loss_gradient(self) -> NDArray:
         """Return the gradient of the mean loss alone."""
@@ -140,4 +175,9 @@ def _extrapolated(promises: list[float]) -> float:
     if len(promises) == 1:
         return min(1.0, promises[-1])
     q = np.sqrt(promises[-1] / promises[-2])
-    return min(1.0, STALE * promises[-1] / max(1 - q, LEAST_CURVATURE) ** 2)
+    return min(
+        1.0,
+        EXTRAPOLATION.stale_factor
+        * promises[-1]
+        / max(1 - q, EXTRAPOLATION.min_contraction) ** 2,
+    )

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from ..model.objective import Objective
 from .preconditioners.diagonal import DiagonalPreconditioner
-from .stopping import LEAST_CURVATURE, TINY, WITNESSES
+from .stopping import MIN_CURVATURE_RATIO, N_RECENT_STEPS, TINY
 
 
 def violations(
@@ -49,7 +49,7 @@ def estimate_from(
     curvatures : list of float
         Those that steps have shown, the last ones last.
     """
-    curvature = max(min([1.0, *curvatures[-WITNESSES:]]), LEAST_CURVATURE)
+    curvature = max(min([1.0, *curvatures[-N_RECENT_STEPS:]]), MIN_CURVATURE_RATIO)
     estimate = float(violation @ violation) / curvature
     penalty = objective.penalty
     if penalty.is_strongly_convex:

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Steps to the minima of models, with which a fit gives up. Some hundreds are usual;
-# where rounding spoils each model, the next is as far from the truth as the last.
+# A fit gives up after so many steps inside of quadratic models. Some hundreds are
+# usual. Where rounding spoils each model, the next one is no better than the last.
 MAX_EFFORT = 6_000
-# Ratios of successive gains: slow from here on, and the slowest that is convergence.
-SLOW, SLOWEST = 0.1, 0.99
+# The ratio of successive gains. Below the first, convergence is fast and leaves nothing
+# worth extrapolating; above the second, the geometric series would have no finite sum.
+SLOW_RATIO, MAX_RATIO = 0.1, 0.99
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,8 @@ class Progress:
         before, last = -np.diff(self.loss_curve[-3:])
         if not (last > 0 and before > 0 and self.loss_curve[-1] > 0):
             return 0.0
-        ratio = min(last / before, SLOWEST)
-        if ratio < SLOW:
+        ratio = min(last / before, MAX_RATIO)
+        if ratio < SLOW_RATIO:
             return 0.0
         return float(last * ratio / (1 - ratio) / abs(self.loss_curve[-1]))
 

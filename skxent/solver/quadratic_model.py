@@ -11,6 +11,7 @@ there. As the steps are exact, so is the promise that none is left to gain: howe
 correlated the columns are.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -19,25 +20,47 @@ from numpy.typing import NDArray
 from ..model.objective import Objective
 from .preconditioners.centred_hessian import CentredHessian
 from .preconditioners.roots import root_of, solve_root, solve_root_transposed
+from .stopping import MIN_CURVATURE_RATIO
 
-# The one keeps more directions in which columns are nearly collinear, the other does
-# not lose its way in them.
-RIDGES = FINE, COARSE = 1e-14, 1e-12
-# The least share of the curvature that steps may show; less would be rounding.
-LEAST_SHARE = 1e-6
-# Where all rows are certain a step goes far, but not so far that squares overflow.
-LEAST_CURVATURE = 1e-120
-# What rounding may leave of the curvature of columns that are far from 0, relative, and
-# pivots that are far above it and all ridges.
-NOISELESS, DISTINCT = 1e-10, 1e-6
-# Steps to the minimum of a model; each sets the coefficients free that want to move.
-MAX_STEPS = 200
-# The model is not solved beyond this part of what it has gained.
-NEGLIGIBLE = 1e-3
-# Shares of a step that are tried beyond the first coefficient's crossing.
-SHARES = (1.0, 0.5, 0.25, 0.125)
-# A share of a step is taken if it gains this part of what it promises.
-SUFFICIENT = 0.1
+# A fine ridge keeps more directions in which columns are nearly collinear. A coarse one
+# needs fewer steps to the minimum.
+RIDGES = FINE_RIDGE, COARSE_RIDGE = 1e-14, 1e-12
+# Each step frees the coefficients that want to move. A model that needs more steps is
+# lost in nearly collinear columns.
+MAX_MODEL_STEPS = 200
+# Saturated rows have no curvature. With this one a step goes far, but squares do not
+# overflow.
+SATURATED_CURVATURE = 1e-120
+# Shares of a step that are tried beyond the first coefficient's crossing of 0 or of a
+# bound.
+STEP_SHARES = (1.0, 0.5, 0.25, 0.125)
+
+
+@dataclass(frozen=True)
+class ModelTolerances:
+    """How exactly a model is solved, and when it is well conditioned.
+
+    Attributes
+    ----------
+    remaining_share : float
+        The model is solved until the gain to come is this share of the gain so far. The
+        next model differs by more.
+    accepted_share : float
+        A share of a step is accepted if it gains this part of its promise.
+    noiseless : float
+        The largest relative rounding in the curvature of a column that leaves a model
+        well conditioned.
+    distinct_pivot : float
+        The smallest pivot of such a model, far above rounding and ridges.
+    """
+
+    remaining_share: float = 1e-3
+    accepted_share: float = 0.1
+    noiseless: float = 1e-10
+    distinct_pivot: float = 1e-6
+
+
+MODEL = ModelTolerances()
 
 
 def promise(gain: float, left: float) -> float:
@@ -99,12 +122,13 @@ class QuadraticModel:
         scale, upper = root_of(self._matrix.copy(), ridge=ridge)
         pivots = upper.diagonal() ** 2
         self.is_well_conditioned = bool(
-            pivots.min(initial=1.0) > DISTINCT and rounding < NOISELESS
+            pivots.min(initial=1.0) > MODEL.distinct_pivot
+            and rounding < MODEL.noiseless
         )
-        saturated = np.flatnonzero(self._matrix.diagonal() < LEAST_CURVATURE)
+        saturated = np.flatnonzero(self._matrix.diagonal() < SATURATED_CURVATURE)
         self._matrix = upper.T @ upper * np.outer(scale, scale)
         self._matrix[saturated] = self._matrix[:, saturated] = 0
-        self._matrix[saturated, saturated] = LEAST_CURVATURE
+        self._matrix[saturated, saturated] = SATURATED_CURVATURE
 
     def observe(self, step: NDArray, curvature: float) -> None:
         """Use the Hessian times the share of it that a step has shown.
@@ -113,7 +137,7 @@ class QuadraticModel:
         """
         expected = self.curvature(step)
         if expected > 0:
-            self.factor = min(max(curvature / expected, LEAST_SHARE), 1.0)
+            self.factor = min(max(curvature / expected, MIN_CURVATURE_RATIO), 1.0)
 
     def curvature(self, step: NDArray) -> float:
         """Return δᵀH δ, with the Hessian as it was given."""
@@ -156,14 +180,14 @@ class QuadraticModel:
             gain += 0.5 * float(pulled @ pulled) / self.factor
             slope = slope + by_slopes.reshape(self._shape)
         is_new, self.is_exhausted = True, False
-        for self.n_steps in range(MAX_STEPS):
+        for self.n_steps in range(MAX_MODEL_STEPS):
             if is_new:
                 face = self._face(coef, slope)
             sign, lower, upper, free = face
             on_face = slope + penalty.l2 * coef + penalty.l1 * sign
             step, left = self._newton_step(on_face, free)
             if is_new:
-                if left <= max(enough, NEGLIGIBLE * gain):
+                if left <= max(enough, MODEL.remaining_share * gain):
                     break
                 step = self._released(coef, on_face, face, step, left)
             before, start = penalty.value(coef), coef
@@ -270,7 +294,7 @@ class QuadraticModel:
             room = np.where(there < lower, lower - coef, upper - coef) / step
         first = float(room[crossing].min())
         promised = -0.5 * float(np.vdot(on_face, step))
-        for share in (*(share for share in SHARES if share > first), first):
+        for share in (*(share for share in STEP_SHARES if share > first), first):
             trial = np.clip(coef + share * step, lower, upper)
             # what arrives at 0 or at a bound is there exactly
             arrived = crossing & (room <= share)
@@ -278,6 +302,6 @@ class QuadraticModel:
             move = trial - coef
             turned = self._curvature_times(move) + self._penalty.l2 * move
             gain = -float(np.vdot(on_face, move)) - 0.5 * float(np.vdot(move, turned))
-            if gain >= SUFFICIENT * share * promised:
+            if gain >= MODEL.accepted_share * share * promised:
                 break
         return trial, False

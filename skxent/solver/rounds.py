@@ -24,16 +24,18 @@ from .progress import Progress
 from .stopping import (
     CONVERGED,
     ITERATION_LIMIT,
-    LEAST_CURVATURE,
+    MIN_CURVATURE_RATIO,
+    N_RECENT_STEPS,
     SEPARABLE,
     STALLED,
     STOPPED,
     TINY,
-    WITNESSES,
     all_rows_are_right,
 )
 
-HUGE = 1e250
+# SciPy's line search needs a finite number to turn back. It gets this one where F
+# overflows.
+OVERFLOW_VALUE = 1e250
 
 
 class SmoothFit:
@@ -245,7 +247,7 @@ class _Round:
             self._gradient = self._change.pull_back(now.gradient)
         if not np.isfinite(fit.now.value):
             # far beyond the optimum: SciPy's line search needs a number to turn back
-            return HUGE, np.nan_to_num(self._gradient * self._unit)
+            return OVERFLOW_VALUE, np.nan_to_num(self._gradient * self._unit)
         return fit.now.value, self._gradient * self._unit
 
     def _after_iteration(self, scaled: NDArray) -> None:
@@ -267,12 +269,12 @@ class _Round:
     def _estimate(self) -> float:
         """Estimate (F − F*) / F from the gradient and the curvature observed lately."""
         decrement = 0.5 * self._safety * float(self._gradient @ self._gradient)
-        curvature = min([1.0, *self._curvatures[-WITNESSES:]])
+        curvature = min([1.0, *self._curvatures[-N_RECENT_STEPS:]])
         if decrement == 0:
             return 0.0
         objective, now = self._fit.objective, self._fit.now
         value = max(now.value, TINY)
-        estimate = decrement / max(curvature, LEAST_CURVATURE) / value
+        estimate = decrement / max(curvature, MIN_CURVATURE_RATIO) / value
         if self._is_diagonal and objective.penalty.is_strongly_convex:
             # Directions of little curvature may be missed for long. The penalty's is
             # a bound from below: the truth lies between the estimates by both.

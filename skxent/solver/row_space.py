@@ -24,11 +24,11 @@ from ..data.rows import Rows
 from ..model.objective import Objective
 from .preconditioners.base import Preconditioner
 
-# What X Xᵀ and its factors, four of its size, may take: this and a tenth of X.
-MAX_BYTES = 2**28
-# Columns share a product X Xᵀ if the squares of their sizes differ by less than this:
-# it leaves six digits of what the smallest contribute.
-SQUARES = 1e-10
+# The n × n matrices, four of the size of X Xᵀ, may take these bytes and a tenth of X.
+MAX_GRAM_BYTES = 2**28
+# Columns share a product X Xᵀ if the ratio of their squared sizes is above this: the
+# smallest ones then keep six digits.
+MIN_SQUARED_SIZE_RATIO = 1e-10
 
 
 class RowSpace:
@@ -196,7 +196,7 @@ def _by_size(rows: Rows, mean: NDArray) -> list[NDArray]:
         squares[some] = np.einsum("ij,ij->j", block, block)
     parts, rest = [], np.flatnonzero(squares > 0)
     while len(rest):
-        is_large = squares[rest] >= SQUARES * squares[rest].max()
+        is_large = squares[rest] >= MIN_SQUARED_SIZE_RATIO * squares[rest].max()
         parts.append(rest[is_large])
         rest = rest[~is_large]
     # at least one column, so that there is a problem
@@ -214,5 +214,5 @@ def row_space_pays(objective: Objective) -> bool:
         n < objective.n_features
         and objective.penalty.is_ridge
         and rows.column_blocks(np.arange(1)) is not None
-        and 32 * n**2 <= MAX_BYTES + rows.n_stored * rows.dtype.itemsize // 10
+        and 32 * n**2 <= MAX_GRAM_BYTES + rows.n_stored * rows.dtype.itemsize // 10
     )

@@ -21,20 +21,21 @@ STOPPED = "stopped on request"
 ITERATION_LIMIT = "iteration limit"
 STALLED = "stalled"
 # Why a fit stalled, and that there is no optimum.
-ROUNDING = "rounding floor"
+ROUNDING_FLOOR = "rounding floor"
 CANCELLATION = "cancellation"
 SATURATION = "saturation"
 WEAK_PENALTY = "weak penalty"
 SEPARABLE = "separable"
 
-# What every estimate of suboptimality divides by, if F is 0.
+# Estimates of suboptimality divide by at least this, because F may be 0.
 TINY = np.finfo(np.float64).tiny
-# Observed curvature below this share of the expected one is taken for rounding.
-LEAST_CURVATURE = 1e-6
-# How many of the last steps testify to the curvature.
-WITNESSES = 20
-# Rounding in the logits spoils F and its gradient where it moves F by this part.
-SPOILT = 1e-10
+# Observed curvature below this share of the expected curvature is rounding.
+MIN_CURVATURE_RATIO = 1e-6
+# The smallest curvature of so many recent steps corrects the estimates. Older steps saw
+# a Hessian from farther away.
+N_RECENT_STEPS = 20
+# Rounding in the logits counts as the cause of a stall if it moves F by this share.
+VISIBLE_ROUNDING = 1e-10
 
 _REACHED = (
     "after {n_iter} iterations at an estimated relative suboptimality of "
@@ -45,7 +46,7 @@ MESSAGES = {
         "The fit stopped after max_iter={n_iter} iterations at an estimated relative "
         "suboptimality of {suboptimality:.1e}, above tol={tol:.1e}. Increase max_iter."
     ),
-    ROUNDING: (
+    ROUNDING_FLOOR: (
         f"The fit stopped {_REACHED}, because rounding errors hide any further "
         "decrease. Use a larger tol."
     ),
@@ -100,8 +101,8 @@ def why_stalled(
     spoilt = max(
         rounding_of_value(objective, params), rounding_of_answer(objective, params)
     )
-    if is_hidden or spoilt > SPOILT * evaluation.value:
+    if is_hidden or spoilt > VISIBLE_ROUNDING * evaluation.value:
         return CANCELLATION
     if all_rows_are_right(evaluation):
         return WEAK_PENALTY
-    return ROUNDING if newton is None or newton.is_trusted else SATURATION
+    return ROUNDING_FLOOR if newton is None or newton.is_trusted else SATURATION

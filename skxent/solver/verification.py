@@ -17,6 +17,7 @@ may saturate along δ, with much to gain beyond: `_line_search` follows it as lo
 falls.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -31,25 +32,79 @@ from .preconditioners.base import Preconditioner
 from .preconditioners.choice import exact_preconditioner
 from .preconditioners.prices import price_of_exact_hessian
 
-# A Hessian of its own may cost the verification so many evaluations, or this share of
-# those so far. In Python, each of them takes so many nanoseconds.
-CHEAP, CHEAP_SHARE = 0.7, 0.03
-OVERHEAD = 3e5
-# The largest change of a logit for which a promise holds.
+# A step that changes no logit by more than this can be trusted: the curvature changes
+# by a factor of at most e^½.
 TRUSTED_CHANGE = 0.5
-# Conjugate gradients end when what they have not seen may promise this part of what
-# they have. An exact Hessian for a preconditioner gives all digits at once.
-PRECISION, EXACT_PRECISION = 0.1, 1e-6
-# What is promised where directions of little curvature are hidden may be too little.
-HIDDEN_FACTOR = 10
-# Where a ridge hides directions of little curvature, there may be this little.
-HIDDEN, FAINT = 1e-8, 1e-3
-# This part of a decrement of no account is not worth a step.
-NEGLIGIBLE = 1e-4
-# A preconditioner that is well conditioned has told enough below this part of it.
-HOPEFUL = 0.5
-# Products at the most, of any preconditioner and of an exact one.
-MAX_PRODUCTS, MAX_EXACT_PRODUCTS = 10, 40
+# A decrement is negligible below this share of what the caller tolerates. It does not
+# justify a step.
+NEGLIGIBLE_SHARE = 1e-4
+
+
+@dataclass(frozen=True)
+class HessianBudget:
+    """What the verification may spend on an exact Hessian, in evaluations.
+
+    Attributes
+    ----------
+    evaluations : float
+        It may always cost this many.
+    share_of_fit : float
+        It may cost this share of the evaluations of the fit.
+    overhead : float
+        What an evaluation takes in Python beside its work, in nanoseconds.
+    """
+
+    evaluations: float = 0.7
+    share_of_fit: float = 0.03
+    overhead: float = 3e5
+
+
+@dataclass(frozen=True)
+class ConjugateGradients:
+    """When the conjugate gradients of the verification stop.
+
+    Attributes
+    ----------
+    precision, exact_precision : float
+        They stop when the decrement still to come is this share of the decrement so
+        far. The exact Hessian as a preconditioner gives all digits at once.
+    max_products, max_exact_products : int
+        The largest number of products with the Hessian, each a pass over the data.
+    early_share : float
+        A well-conditioned preconditioner may stop them early, when all decrement is
+        below this share of what the caller tolerates.
+    """
+
+    precision: float = 0.1
+    exact_precision: float = 1e-6
+    max_products: int = 10
+    max_exact_products: int = 40
+    early_share: float = 0.5
+
+
+@dataclass(frozen=True)
+class SingularHessian:
+    """What to expect where a ridge hides directions of little curvature.
+
+    Attributes
+    ----------
+    hidden_curvature : float
+        The smallest curvature in a hidden direction, relative to the preconditioner's.
+    suspicious_curvature : float
+        Below this relative curvature a direction is inspected for rounding and for
+        saturated rows.
+    decrement_factor : float
+        The promise is multiplied by this, as it may be too small.
+    """
+
+    hidden_curvature: float = 1e-8
+    suspicious_curvature: float = 1e-3
+    decrement_factor: float = 10
+
+
+BUDGET = HessianBudget()
+CG = ConjugateGradients()
+SINGULAR = SingularHessian()
 
 
 class NewtonStep(NamedTuple):
@@ -104,7 +159,7 @@ def step_of_all(
         change = exact_preconditioner(objective, params)
     gradient, blind = evaluation.gradient, None
     if is_exact:
-        negligible = NEGLIGIBLE * enough
+        negligible = NEGLIGIBLE_SHARE * enough
         blind = look_at_blind(objective, params, gradient, change.curvature, negligible)
     if blind is not None:
         gradient = np.where(blind.params, 0, gradient)
@@ -120,8 +175,8 @@ def step_of_all(
 
 def is_cheap(objective: Objective, n_evals: int) -> bool:
     """Whether the fit so far, of ``n_evals`` evaluations, makes up for a Hessian."""
-    price = price_of_exact_hessian(objective, OVERHEAD)
-    return price <= max(CHEAP, CHEAP_SHARE * n_evals)
+    price = price_of_exact_hessian(objective, BUDGET.overhead)
+    return price <= max(BUDGET.evaluations, BUDGET.share_of_fit * n_evals)
 
 
 def newton_step(
@@ -162,17 +217,17 @@ def newton_step(
     step, product = np.zeros_like(params), np.zeros_like(params)
     promised, largest, unseen, smallest = 0.0, 0.0, 0.5 * size, 1.0
     of_intercept = None
-    rarest = HIDDEN if change.is_nearly_singular else 1.0
-    precision = EXACT_PRECISION if is_exact else PRECISION
-    negligible = NEGLIGIBLE * enough
-    for n_done in range(MAX_EXACT_PRODUCTS if is_exact else MAX_PRODUCTS):
+    rarest = SINGULAR.hidden_curvature if change.is_nearly_singular else 1.0
+    precision = CG.exact_precision if is_exact else CG.precision
+    negligible = NEGLIGIBLE_SHARE * enough
+    for n_done in range(CG.max_exact_products if is_exact else CG.max_products):
         # one product at least: a step that promises nothing may still change logits
         if size == 0 or (
             n_done and unseen <= rarest * max(precision * promised, negligible)
         ):
             break
         is_sure = n_done and not is_exact and change.is_well_conditioned
-        if is_sure and promised + unseen <= HOPEFUL * enough:
+        if is_sure and promised + unseen <= CG.early_share * enough:
             break
         along = change.to_params(direction)
         of_loss, of_logit, curvature, of_intercept = hessian_times(
@@ -181,7 +236,7 @@ def newton_step(
         turned = change.pull_back(with_penalty(of_loss, along))
         curvature += objective.penalty.curvature(objective.split(along)[0])
         share = curvature / float(direction @ direction)
-        if share < FAINT or of_logit == 0:
+        if share < SINGULAR.suspicious_curvature or of_logit == 0:
             hidden = look_along(
                 objective, params, along, of_logit, size, curvature, enough
             )
@@ -196,7 +251,7 @@ def newton_step(
         if (
             gain <= negligible
             and length * of_logit <= TRUSTED_CHANGE
-            and (rarest == 1 or share < FAINT)
+            and (rarest == 1 or share < SINGULAR.suspicious_curvature)
         ):
             # not worth a step, which may be long where no curvature is left
             largest += length * of_logit
@@ -218,6 +273,6 @@ def newton_step(
     left = gradient + with_penalty(product, step)
     decrement = promised + unseen + change.decrement_outside(left)
     if is_exact and change.is_nearly_singular:
-        decrement *= HIDDEN_FACTOR
+        decrement *= SINGULAR.decrement_factor
     dual = DualStep(step, HessianProduct(product, largest, 0.0, of_intercept))
     return NewtonStep(dual, decrement, largest, is_exact)

@@ -16,15 +16,16 @@ from ..model.problem import Evaluation
 from .hidden_directions import look_at_blind
 from .preconditioners.face import FacePreconditioner
 from .quadratic_model import RIDGES, QuadraticModel, promise
-from .verification import NEGLIGIBLE, NewtonStep, is_cheap, newton_step
-from .working_set import MOST_FEATURES
+from .verification import NEGLIGIBLE_SHARE, NewtonStep, is_cheap, newton_step
+from .working_set import MAX_COPIED_SHARE
 
-# Columns that the step takes from their kinks join it, so many times at the most.
-MAX_REVISIONS = 3
-# What the model misses has to be this many times what it sees.
-MISSED_FACTOR = 3
-# Rounding of this part of the curvature spoils a model.
-SPOILT = 1e-8
+# A column whose kink does not hold it during the step joins the model. The model is
+# rebuilt at most so many times.
+MAX_MODEL_REVISIONS = 3
+# The Newton step replaces the model's step if it promises so many times as much.
+REPLACING_FACTOR = 3
+# Rounding of this share of the curvature makes a model useless.
+MAX_CURVATURE_ROUNDING = 1e-8
 
 
 def step_of_model(
@@ -55,7 +56,7 @@ def step_of_model(
     coef, _ = objective.split(params)
     moving = (coef != 0).any(axis=0)
     gradient, newton = evaluation.gradient, None
-    for _ in range(MAX_REVISIONS):
+    for _ in range(MAX_MODEL_REVISIONS):
         slope, _ = objective.split(_least_gradient(objective, params, gradient))
         released = (slope != 0).any(axis=0) & ~moving
         if newton is not None and not released.any():
@@ -76,7 +77,7 @@ def _step_on_columns(
     enough: float,
 ) -> NewtonStep | None:
     columns, part = np.flatnonzero(moving), objective
-    if 0 < len(columns) < MOST_FEATURES * objective.n_features:
+    if 0 < len(columns) < MAX_COPIED_SHARE * objective.n_features:
         part = objective.on_columns(columns)
     else:
         columns = np.arange(objective.n_features)
@@ -97,7 +98,9 @@ def _step_on_columns(
     step = on_all_columns(of_part)
     product = hessian_times(objective, params, step)
     newton = NewtonStep(DualStep(step, product), decrement, product.largest_change)
-    blind = look_at_blind(part, start, left, hessian.diagonal(), NEGLIGIBLE * enough)
+    blind = look_at_blind(
+        part, start, left, hessian.diagonal(), NEGLIGIBLE_SHARE * enough
+    )
     if blind is None:
         return newton
     # all rows that move are certain: F falls like a line
@@ -116,14 +119,16 @@ def _step_of_part(
     """Return the better of two steps, and what it promises."""
     for ridge in RIDGES:
         model = QuadraticModel(part, hessian.copy(), ridge)
-        answer, *gains = model.minimise(start, of_loss, enough=NEGLIGIBLE**2 * enough)
+        answer, *gains = model.minimise(
+            start, of_loss, enough=NEGLIGIBLE_SHARE**2 * enough
+        )
         if not model.is_exhausted:
             break
     step, decrement = answer - start, promise(*gains)
     if model.is_well_conditioned:
         return step, decrement
     on_face, of_face = _step_on_face(part, start, of_loss, left, hessian, enough)
-    if of_face > enough + MISSED_FACTOR * decrement:
+    if of_face > enough + REPLACING_FACTOR * decrement:
         return on_face, of_face
     return step, max(decrement, min(of_face, enough))
 
@@ -146,7 +151,7 @@ def _step_on_face(
     penalty = part.penalty
     free = penalty.can_move(coef)
     change = FacePreconditioner(part, hessian, free)
-    is_spoilt = change.rounding > SPOILT
+    is_spoilt = change.rounding > MAX_CURVATURE_ROUNDING
     if not is_spoilt:
         change = FacePreconditioner(part, hessian, free | (part.split(left)[0] != 0))
     newton = newton_step(part, start, left, change, enough=enough, is_exact=True)

@@ -20,15 +20,17 @@ from .preconditioners.diagonal import (
 )
 from .preconditioners.prices import price_of_exact_hessian
 from .progress import Progress
-from .quadratic_model import FINE
+from .quadratic_model import FINE_RIDGE
 from .stopping import CONVERGED, ITERATION_LIMIT, STALLED, STOPPED, TINY
 
-# Features to begin with, and then beside those whose coefficient is not 0.
-FIRST_FEATURES = 50
-# Above this share of the features the columns are not worth copying.
-MOST_FEATURES = 0.5
-# Hessians that Newton's method takes.
-BUILDS = 5
+# A working set holds the features whose coefficient is not 0, and at least so many
+# more.
+MIN_NEW_FEATURES = 50
+# A working set of a larger share of the features would copy most of X. It then takes
+# all of them instead.
+MAX_COPIED_SHARE = 0.5
+# Newton's method is expected to build so many Hessians on a working set.
+N_NEWTON_HESSIANS = 5
 
 
 class WorkingSetFit:
@@ -72,7 +74,7 @@ class WorkingSetFit:
         self.outcome = ITERATION_LIMIT
         self._curvatures: list[float] = []
         # of the quadratic models, until one of them loses its way
-        self._ridge = FINE
+        self._ridge = FINE_RIDGE
         # The columns that Newton's method has solved, and what it promised of them.
         self._solved, self._promised = np.arange(0), 0.0
 
@@ -129,8 +131,8 @@ class WorkingSetFit:
         support = coef.any(axis=0)
         priority = np.where(support, np.inf, np.abs(of_coef).max(axis=0))
         n_support = int(support.sum())
-        size = n_support + max(FIRST_FEATURES, n_support)
-        if size >= MOST_FEATURES * objective.n_features:
+        size = n_support + max(MIN_NEW_FEATURES, n_support)
+        if size >= MAX_COPIED_SHARE * objective.n_features:
             return np.arange(objective.n_features)
         largest = np.argpartition(-priority, size)[:size]
         return np.sort(largest[priority[largest] > 0])
@@ -141,7 +143,7 @@ class WorkingSetFit:
         if not 0 < len(columns) < objective.n_features:
             columns = np.arange(objective.n_features)
         part = Part(objective, columns, self.params, self.now, self.progress)
-        price = BUILDS * price_of_exact_hessian(part.objective)
+        price = N_NEWTON_HESSIANS * price_of_exact_hessian(part.objective)
         is_cheap = price < evaluations_by_diagonal(part.objective)
         self.progress.tell(part.describe, "Newton steps" if is_cheap else "box rounds")
         if is_cheap:

@@ -10,7 +10,7 @@ from ...model.layout import ParamLayout
 from ...model.objective import Objective
 from .base import Preconditioner, Recipe, centred
 from .factor import InverseRoot
-from .prices import PRODUCT, SOLVE, price_of_evaluation, price_of_hessians
+from .prices import NANOSECONDS, price_of_evaluation, price_of_hessians
 
 
 class ClassPreconditioner(Preconditioner):
@@ -76,7 +76,9 @@ class ByClass(Recipe):
         self.n_sampled, self.build_price = price_of_hessians(
             objective, n_logits, n_sampled
         )
-        self.apply_price = SOLVE * n_logits * e**2 / price_of_evaluation(objective)
+        self.apply_price = (
+            NANOSECONDS.solve * n_logits * e**2 / price_of_evaluation(objective)
+        )
         self.description = (
             "the Hessian" if self.is_whole else "a Hessian for each class"
         )
@@ -107,7 +109,9 @@ class Shared(Recipe):
         n_logits, e = objective.n_logits, objective.n_columns
         self.n_bytes = 24 * e**2
         self.n_sampled, self.build_price = price_of_hessians(objective, 1, n_sampled)
-        self.apply_price = PRODUCT * n_logits * e**2 / price_of_evaluation(objective)
+        self.apply_price = (
+            NANOSECONDS.product * n_logits * e**2 / price_of_evaluation(objective)
+        )
 
     def build(self, objective: Objective, params: NDArray) -> ClassPreconditioner:
         """Return the preconditioner with the curvature at ``params``."""

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...model.layout import ParamLayout
+from ...model.problem import EPS
 from .roots import root_of, solve_root, solve_root_transposed
 
-EPS, TINY = np.finfo(np.float64).eps, np.finfo(np.float64).tiny
+# Curvature that is 0 must not divide by 0.
+TINY = np.finfo(np.float64).tiny
 
 
 class CentredHessian:

@@ -7,10 +7,11 @@ from .base import Preconditioner, Recipe
 from .by_class import ByClass, Shared
 from .coupled import Coupled
 from .diagonal import Diagonal
-from .prices import MAX_BYTES, price_of_exact_hessian
+from .prices import MAX_PRECONDITIONER_BYTES, price_of_exact_hessian
 
-# How many times a fit makes its preconditioner.
-REFRESHES = 2
+# A fit is expected to build its preconditioner so many times: at the start, and once
+# near the optimum.
+N_PRECONDITIONER_BUILDS = 2
 
 
 def choose(objective: Objective) -> Recipe:
@@ -23,7 +24,9 @@ def choose(objective: Objective) -> Recipe:
     if objective.n_logits > 1:
         kinds += [Shared, Coupled]
     recipes = [kind(objective) for kind in kinds]
-    return min((r for r in recipes if r.n_bytes <= MAX_BYTES), key=_price_in_all)
+    return min(
+        (r for r in recipes if r.n_bytes <= MAX_PRECONDITIONER_BYTES), key=_price_in_all
+    )
 
 
 def choose_again(objective: Objective, recipe: Recipe) -> Recipe:
@@ -64,4 +67,4 @@ def exact_preconditioner(objective: Objective, params: NDArray) -> Preconditione
 
 def _price_in_all(recipe: Recipe) -> float:
     of_evaluations = recipe.evaluations * (1 + recipe.apply_price)
-    return of_evaluations + REFRESHES * recipe.build_price
+    return of_evaluations + N_PRECONDITIONER_BUILDS * recipe.build_price

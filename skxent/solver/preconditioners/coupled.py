@@ -8,7 +8,7 @@ from ...model.objective import Objective
 from .base import Preconditioner, Recipe, centred
 from .by_class import Majorant, Shared
 from .factor import InverseRoot
-from .prices import SOLVE, price_of_evaluation, price_of_exact_hessian
+from .prices import NANOSECONDS, price_of_evaluation, price_of_exact_hessian
 
 
 class CoupledPreconditioner(Preconditioner):
@@ -47,7 +47,7 @@ class Coupled(Recipe):
         size = objective.n_params
         self.n_bytes = 40 * size**2
         self.build_price = price_of_exact_hessian(objective)
-        self.apply_price = SOLVE * size**2 / price_of_evaluation(objective)
+        self.apply_price = NANOSECONDS.solve * size**2 / price_of_evaluation(objective)
 
     def build(self, objective: Objective, params: NDArray) -> CoupledPreconditioner:
         """Return the preconditioner with the curvature at ``params``."""

@@ -10,9 +10,9 @@ from ...model.objective import Objective
 from .base import Preconditioner, Recipe, centred
 from .roots import RIDGE
 
-# Evaluations of dense data. The columns of sparse data have scales alike, and are
-# hardly correlated.
-EVALUATIONS, SPARSE_EVALUATIONS = 500.0, 150.0
+# Evaluations that a fit takes with the diagonal alone. Sparse columns have similar
+# scales and little correlation, so they need fewer.
+DENSE_EVALUATIONS, SPARSE_EVALUATIONS = 500.0, 150.0
 
 
 class DiagonalPreconditioner(Preconditioner):
@@ -127,7 +127,7 @@ class DiagonalOfMajorant(Diagonal):
 
 def evaluations_by_diagonal(objective: Objective) -> float:
     """Return the evaluations that centred and scaled columns take to converge."""
-    return SPARSE_EVALUATIONS if objective.rows.is_sparse else EVALUATIONS
+    return SPARSE_EVALUATIONS if objective.rows.is_sparse else DENSE_EVALUATIONS
 
 
 def axis_aligned_preconditioner(

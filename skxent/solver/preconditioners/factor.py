@@ -1,5 +1,7 @@
 """A root of an inverse Hessian, of coefficients and intercepts."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,10 +9,26 @@ from ...model.layout import ParamLayout
 from .centred_hessian import CentredHessian
 from .roots import RIDGE, root_of, solve_root, solve_root_transposed
 
-# Columns of which each has this part of its variance to itself are well conditioned.
-WELL_CONDITIONED = 1e-3
-# A pivot below so many ridges, or roundings of a term, may be nothing else.
-HIDING, HIDING_ROUNDING = 1e2, 1e3
+
+@dataclass(frozen=True)
+class PivotThresholds:
+    """What the smallest squared pivot of a scaled Hessian says of its conditioning.
+
+    Attributes
+    ----------
+    well_conditioned : float
+        Above this share of its variance, no column is nearly a combination of others.
+    n_ridges, n_roundings : float
+        A pivot below so many ridges, or below so many roundings of a term, may consist
+        of nothing else.
+    """
+
+    well_conditioned: float = 1e-3
+    n_ridges: float = 1e2
+    n_roundings: float = 1e3
+
+
+PIVOTS = PivotThresholds()
 
 
 class InverseRoot:
@@ -42,9 +60,9 @@ class InverseRoot:
         self._root = root_of(matrix, ridge=RIDGE)
         self._n_coefs = len(matrix)
         smallest = float(self._root[1].diagonal().min(initial=1.0)) ** 2
-        hidden = max(HIDING * RIDGE, HIDING_ROUNDING * rounding)
+        hidden = max(PIVOTS.n_ridges * RIDGE, PIVOTS.n_roundings * rounding)
         self.is_nearly_singular = smallest < hidden
-        self.is_well_conditioned = smallest > WELL_CONDITIONED
+        self.is_well_conditioned = smallest > PIVOTS.well_conditioned
 
     def solve(self, u: NDArray) -> NDArray:
         """Return T u of a vector or of columns, coefficients first."""

@@ -4,32 +4,66 @@ Nanoseconds on one core, measured by ``benchmarks/cost_model.py``. Only their ra
 matter.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ...model.curvature import squares_are_dense
 from ...model.objective import Objective
 
-READ = 0.6  # a number of X from memory
-PRODUCT = 0.1  # a number of X times a coefficient, there (logits) and back (gradient)
-LOSS = 5.0  # loss and residual of a logit
-SQUARE = 0.016  # a product of two entries of a row, summed into a Hessian
-SPARSE_SQUARE = 10.0  # the same of two stored entries of a sparse row
-GATHER = 1.2  # a number of X, scaled and stored for such a product
-FACTOR = 0.018  # e³ of these for a Cholesky factorisation
-SOLVE = 0.4  # e² of these for T u and Tᵀ g together
 
-# All rows go into a Hessian while that costs no more than this many evaluations; then
-# a sample that costs as much, but not fewer rows for a matrix than this times columns.
+@dataclass(frozen=True)
+class Nanoseconds:
+    """The price of each elementary operation, in nanoseconds on one core.
+
+    Attributes
+    ----------
+    read : float
+        Reads a number of X from memory.
+    product : float
+        Multiplies a number of X by a coefficient, there (logits) and back (gradient).
+    loss : float
+        Computes the loss and the residual of a logit.
+    square : float
+        Multiplies two entries of a dense row and adds the product to a Hessian.
+    sparse_square : float
+        Does the same for two stored entries of a sparse row.
+    gather : float
+        Scales and stores a number of X for such a product.
+    factor : float
+        Times e³: a Cholesky factorisation.
+    solve : float
+        Times e²: T u and Tᵀ g together.
+    """
+
+    read: float = 0.6
+    product: float = 0.1
+    loss: float = 5.0
+    square: float = 0.016
+    sparse_square: float = 10.0
+    gather: float = 1.2
+    factor: float = 0.018
+    solve: float = 0.4
+
+
+NANOSECONDS = Nanoseconds()
+# A Hessian uses all rows while that costs at most this many evaluations, and otherwise
+# a sample that costs as much.
 MAX_BUILD = 8
+# A sample has at least so many rows for each column, or its Hessian would be singular.
 ROWS_PER_COLUMN = 2
-# What the matrices of a change of variables may take together, while it is made.
-MAX_BYTES = 2**28
+# The matrices of a preconditioner may take this much memory while it is built.
+MAX_PRECONDITIONER_BYTES = 2**28
 
 
 def price_of_evaluation(objective: Objective) -> float:
     """Return the price of F and its gradient, in nanoseconds."""
     n, n_logits, stored = objective.n_samples, objective.n_logits, _stored(objective)
-    return n * (READ * stored + PRODUCT * stored * n_logits + LOSS * n_logits)
+    return n * (
+        NANOSECONDS.read * stored
+        + NANOSECONDS.product * stored * n_logits
+        + NANOSECONDS.loss * n_logits
+    )
 
 
 def price_of_hessians(
@@ -42,7 +76,11 @@ def price_of_hessians(
     """
     n, e = objective.n_samples, objective.n_columns
     evaluation = price_of_evaluation(objective)
-    row = n_matrices * (GATHER * _stored(objective) + _square(objective)) / evaluation
+    row = (
+        n_matrices
+        * (NANOSECONDS.gather * _stored(objective) + _square(objective))
+        / evaluation
+    )
     if n_sampled is not None:
         rows = n_sampled
     elif objective.rows.is_sparse:
@@ -51,7 +89,7 @@ def price_of_hessians(
         rows = n
     else:
         rows = min(n, max(ROWS_PER_COLUMN * e, int(MAX_BUILD / row)))
-    return rows, rows * row + n_matrices * FACTOR * e**3 / evaluation
+    return rows, rows * row + n_matrices * NANOSECONDS.factor * e**3 / evaluation
 
 
 def price_of_exact_hessian(objective: Objective, overhead: float = 0.0) -> float:
@@ -61,12 +99,14 @@ def price_of_exact_hessian(objective: Objective, overhead: float = 0.0) -> float
     between them. It is infinite where the Hessian does not fit into memory.
     """
     n, size = objective.n_samples, objective.n_params
-    if 40 * size**2 > MAX_BYTES:
+    if 40 * size**2 > MAX_PRECONDITIONER_BYTES:
         return np.inf
-    row = GATHER * _stored(objective) + _square(objective)
+    row = NANOSECONDS.gather * _stored(objective) + _square(objective)
     if objective.n_logits > 1:
-        row = GATHER * size + SQUARE * size**2
-    return (n * row + FACTOR * size**3) / (price_of_evaluation(objective) + overhead)
+        row = NANOSECONDS.gather * size + NANOSECONDS.square * size**2
+    return (n * row + NANOSECONDS.factor * size**3) / (
+        price_of_evaluation(objective) + overhead
+    )
 
 
 def _stored(objective: Objective) -> float:
@@ -79,5 +119,5 @@ def _stored(objective: Objective) -> float:
 def _square(objective: Objective) -> float:
     """Return the price of the products of the entries of a row, in nanoseconds."""
     if squares_are_dense(objective):
-        return SQUARE * objective.n_columns**2
-    return SPARSE_SQUARE * _stored(objective) ** 2
+        return NANOSECONDS.square * objective.n_columns**2
+    return NANOSECONDS.sparse_square * _stored(objective) ** 2

@@ -4,11 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, blas, cholesky, eigh, qr
 
-# Below this share of the diagonal, curvature is rounding.
+# Curvature below this share of the diagonal is rounding.
 RIDGE = 1e-12
-# Rounding is met by this ridge at the most, or by eigenvalues lifted to so many times
-# the most negative one.
-LARGEST_RIDGE, LIFTED = 1e-8, 10
+# The ridge grows up to this while Cholesky fails. A larger one would change directions
+# that carry information.
+LARGEST_RIDGE = 1e-8
+# Then negative eigenvalues are rounding. All eigenvalues are lifted to at least so many
+# times the size of the most negative one.
+EIGENVALUE_LIFT = 10
 
 
 def root_of(matrix: NDArray, ridge: float) -> tuple[NDArray, NDArray]:
@@ -30,7 +33,7 @@ def root_of(matrix: NDArray, ridge: float) -> tuple[NDArray, NDArray]:
             ridge = max(RIDGE, 100 * ridge)
     np.fill_diagonal(matrix, 1)
     values, vectors = eigh(matrix, check_finite=False)
-    values = np.maximum(values, max(LIFTED * abs(values[0]), LARGEST_RIDGE))
+    values = np.maximum(values, max(EIGENVALUE_LIFT * abs(values[0]), LARGEST_RIDGE))
     upper = qr(np.sqrt(values)[:, None] * vectors.T, mode="r", check_finite=False)[0]
     return scale, np.asfortranarray(upper * np.sign(upper.diagonal())[:, None])
 
