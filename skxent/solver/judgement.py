@@ -59,15 +59,15 @@ class Answer(NamedTuple):
     outcome: str
     suboptimality: float
     gap: float
-    doubt: NewtonStep | None = None
+    rejected_step: NewtonStep | None = None
 
     @property
-    def goes_on(self) -> bool:
+    def needs_restart(self) -> bool:
         """Whether this is not the end."""
-        return self.doubt is not None
+        return self.rejected_step is not None
 
 
-def judge(objective: Objective, fit: Fit, space: RowSpace | None) -> Answer:
+def judge(objective: Objective, fit: Fit, row_space: RowSpace | None) -> Answer:
     """Return the verified answer of a fit.
 
     Parameters
@@ -78,48 +78,48 @@ def judge(objective: Objective, fit: Fit, space: RowSpace | None) -> Answer:
     space : RowSpace or None
         Where it has run, if not in the coordinates of the data.
     """
-    progress, params, now = fit.progress, fit.params, fit.now
-    if space is not None:
-        params = space.lift(params)
-        objective.count_evaluations(space.objective.n_evals)
-    if objective.rows.read_in_float64() or space is not None:
-        now = objective.evaluate(params)
-    progress.correct_last(now.value)
+    progress, params, evaluation = fit.progress, fit.params, fit.evaluation
+    if row_space is not None:
+        params = row_space.lift(params)
+        objective.count_evaluations(row_space.objective.n_evals)
+    if objective.rows.read_in_float64() or row_space is not None:
+        evaluation = objective.evaluate(params)
+    progress.correct_last(evaluation.value)
     if fit.outcome == SEPARABLE:
         # F* is 0
-        answer = bounded(objective, fit, params, now, 1.0)
+        answer = certified(objective, fit, params, evaluation, 1.0)
     elif fit.preconditioner is None:
         # not even a round has begun
-        answer = bounded(objective, fit, params, now, fit.suboptimality)
+        answer = certified(objective, fit, params, evaluation, fit.suboptimality)
     else:
-        answer = _verified(objective, fit, space, params, now)
-    if answer.goes_on or progress.keeps_last:
+        answer = _verified(objective, fit, row_space, params, evaluation)
+    if answer.needs_restart or progress.keeps_last:
         return answer
-    return _that_was_kept(objective, fit, answer)
+    return _kept_answer(objective, fit, answer)
 
 
 def _verified(
     objective: Objective,
     fit: Fit,
-    space: RowSpace | None,
+    row_space: RowSpace | None,
     params: NDArray,
-    now: Evaluation,
+    evaluation: Evaluation,
 ) -> Answer:
     """Return the answer after a Newton step that judges it and improves it."""
-    progress, value = fit.progress, max(now.value, TINY)
+    progress, value = fit.progress, max(evaluation.value, TINY)
     is_smooth = objective.penalty.is_smooth
-    enough = max(fit.tol, SUM_RESOLUTION) * value
+    tolerance = max(fit.tol, SUM_RESOLUTION) * value
     newton: NewtonStep | None
     if is_smooth:
-        change = fit.preconditioner
-        assert change is not None  # a round has come first
-        if space is not None:
-            change = LiftedPreconditioner(space, objective, change)
-        newton = step_of_all(objective, params, now, change, enough)
+        preconditioner = fit.preconditioner
+        assert preconditioner is not None  # a round has come first
+        if row_space is not None:
+            preconditioner = LiftedPreconditioner(row_space, objective, preconditioner)
+        newton = step_of_all(objective, params, evaluation, preconditioner, tolerance)
     else:
-        newton = step_of_model(objective, params, now, enough)
+        newton = step_of_model(objective, params, evaluation, tolerance)
     if newton is None:
-        return bounded(objective, fit, params, now, fit.suboptimality)
+        return certified(objective, fit, params, evaluation, fit.suboptimality)
     promised = newton.decrement / value
     if not newton.is_exact:
         promised = max(promised, fit.suboptimality)
@@ -131,64 +131,72 @@ def _verified(
     if promised > fit.tol and not (may_go_on or (is_smooth and newton.is_trusted)):
         # on the way there, so is what lies behind kinks and saturated rows
         suboptimality **= 0.5
-    end = None
+    improved = None
     if may_go_on:
-        is_good = newton.is_trusted and suboptimality <= fit.tol
-        go = follow if is_smooth else follow_within
-        n_trials = 1 if is_good else MAX_TRIALS
-        end = go(objective, params, now, newton.dual.step, n_trials)
-        if end is not None:
-            there, of_there = end
+        is_verified = newton.is_trusted and suboptimality <= fit.tol
+        search = follow if is_smooth else follow_within
+        n_trials = 1 if is_verified else MAX_TRIALS
+        improved = search(objective, params, evaluation, newton.dual.step, n_trials)
+        if improved is not None:
+            new_params, new_evaluation = improved
             n_evals = objective.n_evals
-            progress.note(of_there.value, suboptimality, n_evals, lambda: there)
+            progress.note(
+                new_evaluation.value, suboptimality, n_evals, lambda: new_params
+            )
     if not is_smooth:
         # kinks may make Newton's method converge slowly
-        suboptimality = max(suboptimality, min(1.0, progress.gain_to_come()))
+        suboptimality = max(suboptimality, min(1.0, progress.expected_gain()))
     # below EPS, rounding is all there is
     is_far = suboptimality > max(fit.tol, EPS) and not progress.stopped
-    if end is not None and is_far:
-        return Answer(*end, fit.outcome, suboptimality, np.inf, newton)
-    return bounded(objective, fit, params, now, suboptimality, newton, end)
+    if improved is not None and is_far:
+        return Answer(*improved, fit.outcome, suboptimality, np.inf, newton)
+    return certified(
+        objective, fit, params, evaluation, suboptimality, newton, improved
+    )
 
 
-def bounded(
+def certified(
     objective: Objective,
     fit: Fit,
     params: NDArray,
-    now: Evaluation,
+    evaluation: Evaluation,
     suboptimality: float,
     newton: NewtonStep | None = None,
-    end: tuple[NDArray, Evaluation] | None = None,
+    improved: tuple[NDArray, Evaluation] | None = None,
 ) -> Answer:
     """Return the answer with a certified bound, at the end of a step or before it."""
-    value = max(now.value, TINY)
-    gap = certify(objective, params, now, None if newton is None else newton.dual)
-    if end is not None:
-        gap = max(RESOLVED * now.value, gap - (now.value - end[1].value))
-        params, now = end
+    value = max(evaluation.value, TINY)
+    gap = certify(
+        objective, params, evaluation, None if newton is None else newton.dual
+    )
+    if improved is not None:
+        gap = max(
+            RESOLVED * evaluation.value, gap - (evaluation.value - improved[1].value)
+        )
+        params, evaluation = improved
     rounding = rounding_of_answer(objective, params)
     gap += rounding
     suboptimality = min(suboptimality + rounding / value, gap / value, 1.0)
-    outcome = _outcome(objective, fit, params, now, suboptimality, newton)
-    return Answer(params, now, outcome, suboptimality, gap)
+    outcome = _outcome(objective, fit, params, evaluation, suboptimality, newton)
+    return Answer(params, evaluation, outcome, suboptimality, gap)
 
 
-def _that_was_kept(objective: Objective, fit: Fit, last: Answer) -> Answer:
+def _kept_answer(objective: Objective, fit: Fit, last: Answer) -> Answer:
     """Return the iteration that a listener chose in place of the last, as it was."""
     assert fit.progress.kept is not None  # else the last one is kept
     params = fit.progress.kept.params
-    now = objective.evaluate(params)
+    evaluation = objective.evaluate(params)
     distance = last.suboptimality * last.evaluation.value
-    distance += max(0.0, now.value - last.evaluation.value)
-    suboptimality = min(1.0, distance / max(now.value, TINY))
-    return bounded(objective, fit, params, now, suboptimality)
+    distance += max(0.0, evaluation.value - last.evaluation.value)
+    suboptimality = min(1.0, distance / max(evaluation.value, TINY))
+    return certified(objective, fit, params, evaluation, suboptimality)
 
 
 def _outcome(
     objective: Objective,
     fit: Fit,
     params: NDArray,
-    now: Evaluation,
+    evaluation: Evaluation,
     suboptimality: float,
     newton: NewtonStep | None,
 ) -> str:
@@ -204,4 +212,4 @@ def _outcome(
         return ITERATION_LIMIT
     if suboptimality <= SUM_RESOLUTION:
         return ROUNDING_FLOOR
-    return why_stalled(objective, params, now, newton)
+    return why_stalled(objective, params, evaluation, newton)

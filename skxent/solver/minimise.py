@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.objective import Objective
-from .judgement import Answer, bounded, judge
+from .judgement import Answer, certified, judge
 from .preconditioners.base import Preconditioner
 from .progress import Progress
 from .rounds import SmoothFit
@@ -92,26 +92,29 @@ def minimise(
     progress = Progress() if progress is None else progress
     limits = _Limits(tol, max_iter, progress)
     with objective.rows.threads():
-        fit, space = _first_fit(objective, start, limits, preconditioner)
+        fit, row_space = _first_fit(objective, start, limits, preconditioner)
         fit.run()
-        answer = judge(objective, fit, space)
-        n_vain = 0
+        answer = judge(objective, fit, row_space)
+        n_fruitless = 0
         while (
-            answer.goes_on and n_vain < MAX_FRUITLESS_RESTARTS and not progress.is_vain
+            answer.needs_restart
+            and n_fruitless < MAX_FRUITLESS_RESTARTS
+            and not progress.has_exhausted_effort
         ):
             progress.tell(
                 "not verified: going on in the coordinates of the data".format
             )
-            before = answer
-            fit, space = _fit(objective, answer.params, limits), None
+            previous = answer
+            fit, row_space = _fit(objective, answer.params, limits), None
             fit.run()
-            answer = judge(objective, fit, space)
-            gain = before.evaluation.value - answer.evaluation.value
-            n_vain += (
-                gain < FRUITFUL_SHARE * before.suboptimality * before.evaluation.value
+            answer = judge(objective, fit, row_space)
+            gain = previous.evaluation.value - answer.evaluation.value
+            n_fruitless += (
+                gain
+                < FRUITFUL_SHARE * previous.suboptimality * previous.evaluation.value
             )
-        if answer.goes_on:
-            answer = _given_up(objective, fit, answer)
+        if answer.needs_restart:
+            answer = _stalled_answer(objective, fit, answer)
     return Solution(
         params=answer.params,
         outcome=answer.outcome,
@@ -121,7 +124,7 @@ def minimise(
         n_evals=objective.n_evals,
         loss_curve=np.array(progress.loss_curve),
         seconds=np.array(progress.seconds),
-        preconditioner=None if space else fit.preconditioner,
+        preconditioner=None if row_space else fit.preconditioner,
     )
 
 
@@ -140,16 +143,16 @@ def _first_fit(
     """Return the fit that promises to be quick, and the row space it is in, if any."""
     tell = limits.progress.tell
     if objective.penalty.is_smooth and row_space_pays(objective):
-        space = RowSpace(objective)
-        problem = space.objective
+        row_space = RowSpace(objective)
+        problem = row_space.objective
         tell(
             "row space: {} columns in place of {}".format,
             problem.n_features,
             objective.n_features,
         )
         tell(problem.describe_pass)
-        start = space.project(start)
-        return SmoothFit(problem, start, *limits, lift=space.lift), space
+        start = row_space.project(start)
+        return SmoothFit(problem, start, *limits, lift=row_space.lift), row_space
     tell(objective.describe_pass)
     return _fit(objective, start, limits, preconditioner), None
 
@@ -166,11 +169,13 @@ def _fit(
     return WorkingSetFit(objective, start, *limits)
 
 
-def _given_up(
+def _stalled_answer(
     objective: Objective, fit: SmoothFit | WorkingSetFit, answer: Answer
 ) -> Answer:
     """Return the answer of a fit that would have to go on, but in vain."""
-    outcome = why_stalled(objective, answer.params, answer.evaluation, answer.doubt)
-    suboptimality = 1.0 if fit.progress.is_vain else answer.suboptimality
-    answer = bounded(objective, fit, answer.params, answer.evaluation, suboptimality)
+    outcome = why_stalled(
+        objective, answer.params, answer.evaluation, answer.rejected_step
+    )
+    suboptimality = 1.0 if fit.progress.has_exhausted_effort else answer.suboptimality
+    answer = certified(objective, fit, answer.params, answer.evaluation, suboptimality)
     return answer._replace(outcome=outcome)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.curvature import hessian_of_loss
-from .part import Part
+from .column_subset import ColumnSubset
 from .preconditioners.prices import NANOSECONDS, price_of_exact_hessian
 from .quadratic_model import COARSE_RIDGE, QuadraticModel, promise
 from .stopping import TINY
@@ -71,7 +71,7 @@ class NewtonSteps:
 
     Parameters
     ----------
-    part : Part
+    part : ColumnSubset
     tol, max_iter
         As in `minimise`.
     ridge : float
@@ -83,29 +83,33 @@ class NewtonSteps:
         A larger one, once a model has lost its way with it.
     """
 
-    def __init__(self, part: Part, tol: float, max_iter: int, ridge: float):
-        self._part, self._tol, self._max_iter = part, tol, max_iter
-        self._objective = part.objective
+    def __init__(self, subset: ColumnSubset, tol: float, max_iter: int, ridge: float):
+        self._subset, self._tol, self._max_iter = subset, tol, max_iter
+        self._objective = subset.objective
         self.ridge = ridge
-        solve = REFRESH.factorisations * NANOSECONDS.factor * part.objective.n_params**3
-        self._price = price_of_exact_hessian(part.objective, REFRESH.overhead + solve)
+        solve = (
+            REFRESH.factorisations * NANOSECONDS.factor * subset.objective.n_params**3
+        )
+        self._price = price_of_exact_hessian(subset.objective, REFRESH.overhead + solve)
 
     def run(self) -> float:
         """Go on until the columns promise little; return what they still promise.
 
         In units of F.
         """
-        part, progress = self._part, self._part.progress
+        subset, progress = self._subset, self._subset.progress
         suboptimality = 1.0
         goal: float | None = None
         while True:
-            hessian = hessian_of_loss(self._objective, part.params)
+            hessian = hessian_of_loss(self._objective, subset.params)
             model = QuadraticModel(self._objective, hessian, self.ridge)
             promises: list[float] = []
             while True:
-                value = max(part.now.value, TINY)
+                value = max(subset.evaluation.value, TINY)
                 answer, gain, remaining = model.minimise(
-                    part.params, self._loss_gradient(), enough=self._tol * value / 8
+                    subset.params,
+                    self._loss_gradient(),
+                    tolerance=self._tol * value / 8,
                 )
                 if model.is_exhausted and self.ridge < COARSE_RIDGE:
                     self.ridge = COARSE_RIDGE
@@ -124,9 +128,9 @@ class NewtonSteps:
                     if len(promises) == 1:
                         return suboptimality
                     break
-                part.note_where_it_is(suboptimality)
+                subset.note_current(suboptimality)
                 progress.note_effort(model.n_steps)
-                if progress.is_vain:
+                if progress.has_exhausted_effort:
                     return suboptimality
 
     def _step(self, model: QuadraticModel, answer: NDArray, gain: float) -> bool:
@@ -134,22 +138,26 @@ class NewtonSteps:
 
         The model learns which part of its curvature the step has shown.
         """
-        part, before, gradient = self._part, self._part.now, self._loss_gradient()
-        part.progress.begin()
-        step = answer - part.params
+        subset, previous, gradient = (
+            self._subset,
+            self._subset.evaluation,
+            self._loss_gradient(),
+        )
+        subset.progress.begin()
+        step = answer - subset.params
         share = 1.0
         for _ in range(MAX_HALVINGS):
             # all of the step as it is: what is 0 or at a bound stays so to the digit
-            params = answer if share == 1 else part.params + share * step
-            now = self._objective.evaluate(params)
-            if now.value <= before.value - ARMIJO_SHARE * share * gain:
+            params = answer if share == 1 else subset.params + share * step
+            evaluation = self._objective.evaluate(params)
+            if evaluation.value <= previous.value - ARMIJO_SHARE * share * gain:
                 break
             share /= 2
         else:
             return False
-        part.go_to(params, now)
-        turned = float(step @ (self._loss_gradient() - gradient)) / share
-        model.observe(step, turned)
+        subset.move_to(params, evaluation)
+        observed_curvature = float(step @ (self._loss_gradient() - gradient)) / share
+        model.observe(step, observed_curvature)
         return True
 
     def _refresh_pays(self, promises: list[float], goal: float) -> bool:
@@ -157,13 +165,15 @@ class NewtonSteps:
         if len(promises) == 1:
             return False
         gain = np.log(promises[-2] / promises[-1])
-        to_go = np.log(promises[-1] / goal)
-        return gain <= 0 or to_go / gain > self._price + REFRESH.fresh_steps
+        remaining = np.log(promises[-1] / goal)
+        return gain <= 0 or remaining / gain > self._price + REFRESH.fresh_steps
 
     def _loss_gradient(self) -> NDArray:
         """Return the gradient of the mean loss alone."""
-        part = self._part
-        return self._objective.gradient_of_loss(part.params, part.now.gradient)
+        subset = self._subset
+        return self._objective.gradient_of_loss(
+            subset.params, subset.evaluation.gradient
+        )
 
 
 def _extrapolated(promises: list[float]) -> float:

@@ -12,25 +12,25 @@ def violations(
     objective: Objective,
     params: NDArray,
     gradient: NDArray,
-    change: DiagonalPreconditioner,
+    preconditioner: DiagonalPreconditioner,
 ) -> NDArray:
     """Return the part of ∂F/∂u that kinks and bounds do not hold, 0 at the optimum.
 
     ``change`` is axis-aligned, ``gradient`` that of F at ``params``.
     """
-    violation = change.pull_back(gradient)
+    violation = preconditioner.pull_back(gradient)
     coef, _ = objective.split(params)
     of_coef, _ = objective.split(violation)
-    slope = objective.penalty.least_slope(coef, of_coef * change.scale)
-    of_coef[:] = slope / change.scale
+    slope = objective.penalty.least_slope(coef, of_coef * preconditioner.scale)
+    of_coef[:] = slope / preconditioner.scale
     return violation
 
 
-def estimate_from(
+def estimate_suboptimality(
     objective: Objective,
     violation: NDArray,
     value: float,
-    change: DiagonalPreconditioner,
+    preconditioner: DiagonalPreconditioner,
     curvatures: list[float],
 ) -> float:
     """Estimate (F − F*) / F from what `violations` returns.
@@ -53,7 +53,7 @@ def estimate_from(
     estimate = float(violation @ violation) / curvature
     penalty = objective.penalty
     if penalty.is_strongly_convex:
-        of_coef = objective.split(violation)[0] * change.scale
+        of_coef = objective.split(violation)[0] * preconditioner.scale
         bound = penalty.decrement(of_coef)
         estimate = np.sqrt(estimate * max(bound, estimate))
         if objective.loss.ignores_common_shift:
@@ -61,7 +61,7 @@ def estimate_from(
     return min(1.0, estimate / max(value, TINY))
 
 
-def feasible(objective: Objective, start: NDArray) -> NDArray:
+def feasible_start(objective: Objective, start: NDArray) -> NDArray:
     """Return the start within bounds, without changing the mean logits."""
     params = start.copy()
     coef, intercept = objective.split(params)
@@ -69,6 +69,6 @@ def feasible(objective: Objective, start: NDArray) -> NDArray:
     if objective.loss.ignores_common_shift:
         coef[:] = objective.penalty.balanced(coef)
     if intercept.size and not np.array_equal(params, start):
-        moved = coef - objective.split(start)[0]
-        intercept -= moved @ objective.rows.column_means()
+        coef_change = coef - objective.split(start)[0]
+        intercept -= coef_change @ objective.rows.column_means()
     return params

@@ -137,11 +137,11 @@ class Progress:
         self.effort += n_steps
 
     @property
-    def is_vain(self) -> bool:
+    def has_exhausted_effort(self) -> bool:
         """Whether no model can be trusted: good ones lead there with less effort."""
         return self.effort >= MAX_EFFORT
 
-    def gain_to_come(self) -> float:
+    def expected_gain(self) -> float:
         """Return what is left to gain, relative to F, at the pace of the last two.
 
         Newton's method gains less and less, and soon nothing. Where rounding spoils its

@@ -63,13 +63,13 @@ class ModelTolerances:
 MODEL = ModelTolerances()
 
 
-def promise(gain: float, left: float) -> float:
+def promise(gain: float, remaining: float) -> float:
     """Return how far below its starting point the minimum of a model is.
 
     A negative gain is rounding and counts as none. Without any curvature the model has
     no minimum, and its numbers overflow: then the promise is infinite.
     """
-    total = max(gain, 0.0) + left
+    total = max(gain, 0.0) + remaining
     return np.inf if np.isnan(total) else total
 
 
@@ -149,7 +149,7 @@ class QuadraticModel:
         return total
 
     def minimise(
-        self, params: NDArray, gradient: NDArray, enough: float
+        self, params: NDArray, gradient: NDArray, tolerance: float
     ) -> tuple[NDArray, float, float]:
         """Return where the model is smallest, or nearly so.
 
@@ -172,46 +172,50 @@ class QuadraticModel:
             About how much further below its minimum is.
         """
         penalty = self._penalty
-        here, intercept = self._split(params)
-        coef, gain = here.copy(), 0.0
+        start_coef, intercept = self._split(params)
+        coef, gain = start_coef.copy(), 0.0
         slope, of_intercept = self._split(gradient)
         if of_intercept.size:
-            pulled, by_slopes = self._intercepts.pull_back(of_intercept)
-            gain += 0.5 * float(pulled @ pulled) / self.factor
-            slope = slope + by_slopes.reshape(self._shape)
-        is_new, self.is_exhausted = True, False
+            intercept_slope, coef_correction = self._intercepts.pull_back(of_intercept)
+            gain += 0.5 * float(intercept_slope @ intercept_slope) / self.factor
+            slope = slope + coef_correction.reshape(self._shape)
+        is_new_face, self.is_exhausted = True, False
         for self.n_steps in range(MAX_MODEL_STEPS):
-            if is_new:
+            if is_new_face:
                 face = self._face(coef, slope)
             sign, lower, upper, free = face
-            on_face = slope + penalty.l2 * coef + penalty.l1 * sign
-            step, left = self._newton_step(on_face, free)
-            if is_new:
-                if left <= max(enough, MODEL.remaining_share * gain):
+            face_gradient = slope + penalty.l2 * coef + penalty.l1 * sign
+            step, remaining = self._newton_step(face_gradient, free)
+            if is_new_face:
+                if remaining <= max(tolerance, MODEL.remaining_share * gain):
                     break
-                step = self._released(coef, on_face, face, step, left)
-            before, start = penalty.value(coef), coef
-            coef, is_new = self._along(coef, step, on_face, lower, upper)
+                step = self._release_step(coef, face_gradient, face, step, remaining)
+            start_value, previous_coef = penalty.value(coef), coef
+            coef, is_new_face = self._search_along(
+                coef, step, face_gradient, lower, upper
+            )
             # what has arrived at 0 or at a bound stays there on this face
             free &= (lower < coef) & (coef < upper)
-            if is_new and self._has_shift:
+            if is_new_face and self._has_shift:
                 coef = penalty.balanced(coef)
-            move = coef - start
-            turned = self._curvature_times(move)
-            gain += before - penalty.value(coef)
-            gain -= float(np.vdot(slope, move)) + 0.5 * float(np.vdot(move, turned))
-            slope = slope + turned
+            coef_change = coef - previous_coef
+            curvature_times = self._curvature_times(coef_change)
+            gain += start_value - penalty.value(coef)
+            gain -= float(np.vdot(slope, coef_change)) + 0.5 * float(
+                np.vdot(coef_change, curvature_times)
+            )
+            slope = slope + curvature_times
         else:
             self.is_exhausted = True
         answer = params.copy()
         answer_coef, answer_intercept = self._split(answer)
         answer_coef[:] = coef
         if of_intercept.size:
-            moved = (coef - here).ravel()
+            total_change = (coef - start_coef).ravel()
             answer_intercept[:] = intercept + self._intercepts.follow(
-                moved, -pulled / self.factor
+                total_change, -intercept_slope / self.factor
             )
-        return answer, gain, left
+        return answer, gain, remaining
 
     def _curvature_times(self, of_coef: NDArray) -> NDArray:
         return self.factor * (self._matrix @ of_coef.ravel()).reshape(self._shape)
@@ -224,7 +228,9 @@ class QuadraticModel:
         free = ~((coef <= lower) & (downhill <= 0) | (coef >= upper) & (downhill >= 0))
         return _Face(sign, lower, upper, free)
 
-    def _newton_step(self, on_face: NDArray, free: NDArray) -> tuple[NDArray, float]:
+    def _newton_step(
+        self, face_gradient: NDArray, free: NDArray
+    ) -> tuple[NDArray, float]:
         """Return the step to the minimum over the free coefficients, and its gain."""
         step = np.zeros(self._shape)
         moving = np.flatnonzero(free)
@@ -234,12 +240,17 @@ class QuadraticModel:
         l2 = np.broadcast_to(self._penalty.l2, self._shape)
         matrix[np.diag_indices_from(matrix)] += l2[free]
         root = root_of(matrix, ridge=0.0)
-        u = solve_root_transposed(*root, -on_face[free])
+        u = solve_root_transposed(*root, -face_gradient[free])
         step[free] = solve_root(*root, u)
         return step, 0.5 * float(u @ u)
 
-    def _released(
-        self, coef: NDArray, on_face: NDArray, face: _Face, step: NDArray, left: float
+    def _release_step(
+        self,
+        coef: NDArray,
+        face_gradient: NDArray,
+        face: _Face,
+        step: NDArray,
+        remaining: float,
     ) -> NDArray:
         """Return the step of coefficients that leave 0 or a bound on the right side.
 
@@ -251,57 +262,80 @@ class QuadraticModel:
         curvature = self.factor * self._matrix.diagonal().reshape(self._shape)
         curvature = curvature + self._penalty.l2
         # where all rows are certain, there is no curvature and no end to the gain
-        alone = np.where(free & (on_face != 0), np.inf, 0.0)
+        single_gain = np.where(free & (face_gradient != 0), np.inf, 0.0)
         with np.errstate(over="ignore"):
             np.divide(
-                on_face**2, 2 * curvature, out=alone, where=free & (curvature > 0)
+                face_gradient**2,
+                2 * curvature,
+                out=single_gain,
+                where=free & (curvature > 0),
             )
-        best = np.unravel_index(np.argmax(alone), alone.shape)
-        step, left = self._downhill(coef, on_face, face, step, left)
-        if left < alone[best]:
+        best_single = np.unravel_index(np.argmax(single_gain), single_gain.shape)
+        step, remaining = self._feasible_newton_step(
+            coef, face_gradient, face, step, remaining
+        )
+        if remaining < single_gain[best_single]:
             free[:] = (lower < coef) & (coef < upper)
-            free[best] = True
-            step, left = self._newton_step(on_face, free)
-            step, _ = self._downhill(coef, on_face, face, step, left)
+            free[best_single] = True
+            step, remaining = self._newton_step(face_gradient, free)
+            step, _ = self._feasible_newton_step(
+                coef, face_gradient, face, step, remaining
+            )
         return step
 
-    def _downhill(
-        self, coef: NDArray, on_face: NDArray, face: _Face, step: NDArray, left: float
+    def _feasible_newton_step(
+        self,
+        coef: NDArray,
+        face_gradient: NDArray,
+        face: _Face,
+        step: NDArray,
+        remaining: float,
     ) -> tuple[NDArray, float]:
         """Return the Newton step without those that would go to the wrong side."""
         _, lower, upper, free = face
         while True:
-            wrong = (coef <= lower) & (step < 0) | (coef >= upper) & (step > 0)
-            if not wrong.any():
-                return step, left
-            free &= ~wrong
-            step, left = self._newton_step(on_face, free)
+            is_infeasible = (coef <= lower) & (step < 0) | (coef >= upper) & (step > 0)
+            if not is_infeasible.any():
+                return step, remaining
+            free &= ~is_infeasible
+            step, remaining = self._newton_step(face_gradient, free)
 
-    def _along(
+    def _search_along(
         self,
         coef: NDArray,
         step: NDArray,
-        on_face: NDArray,
+        face_gradient: NDArray,
         lower: NDArray,
         upper: NDArray,
     ) -> tuple[NDArray, bool]:
         """Return the end of a good part of the step, and whether that is all of it."""
-        there = coef + step
-        crossing = (there < lower) | (there > upper)
-        if not crossing.any():
-            return there, True
+        newton_point = coef + step
+        is_crossing = (newton_point < lower) | (newton_point > upper)
+        if not is_crossing.any():
+            return newton_point, True
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            room = np.where(there < lower, lower - coef, upper - coef) / step
-        first = float(room[crossing].min())
-        promised = -0.5 * float(np.vdot(on_face, step))
-        for share in (*(share for share in STEP_SHARES if share > first), first):
+            crossing_share = (
+                np.where(newton_point < lower, lower - coef, upper - coef) / step
+            )
+        first_crossing = float(crossing_share[is_crossing].min())
+        promised = -0.5 * float(np.vdot(face_gradient, step))
+        for share in (
+            *(share for share in STEP_SHARES if share > first_crossing),
+            first_crossing,
+        ):
             trial = np.clip(coef + share * step, lower, upper)
             # what arrives at 0 or at a bound is there exactly
-            arrived = crossing & (room <= share)
-            trial[arrived] = np.where(there < lower, lower, upper)[arrived]
-            move = trial - coef
-            turned = self._curvature_times(move) + self._penalty.l2 * move
-            gain = -float(np.vdot(on_face, move)) - 0.5 * float(np.vdot(move, turned))
+            has_arrived = is_crossing & (crossing_share <= share)
+            trial[has_arrived] = np.where(newton_point < lower, lower, upper)[
+                has_arrived
+            ]
+            coef_change = trial - coef
+            curvature_times = (
+                self._curvature_times(coef_change) + self._penalty.l2 * coef_change
+            )
+            gain = -float(np.vdot(face_gradient, coef_change)) - 0.5 * float(
+                np.vdot(coef_change, curvature_times)
+            )
             if gain >= MODEL.accepted_share * share * promised:
                 break
         return trial, False

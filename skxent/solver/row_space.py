@@ -48,11 +48,14 @@ class RowSpace:
         if objective.fit_intercept:
             mean = rows.column_means()
         self._mean = mean
-        self._parts = [_part(rows, mean, columns) for columns in _by_size(rows, mean)]
-        coordinates = np.hstack([part.coordinates() for part in self._parts])
-        cuts = np.cumsum([part.size for part in self._parts])
-        self._cuts = [
-            slice(b - part.size, b) for part, b in zip(self._parts, cuts, strict=True)
+        self._groups = [
+            _group_of(rows, mean, columns) for columns in _columns_by_size(rows, mean)
+        ]
+        coordinates = np.hstack([group.coordinates() for group in self._groups])
+        ends = np.cumsum([group.size for group in self._groups])
+        self._group_slices = [
+            slice(end - group.size, end)
+            for group, end in zip(self._groups, ends, strict=True)
         ]
         self.objective = objective.on_coordinates(coordinates)
 
@@ -63,15 +66,17 @@ class RowSpace:
         """
         coef, intercept = self._original.split(params)
         v = self._coordinates_of(coef)
-        return self.objective.layout.join(v, intercept + self._shift(coef))
+        return self.objective.layout.join(v, intercept + self._intercept_shift(coef))
 
     def lift(self, params: NDArray) -> NDArray:
         """Return the params of the original problem for ``params`` of this one."""
         v, intercept = self.objective.split(params)
         coef = np.zeros((len(v), self._original.n_features))
-        for part, cut in zip(self._parts, self._cuts, strict=True):
-            coef[:, part.columns] = part.lift(v[:, cut])
-        return self._original.layout.join(coef, intercept - self._shift(coef))
+        for group, columns_of_group in zip(
+            self._groups, self._group_slices, strict=True
+        ):
+            coef[:, group.columns] = group.lift(v[:, columns_of_group])
+        return self._original.layout.join(coef, intercept - self._intercept_shift(coef))
 
     def pull_back(self, gradient: NDArray) -> NDArray:
         """Return the derivatives by the params of the equivalent problem."""
@@ -82,29 +87,37 @@ class RowSpace:
         v = self._coordinates_of(of_coef)
         return self.objective.layout.join(v, of_intercept)
 
-    def _shift(self, coef: NDArray) -> NDArray | float:
+    def _intercept_shift(self, coef: NDArray) -> NDArray | float:
         """Return how much the means of the columns add to the logits."""
         return coef @ self._mean if self._original.fit_intercept else 0.0
 
     def _coordinates_of(self, coef: NDArray) -> NDArray:
-        return np.hstack([part.project(coef[:, part.columns]) for part in self._parts])
+        return np.hstack(
+            [group.project(coef[:, group.columns]) for group in self._groups]
+        )
 
 
 class LiftedPreconditioner(Preconditioner):
     """A change of variables of the row space, for the original problem."""
 
-    def __init__(self, space: RowSpace, original: Objective, change: Preconditioner):
-        self._space, self._original, self._change = space, original, change
-        self.is_nearly_singular = change.is_nearly_singular
-        self.is_well_conditioned = change.is_well_conditioned
+    def __init__(
+        self, row_space: RowSpace, original: Objective, preconditioner: Preconditioner
+    ):
+        self._row_space, self._original, self._preconditioner = (
+            row_space,
+            original,
+            preconditioner,
+        )
+        self.is_nearly_singular = preconditioner.is_nearly_singular
+        self.is_well_conditioned = preconditioner.is_well_conditioned
 
     def to_params(self, u: NDArray) -> NDArray:
         """Return T u."""
-        return self._space.lift(self._change.to_params(u))
+        return self._row_space.lift(self._preconditioner.to_params(u))
 
     def pull_back(self, gradient: NDArray) -> NDArray:
         """Return Tᵀ gradient."""
-        return self._change.pull_back(self._space.pull_back(gradient))
+        return self._preconditioner.pull_back(self._row_space.pull_back(gradient))
 
     def decrement_outside(self, gradient: NDArray) -> float:
         """Return what a Newton step may gain outside of the row space.
@@ -114,12 +127,12 @@ class LiftedPreconditioner(Preconditioner):
         outside = gradient.copy()
         of_coef, of_intercept = self._original.split(outside)
         of_intercept[:] = 0
-        inside = self._space.lift(self._space.pull_back(outside))
+        inside = self._row_space.lift(self._row_space.pull_back(outside))
         of_coef -= self._original.split(inside)[0]
         return self._original.penalty.decrement(of_coef)
 
 
-class _Columns:
+class _UnchangedColumns:
     """A few columns as they are."""
 
     def __init__(self, rows: Rows, mean: NDArray, columns: NDArray):
@@ -137,7 +150,7 @@ class _Columns:
         return v
 
 
-class _Span:
+class _RowSpan:
     """The span of the rows, restricted to many columns of about the same size."""
 
     def __init__(self, rows: Rows, mean: NDArray, columns: NDArray):
@@ -162,17 +175,19 @@ class _Span:
         if not coef.any():
             return np.zeros((len(coef), self.size))
         # to gather the rows of the basis takes longer than to multiply them all
-        of_rows = sum(coef[:, some] @ block.T for some, block in self._blocks())
+        row_values = sum(
+            coef[:, block_columns] @ block.T for block_columns, block in self._blocks()
+        )
         triangle = self._factor[:, : self.size]
-        return solve_triangular(triangle, of_rows[:, self._basis].T, trans="T").T
+        return solve_triangular(triangle, row_values[:, self._basis].T, trans="T").T
 
     def lift(self, v: NDArray) -> NDArray:
-        of_rows = np.zeros((len(v), len(self._order)))
+        row_values = np.zeros((len(v), len(self._order)))
         triangle = self._factor[:, : self.size]
-        of_rows[:, self._basis] = solve_triangular(triangle, v.T).T
+        row_values[:, self._basis] = solve_triangular(triangle, v.T).T
         coef = np.empty((len(v), len(self.columns)))
-        for some, block in self._blocks():
-            np.matmul(of_rows, block, out=coef[:, some])
+        for block_columns, block in self._blocks():
+            np.matmul(row_values, block, out=coef[:, block_columns])
         return coef
 
     def _blocks(self) -> Iterator[tuple[slice, NDArray]]:
@@ -185,26 +200,32 @@ def _centred_blocks(
     """Yield where a block of columns is among these, and the block, centred."""
     blocks = rows.column_blocks(columns)
     assert blocks is not None  # as `row_space_pays` has checked
-    for some, block in blocks:
-        yield some, block - mean[columns[some]]
+    for block_columns, block in blocks:
+        yield block_columns, block - mean[columns[block_columns]]
 
 
-def _by_size(rows: Rows, mean: NDArray) -> list[NDArray]:
+def _columns_by_size(rows: Rows, mean: NDArray) -> list[NDArray]:
     """Return the columns in parts of about the same size; constant ones in none."""
     squares = np.empty(rows.n_features)
-    for some, block in _centred_blocks(rows, mean, np.arange(rows.n_features)):
-        squares[some] = np.einsum("ij,ij->j", block, block)
-    parts, rest = [], np.flatnonzero(squares > 0)
-    while len(rest):
-        is_large = squares[rest] >= MIN_SQUARED_SIZE_RATIO * squares[rest].max()
-        parts.append(rest[is_large])
-        rest = rest[~is_large]
+    for block_columns, block in _centred_blocks(rows, mean, np.arange(rows.n_features)):
+        squares[block_columns] = np.einsum("ij,ij->j", block, block)
+    groups, remaining = [], np.flatnonzero(squares > 0)
+    while len(remaining):
+        is_large = (
+            squares[remaining] >= MIN_SQUARED_SIZE_RATIO * squares[remaining].max()
+        )
+        groups.append(remaining[is_large])
+        remaining = remaining[~is_large]
     # at least one column, so that there is a problem
-    return parts or [np.arange(1)]
+    return groups or [np.arange(1)]
 
 
-def _part(rows: Rows, mean: NDArray, columns: NDArray) -> "_Columns | _Span":
-    return (_Columns if len(columns) <= rows.n_samples else _Span)(rows, mean, columns)
+def _group_of(
+    rows: Rows, mean: NDArray, columns: NDArray
+) -> _UnchangedColumns | _RowSpan:
+    return (_UnchangedColumns if len(columns) <= rows.n_samples else _RowSpan)(
+        rows, mean, columns
+    )
 
 
 def row_space_pays(objective: Objective) -> bool:

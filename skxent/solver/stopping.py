@@ -75,7 +75,7 @@ MESSAGES = {
 }
 
 
-def all_rows_are_right(evaluation: Evaluation) -> bool:
+def all_rows_are_correct(evaluation: Evaluation) -> bool:
     """Whether each row gives its class more than one half: all margins are positive."""
     return evaluation.largest_loss < np.log(2)
 
@@ -103,6 +103,6 @@ def why_stalled(
     )
     if is_hidden or spoilt > VISIBLE_ROUNDING * evaluation.value:
         return CANCELLATION
-    if all_rows_are_right(evaluation):
+    if all_rows_are_correct(evaluation):
         return WEAK_PENALTY
     return ROUNDING_FLOOR if newton is None or newton.is_trusted else SATURATION

@@ -27,10 +27,10 @@ from ..model.certificate import DualStep
 from ..model.curvature import HessianProduct, hessian_times
 from ..model.objective import Objective
 from ..model.problem import Evaluation
-from .hidden_directions import look_along, look_at_blind
 from .preconditioners.base import Preconditioner
 from .preconditioners.choice import exact_preconditioner
 from .preconditioners.prices import price_of_exact_hessian
+from .vanishing_curvature import inspect_direction, step_of_saturated_params
 
 # A step that changes no logit by more than this can be trusted: the curvature changes
 # by a factor of at most e^½.
@@ -138,8 +138,8 @@ def step_of_all(
     objective: Objective,
     params: NDArray,
     evaluation: Evaluation,
-    change: Preconditioner,
-    enough: float,
+    preconditioner: Preconditioner,
+    tolerance: float,
 ) -> NewtonStep:
     """Return the Newton step of a smooth objective.
 
@@ -156,21 +156,28 @@ def step_of_all(
     """
     is_exact = is_cheap(objective, objective.n_evals)
     if is_exact:
-        change = exact_preconditioner(objective, params)
-    gradient, blind = evaluation.gradient, None
+        preconditioner = exact_preconditioner(objective, params)
+    gradient, saturated = evaluation.gradient, None
     if is_exact:
-        negligible = NEGLIGIBLE_SHARE * enough
-        blind = look_at_blind(objective, params, gradient, change.curvature, negligible)
-    if blind is not None:
-        gradient = np.where(blind.params, 0, gradient)
+        negligible = NEGLIGIBLE_SHARE * tolerance
+        saturated = step_of_saturated_params(
+            objective, params, gradient, preconditioner.curvature, negligible
+        )
+    if saturated is not None:
+        gradient = np.where(saturated.params, 0, gradient)
     newton = newton_step(
-        objective, params, gradient, change, enough=enough, is_exact=is_exact
+        objective,
+        params,
+        gradient,
+        preconditioner,
+        tolerance=tolerance,
+        is_exact=is_exact,
     )
-    if blind is None:
+    if saturated is None:
         return newton
     # all rows that the blind params move are certain: F falls like a line
-    dual = newton.dual._replace(step=newton.dual.step + blind.step)
-    return NewtonStep(dual, newton.decrement + blind.gain, np.inf)
+    dual = newton.dual._replace(step=newton.dual.step + saturated.step)
+    return NewtonStep(dual, newton.decrement + saturated.gain, np.inf)
 
 
 def is_cheap(objective: Objective, n_evals: int) -> bool:
@@ -183,9 +190,9 @@ def newton_step(
     objective: Objective,
     params: NDArray,
     gradient: NDArray,
-    change: Preconditioner,
+    preconditioner: Preconditioner,
     *,
-    enough: float,
+    tolerance: float,
     is_exact: bool,
 ) -> NewtonStep:
     """Return the Newton step of a smooth objective, by conjugate gradients.
@@ -204,75 +211,103 @@ def newton_step(
         Whether the change of variables has the Hessian at ``params``.
     """
 
-    def with_penalty(of_loss: NDArray, along: NDArray) -> NDArray:
+    def add_penalty_curvature(
+        loss_product: NDArray, param_direction: NDArray
+    ) -> NDArray:
         """Return the product of the Hessian of F, from that of the mean loss."""
-        total = of_loss.copy()
+        total = loss_product.copy()
         of_coef, _ = objective.split(total)
-        objective.penalty.add_curvature(objective.split(along)[0], of_coef)
+        objective.penalty.add_curvature(objective.split(param_direction)[0], of_coef)
         return total
 
-    residual = -change.pull_back(gradient)
-    size = float(residual @ residual)
-    direction = residual
+    residual = -preconditioner.pull_back(gradient)
+    squared_norm = float(residual @ residual)
+    u_direction = residual
     step, product = np.zeros_like(params), np.zeros_like(params)
-    promised, largest, unseen, smallest = 0.0, 0.0, 0.5 * size, 1.0
+    promised, largest_change, unseen_decrement, smallest_curvature = (
+        0.0,
+        0.0,
+        0.5 * squared_norm,
+        1.0,
+    )
     of_intercept = None
-    rarest = SINGULAR.hidden_curvature if change.is_nearly_singular else 1.0
+    hidden_curvature = (
+        SINGULAR.hidden_curvature if preconditioner.is_nearly_singular else 1.0
+    )
     precision = CG.exact_precision if is_exact else CG.precision
-    negligible = NEGLIGIBLE_SHARE * enough
-    for n_done in range(CG.max_exact_products if is_exact else CG.max_products):
+    negligible = NEGLIGIBLE_SHARE * tolerance
+    for n_products in range(CG.max_exact_products if is_exact else CG.max_products):
         # one product at least: a step that promises nothing may still change logits
-        if size == 0 or (
-            n_done and unseen <= rarest * max(precision * promised, negligible)
+        if squared_norm == 0 or (
+            n_products
+            and unseen_decrement
+            <= hidden_curvature * max(precision * promised, negligible)
         ):
             break
-        is_sure = n_done and not is_exact and change.is_well_conditioned
-        if is_sure and promised + unseen <= CG.early_share * enough:
-            break
-        along = change.to_params(direction)
-        of_loss, of_logit, curvature, of_intercept = hessian_times(
-            objective, params, along
+        may_stop_early = (
+            n_products and not is_exact and preconditioner.is_well_conditioned
         )
-        turned = change.pull_back(with_penalty(of_loss, along))
-        curvature += objective.penalty.curvature(objective.split(along)[0])
-        share = curvature / float(direction @ direction)
-        if share < SINGULAR.suspicious_curvature or of_logit == 0:
-            hidden = look_along(
-                objective, params, along, of_logit, size, curvature, enough
+        if may_stop_early and promised + unseen_decrement <= CG.early_share * tolerance:
+            break
+        param_direction = preconditioner.to_params(u_direction)
+        loss_product, logit_change, curvature, of_intercept = hessian_times(
+            objective, params, param_direction
+        )
+        curvature_times = preconditioner.pull_back(
+            add_penalty_curvature(loss_product, param_direction)
+        )
+        curvature += objective.penalty.curvature(objective.split(param_direction)[0])
+        observed_curvature = curvature / float(u_direction @ u_direction)
+        if observed_curvature < SINGULAR.suspicious_curvature or logit_change == 0:
+            unseen = inspect_direction(
+                objective,
+                params,
+                param_direction,
+                logit_change,
+                squared_norm,
+                curvature,
+                tolerance,
             )
-            if hidden is not None:
-                if hidden.room:
-                    step += hidden.room * along
-                    largest = np.inf
-                unseen = hidden.gain
+            if unseen is not None:
+                if unseen.step_length:
+                    step += unseen.step_length * param_direction
+                    largest_change = np.inf
+                unseen_decrement = unseen.gain
                 break
-        length = size / curvature
-        gain = 0.5 * length * size
+        length = squared_norm / curvature
+        gain = 0.5 * length * squared_norm
         if (
             gain <= negligible
-            and length * of_logit <= TRUSTED_CHANGE
-            and (rarest == 1 or share < SINGULAR.suspicious_curvature)
+            and length * logit_change <= TRUSTED_CHANGE
+            and (
+                hidden_curvature == 1
+                or observed_curvature < SINGULAR.suspicious_curvature
+            )
         ):
             # not worth a step, which may be long where no curvature is left
-            largest += length * of_logit
-            unseen = gain
+            largest_change += length * logit_change
+            unseen_decrement = gain
             break
-        smallest = min(smallest, share)
-        step += length * along
-        product += length * of_loss
-        largest += length * of_logit
+        smallest_curvature = min(smallest_curvature, observed_curvature)
+        step += length * param_direction
+        product += length * loss_product
+        largest_change += length * logit_change
         promised += gain
-        residual = residual - length * turned
-        before, size = size, float(residual @ residual)
-        unseen = 0.5 * size / smallest
-        direction = residual + size / before * direction
+        residual = residual - length * curvature_times
+        previous_size, squared_norm = squared_norm, float(residual @ residual)
+        unseen_decrement = 0.5 * squared_norm / smallest_curvature
+        u_direction = residual + squared_norm / previous_size * u_direction
     else:
-        if rarest < 1:
+        if hidden_curvature < 1:
             # directions that rounding hides from the preconditioner are still to come
-            unseen = np.inf
-    left = gradient + with_penalty(product, step)
-    decrement = promised + unseen + change.decrement_outside(left)
-    if is_exact and change.is_nearly_singular:
+            unseen_decrement = np.inf
+    remaining_gradient = gradient + add_penalty_curvature(product, step)
+    decrement = (
+        promised
+        + unseen_decrement
+        + preconditioner.decrement_outside(remaining_gradient)
+    )
+    if is_exact and preconditioner.is_nearly_singular:
         decrement *= SINGULAR.decrement_factor
-    dual = DualStep(step, HessianProduct(product, largest, 0.0, of_intercept))
-    return NewtonStep(dual, decrement, largest, is_exact)
+    dual = DualStep(step, HessianProduct(product, largest_change, 0.0, of_intercept))
+    return NewtonStep(dual, decrement, largest_change, is_exact)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ..model.objective import Objective
 from .box_rounds import BoxRounds
+from .column_subset import ColumnSubset
 from .newton import NewtonSteps
-from .optimality import estimate_from, feasible, violations
-from .part import Part
+from .optimality import estimate_suboptimality, feasible_start, violations
 from .preconditioners.diagonal import (
     DiagonalPreconditioner,
     axis_aligned_preconditioner,
@@ -67,8 +67,8 @@ class WorkingSetFit:
         self.objective = objective
         self.tol, self.max_iter = tol, max_iter
         self.progress = progress
-        self.params = feasible(objective, start)
-        self.now = objective.evaluate(self.params)
+        self.params = feasible_start(objective, start)
+        self.evaluation = objective.evaluate(self.params)
         self.suboptimality = 1.0
         self.preconditioner: DiagonalPreconditioner | None = None
         self.outcome = ITERATION_LIMIT
@@ -76,7 +76,7 @@ class WorkingSetFit:
         # of the quadratic models, until one of them loses its way
         self._ridge = FINE_RIDGE
         # The columns that Newton's method has solved, and what it promised of them.
-        self._solved, self._promised = np.arange(0), 0.0
+        self._solved, self._remaining_promise = np.arange(0), 0.0
 
     def run(self) -> None:
         """Go on until no feature violates its condition by much."""
@@ -85,10 +85,12 @@ class WorkingSetFit:
         while True:
             # Newton's promises need no scales, the choice of features only rough ones
             if not len(self._solved):
-                change = axis_aligned_preconditioner(objective, self.params)
-                self.preconditioner = change
-            violation = violations(objective, self.params, self.now.gradient, change)
-            self.suboptimality = self._estimate(violation, change)
+                preconditioner = axis_aligned_preconditioner(objective, self.params)
+                self.preconditioner = preconditioner
+            violation = violations(
+                objective, self.params, self.evaluation.gradient, preconditioner
+            )
+            self.suboptimality = self._estimate(violation, preconditioner)
             if self.suboptimality <= self.tol:
                 self.outcome = CONVERGED
                 return
@@ -97,31 +99,40 @@ class WorkingSetFit:
                 return
             if not progress.iterations_left(self.max_iter):
                 return
-            if n_stalls == 2 or progress.is_vain:
-                if progress.is_vain or not objective.rows.read_in_float64():
+            if n_stalls == 2 or progress.has_exhausted_effort:
+                if (
+                    progress.has_exhausted_effort
+                    or not objective.rows.read_in_float64()
+                ):
                     self.outcome = STALLED
                     return
-                self.now, n_stalls = objective.evaluate(self.params), 0
-            before = self.now.value
+                self.evaluation, n_stalls = objective.evaluate(self.params), 0
+            previous_value = self.evaluation.value
             self._solve_working_set(violation)
-            self.now = objective.evaluate(self.params)
-            n_stalls = n_stalls + 1 if self.now.value >= before else 0
+            self.evaluation = objective.evaluate(self.params)
+            n_stalls = n_stalls + 1 if self.evaluation.value >= previous_value else 0
 
-    def _estimate(self, violation: NDArray, change: DiagonalPreconditioner) -> float:
+    def _estimate(
+        self, violation: NDArray, preconditioner: DiagonalPreconditioner
+    ) -> float:
         """Estimate (F − F*) / F by what Newton promises, and features beyond."""
-        objective, value = self.objective, self.now.value
+        objective, value = self.objective, self.evaluation.value
         if not len(self._solved):
-            return estimate_from(objective, violation, value, change, self._curvatures)
+            return estimate_suboptimality(
+                objective, violation, value, preconditioner, self._curvatures
+            )
         outside = violation.copy()
         of_coef, of_intercept = objective.split(outside)
         of_coef[:, self._solved] = 0
         of_intercept[:] = 0
-        estimate = estimate_from(objective, outside, value, change, self._curvatures)
+        estimate = estimate_suboptimality(
+            objective, outside, value, preconditioner, self._curvatures
+        )
         # Scaled down until no slope exceeds its L1, the residuals prove this bound.
-        share = objective.penalty.excess_share(of_coef * change.scale)
+        share = objective.penalty.excess_share(of_coef * preconditioner.scale)
         coef, _ = objective.split(self.params)
-        bound = share * objective.penalty.value(coef) / max(value, TINY)
-        return min(1.0, self._promised + max(estimate, bound))
+        l1_bound = share * objective.penalty.value(coef) / max(value, TINY)
+        return min(1.0, self._remaining_promise + max(estimate, l1_bound))
 
     def _choose(self, violation: NDArray) -> NDArray:
         """Return the columns of the working set."""
@@ -142,17 +153,21 @@ class WorkingSetFit:
         columns = self._choose(violation)
         if not 0 < len(columns) < objective.n_features:
             columns = np.arange(objective.n_features)
-        part = Part(objective, columns, self.params, self.now, self.progress)
-        price = N_NEWTON_HESSIANS * price_of_exact_hessian(part.objective)
-        is_cheap = price < evaluations_by_diagonal(part.objective)
-        self.progress.tell(part.describe, "Newton steps" if is_cheap else "box rounds")
+        subset = ColumnSubset(
+            objective, columns, self.params, self.evaluation, self.progress
+        )
+        price = N_NEWTON_HESSIANS * price_of_exact_hessian(subset.objective)
+        is_cheap = price < evaluations_by_diagonal(subset.objective)
+        self.progress.tell(
+            subset.describe, "Newton steps" if is_cheap else "box rounds"
+        )
         if is_cheap:
-            newton = NewtonSteps(part, self.tol, self.max_iter, self._ridge)
-            self._promised = newton.run()
+            newton = NewtonSteps(subset, self.tol, self.max_iter, self._ridge)
+            self._remaining_promise = newton.run()
             self._ridge, self._solved = newton.ridge, columns
         else:
-            rounds = BoxRounds(part, self.tol, self.max_iter, self._curvatures)
+            rounds = BoxRounds(subset, self.tol, self.max_iter, self._curvatures)
             rounds.run(self.suboptimality)
             self._solved = np.arange(0)
-        self.params = part.on_all_columns(part.params)
-        objective.count_evaluations(part.n_evals)
+        self.params = subset.on_all_columns(subset.params)
+        objective.count_evaluations(subset.n_evals)

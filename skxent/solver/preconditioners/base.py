@@ -69,9 +69,9 @@ class Recipe:
 
     description: str
     evaluations: float
-    n_fresh: int
+    n_evals_when_fresh: int
     is_diagonal: ClassVar[bool] = False
-    is_whole = False
+    is_full_hessian = False
     n_bytes = 0
     build_price = apply_price = 0.0
 
@@ -82,11 +82,11 @@ class Recipe:
         """Return the preconditioner with the curvature at ``params``."""
         raise NotImplementedError
 
-    def where_rows_are_alike(self, objective: Objective) -> "Recipe":
+    def where_probabilities_are_uniform(self, objective: Objective) -> "Recipe":
         """Return the recipe for a point where no row differs from another."""
         return self
 
-    def of_majorant(self, objective: Objective) -> "Recipe":
+    def majorant_recipe(self, objective: Objective) -> "Recipe":
         """Return the recipe with a curvature that is never too small far away.
 
         The Hessian may be that of a few rows, where most are certain and wrong. A

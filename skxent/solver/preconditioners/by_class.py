@@ -9,7 +9,7 @@ from ...model.curvature import class_hessians, mean_curvature
 from ...model.layout import ParamLayout
 from ...model.objective import Objective
 from .base import Preconditioner, Recipe, centred
-from .factor import InverseRoot
+from .inverse_root import InverseRoot
 from .prices import NANOSECONDS, price_of_evaluation, price_of_hessians
 
 
@@ -62,7 +62,7 @@ class ClassPreconditioner(Preconditioner):
         return np.stack(self._map(lambda pair: solve(*pair), pairs, work))
 
 
-class ByClass(Recipe):
+class ClassRecipe(Recipe):
     """The recipe for a Hessian of each class; of one logit it is the whole Hessian."""
 
     evaluations = 40.0
@@ -70,8 +70,8 @@ class ByClass(Recipe):
     def __init__(self, objective: Objective, n_sampled: int | None = None):
         super().__init__(objective)
         n_logits, e = objective.n_logits, objective.n_columns
-        self.is_whole = n_logits == 1
-        self.n_fresh = 5 if self.is_whole else 12
+        self.is_full_hessian = n_logits == 1
+        self.n_evals_when_fresh = 5 if self.is_full_hessian else 12
         self.n_bytes = 16 * n_logits * e**2
         self.n_sampled, self.build_price = price_of_hessians(
             objective, n_logits, n_sampled
@@ -80,7 +80,7 @@ class ByClass(Recipe):
             NANOSECONDS.solve * n_logits * e**2 / price_of_evaluation(objective)
         )
         self.description = (
-            "the Hessian" if self.is_whole else "a Hessian for each class"
+            "the Hessian" if self.is_full_hessian else "a Hessian for each class"
         )
 
     def build(self, objective: Objective, params: NDArray) -> ClassPreconditioner:
@@ -88,21 +88,21 @@ class ByClass(Recipe):
         hessians = class_hessians(objective, params, n_sampled=self.n_sampled)
         return ClassPreconditioner(objective, hessians)
 
-    def where_rows_are_alike(self, objective: Objective) -> Recipe:
+    def where_probabilities_are_uniform(self, objective: Objective) -> Recipe:
         """Return the recipe for a point where no row differs from another."""
-        return self if self.is_whole else Shared(objective, self.n_sampled)
+        return self if self.is_full_hessian else SharedRecipe(objective, self.n_sampled)
 
-    def of_majorant(self, objective: Objective) -> Recipe:
+    def majorant_recipe(self, objective: Objective) -> Recipe:
         """Return the recipe for a majorant."""
-        return Majorant(objective)
+        return MajorantRecipe(objective)
 
 
-class Shared(Recipe):
+class SharedRecipe(Recipe):
     """The recipe for the mean Hessian of the classes, scaled for each."""
 
     description = "a Hessian that all classes share"
     evaluations = 240.0
-    n_fresh = 35
+    n_evals_when_fresh = 35
 
     def __init__(self, objective: Objective, n_sampled: int | None = None):
         super().__init__(objective)
@@ -123,12 +123,12 @@ class Shared(Recipe):
             objective, hessian, np.sqrt(curvature / curvature.mean())
         )
 
-    def of_majorant(self, objective: Objective) -> Recipe:
+    def majorant_recipe(self, objective: Objective) -> Recipe:
         """Return the recipe for a majorant."""
-        return Majorant(objective)
+        return MajorantRecipe(objective)
 
 
-class Majorant(Recipe):
+class MajorantRecipe(Recipe):
     """The recipe for a majorant of the Hessian that all classes share."""
 
     description = "a majorant of the Hessian"

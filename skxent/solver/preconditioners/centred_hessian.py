@@ -50,7 +50,7 @@ class CentredHessian:
             of_intercepts = hessian[n_coefs:, n_coefs:]
             of_intercepts += np.trace(of_intercepts) / n_intercepts**2
         self._uncentred = hessian.diagonal()[:n_coefs].copy()
-        self.intercepts = FollowingIntercepts(hessian, n_coefs)
+        self.intercepts = EliminatedIntercepts(hessian, n_coefs)
         self.matrix = hessian[:n_coefs, :n_coefs]
         if n_intercepts:
             self._centre()
@@ -98,7 +98,7 @@ class CentredHessian:
         return params
 
 
-class FollowingIntercepts:
+class EliminatedIntercepts:
     """Intercepts that are the best for coefficients, but for variables of their own.
 
     They are ``b = R⁻¹ (v − cross w)``, where ``RᵀR = H_bb`` and ``cross = R⁻ᵀ H_bw``.

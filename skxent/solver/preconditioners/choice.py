@@ -4,9 +4,9 @@ from numpy.typing import NDArray
 
 from ...model.objective import Objective
 from .base import Preconditioner, Recipe
-from .by_class import ByClass, Shared
-from .coupled import Coupled
-from .diagonal import Diagonal
+from .by_class import ClassRecipe, SharedRecipe
+from .coupled import CoupledRecipe
+from .diagonal import DiagonalRecipe
 from .prices import MAX_PRECONDITIONER_BYTES, price_of_exact_hessian
 
 # A fit is expected to build its preconditioner so many times: at the start, and once
@@ -20,9 +20,9 @@ def choose(objective: Objective) -> Recipe:
     Each is priced in evaluations: those that it takes to converge, the changes of
     variables in them, and what it costs to build it a few times.
     """
-    kinds = [Diagonal, ByClass]
+    kinds = [DiagonalRecipe, ClassRecipe]
     if objective.n_logits > 1:
-        kinds += [Shared, Coupled]
+        kinds += [SharedRecipe, CoupledRecipe]
     recipes = [kind(objective) for kind in kinds]
     return min(
         (r for r in recipes if r.n_bytes <= MAX_PRECONDITIONER_BYTES), key=_price_in_all
@@ -34,19 +34,19 @@ def choose_again(objective: Objective, recipe: Recipe) -> Recipe:
 
     So a fit never takes much more than twice what the better of the two would.
     """
-    if recipe.is_whole or price_of_exact_hessian(objective) > objective.n_evals:
+    if recipe.is_full_hessian or price_of_exact_hessian(objective) > objective.n_evals:
         return recipe
-    return whole_hessian(objective)
+    return full_hessian_recipe(objective)
 
 
-def whole_hessian(objective: Objective) -> Recipe:
+def full_hessian_recipe(objective: Objective) -> Recipe:
     """Return the recipe with the Hessian of all params, from all rows."""
     if objective.n_logits == 1:
-        return ByClass(objective, n_sampled=objective.n_samples)
-    return Coupled(objective)
+        return ClassRecipe(objective, n_sampled=objective.n_samples)
+    return CoupledRecipe(objective)
 
 
-class Reused(Recipe):
+class ReusedRecipe(Recipe):
     """The recipe of a preconditioner that is there already."""
 
     description = "what an earlier fit was preconditioned by"
@@ -62,7 +62,7 @@ class Reused(Recipe):
 
 def exact_preconditioner(objective: Objective, params: NDArray) -> Preconditioner:
     """Return the preconditioner by the whole Hessian at ``params``."""
-    return whole_hessian(objective).build(objective, params)
+    return full_hessian_recipe(objective).build(objective, params)
 
 
 def _price_in_all(recipe: Recipe) -> float:

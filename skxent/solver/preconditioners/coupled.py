@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from ...model.curvature import coupled_hessian
 from ...model.objective import Objective
 from .base import Preconditioner, Recipe, centred
-from .by_class import Majorant, Shared
-from .factor import InverseRoot
+from .by_class import MajorantRecipe, SharedRecipe
+from .inverse_root import InverseRoot
 from .prices import NANOSECONDS, price_of_evaluation, price_of_exact_hessian
 
 
@@ -34,13 +34,13 @@ class CoupledPreconditioner(Preconditioner):
         return self._root.solve_transposed(rows.ravel()[self._order])
 
 
-class Coupled(Recipe):
+class CoupledRecipe(Recipe):
     """The recipe for the Hessian of all classes together."""
 
     description = "the Hessian of all classes together"
     evaluations = 20.0
-    n_fresh = 10
-    is_whole = True
+    n_evals_when_fresh = 10
+    is_full_hessian = True
 
     def __init__(self, objective: Objective):
         super().__init__(objective)
@@ -53,10 +53,10 @@ class Coupled(Recipe):
         """Return the preconditioner with the curvature at ``params``."""
         return CoupledPreconditioner(objective, coupled_hessian(objective, params))
 
-    def where_rows_are_alike(self, objective: Objective) -> Recipe:
+    def where_probabilities_are_uniform(self, objective: Objective) -> Recipe:
         """Return the recipe for a point where no row differs from another."""
-        return Shared(objective, self.n_sampled)
+        return SharedRecipe(objective, self.n_sampled)
 
-    def of_majorant(self, objective: Objective) -> Recipe:
+    def majorant_recipe(self, objective: Objective) -> Recipe:
         """Return the recipe for a majorant."""
-        return Majorant(objective)
+        return MajorantRecipe(objective)

@@ -93,11 +93,11 @@ class DiagonalPreconditioner(Preconditioner):
         return out
 
 
-class Diagonal(Recipe):
+class DiagonalRecipe(Recipe):
     """The recipe for the diagonal of the Hessian."""
 
     description = "the diagonal of the Hessian"
-    n_fresh = 60
+    n_evals_when_fresh = 60
     is_diagonal: ClassVar[bool] = True
     build_price = 2.0
 
@@ -109,12 +109,12 @@ class Diagonal(Recipe):
         """Return the preconditioner with the curvature at ``params``."""
         return DiagonalPreconditioner(objective, *curvature_moments(objective, params))
 
-    def of_majorant(self, objective: Objective) -> "Recipe":
+    def majorant_recipe(self, objective: Objective) -> "Recipe":
         """Return the recipe for the diagonal of a majorant."""
-        return DiagonalOfMajorant(objective)
+        return DiagonalMajorantRecipe(objective)
 
 
-class DiagonalOfMajorant(Diagonal):
+class DiagonalMajorantRecipe(DiagonalRecipe):
     """The recipe for the diagonal of a majorant of the Hessian."""
 
     description = "the diagonal of a majorant of the Hessian"

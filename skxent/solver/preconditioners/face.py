@@ -34,7 +34,7 @@ class FacePreconditioner(Preconditioner):
     def __init__(self, objective: Objective, hessian: NDArray, free: NDArray):
         self._shape = free.shape
         self._moving = np.flatnonzero(free)
-        self._shifts = free.all(axis=0) & objective.loss.ignores_common_shift
+        self._has_free_shift = free.all(axis=0) & objective.loss.ignores_common_shift
         self._hessian = CentredHessian(hessian.copy(), objective.layout)
         self.rounding = self._hessian.rounding()
         if objective.loss.ignores_common_shift:
@@ -46,9 +46,9 @@ class FacePreconditioner(Preconditioner):
 
     def to_params(self, u: NDArray) -> NDArray:
         """Return T u."""
-        moving, variables = np.split(u, [len(self._moving)])
+        moving_variables, variables = np.split(u, [len(self._moving)])
         coef = np.zeros(self._shape[0] * self._shape[1])
-        coef[self._moving] = solve_root(*self._root, moving)
+        coef[self._moving] = solve_root(*self._root, moving_variables)
         coef = self._without_shift(coef)
         if len(variables):
             variables = self._hessian.intercepts.follow(coef, variables)
@@ -59,14 +59,14 @@ class FacePreconditioner(Preconditioner):
         of_coef, of_intercepts = self._hessian.in_order(gradient)
         if len(of_intercepts):
             intercepts = self._hessian.intercepts
-            of_intercepts, by_slopes = intercepts.pull_back(of_intercepts)
-            of_coef = of_coef + by_slopes
+            of_intercepts, coef_correction = intercepts.pull_back(of_intercepts)
+            of_coef = of_coef + coef_correction
         of_coef = self._without_shift(of_coef)
-        moving = solve_root_transposed(*self._root, of_coef[self._moving])
-        return np.concatenate([moving, of_intercepts])
+        moving_variables = solve_root_transposed(*self._root, of_coef[self._moving])
+        return np.concatenate([moving_variables, of_intercepts])
 
     def _without_shift(self, of_coef: NDArray) -> NDArray:
         """Take out the common shift of classes, in place."""
         rows = of_coef.reshape(self._shape)
-        rows[:, self._shifts] -= rows[:, self._shifts].mean(axis=0)
+        rows[:, self._has_free_shift] -= rows[:, self._has_free_shift].mean(axis=0)
         return of_coef

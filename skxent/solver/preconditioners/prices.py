@@ -58,7 +58,11 @@ MAX_PRECONDITIONER_BYTES = 2**28
 
 def price_of_evaluation(objective: Objective) -> float:
     """Return the price of F and its gradient, in nanoseconds."""
-    n, n_logits, stored = objective.n_samples, objective.n_logits, _stored(objective)
+    n, n_logits, stored = (
+        objective.n_samples,
+        objective.n_logits,
+        _stored_per_row(objective),
+    )
     return n * (
         NANOSECONDS.read * stored
         + NANOSECONDS.product * stored * n_logits
@@ -75,11 +79,14 @@ def price_of_hessians(
     rows follows from it, unless it is given.
     """
     n, e = objective.n_samples, objective.n_columns
-    evaluation = price_of_evaluation(objective)
-    row = (
+    price_of_pass = price_of_evaluation(objective)
+    price_of_row = (
         n_matrices
-        * (NANOSECONDS.gather * _stored(objective) + _square(objective))
-        / evaluation
+        * (
+            NANOSECONDS.gather * _stored_per_row(objective)
+            + _price_of_row_products(objective)
+        )
+        / price_of_pass
     )
     if n_sampled is not None:
         rows = n_sampled
@@ -88,8 +95,11 @@ def price_of_hessians(
         # of rows and not on all: curvature that the sample misses.
         rows = n
     else:
-        rows = min(n, max(ROWS_PER_COLUMN * e, int(MAX_BUILD / row)))
-    return rows, rows * row + n_matrices * NANOSECONDS.factor * e**3 / evaluation
+        rows = min(n, max(ROWS_PER_COLUMN * e, int(MAX_BUILD / price_of_row)))
+    return (
+        rows,
+        rows * price_of_row + n_matrices * NANOSECONDS.factor * e** 3 / price_of_pass,
+    )
 
 
 def price_of_exact_hessian(objective: Objective, overhead: float = 0.0) -> float:
@@ -101,23 +111,25 @@ def price_of_exact_hessian(objective: Objective, overhead: float = 0.0) -> float
     n, size = objective.n_samples, objective.n_params
     if 40 * size**2 > MAX_PRECONDITIONER_BYTES:
         return np.inf
-    row = NANOSECONDS.gather * _stored(objective) + _square(objective)
+    price_of_row = NANOSECONDS.gather * _stored_per_row(
+        objective
+    ) + _price_of_row_products(objective)
     if objective.n_logits > 1:
-        row = NANOSECONDS.gather * size + NANOSECONDS.square * size**2
-    return (n * row + NANOSECONDS.factor * size**3) / (
+        price_of_row = NANOSECONDS.gather * size + NANOSECONDS.square * size**2
+    return (n * price_of_row + NANOSECONDS.factor * size**3) / (
         price_of_evaluation(objective) + overhead
     )
 
 
-def _stored(objective: Objective) -> float:
+def _stored_per_row(objective: Objective) -> float:
     """Return how many numbers of X are stored for a row, at least 1 if sparse."""
     if objective.rows.is_sparse:
         return max(1, objective.rows.n_stored / objective.n_samples)
     return objective.n_features
 
 
-def _square(objective: Objective) -> float:
+def _price_of_row_products(objective: Objective) -> float:
     """Return the price of the products of the entries of a row, in nanoseconds."""
     if squares_are_dense(objective):
         return NANOSECONDS.square * objective.n_columns**2
-    return NANOSECONDS.sparse_square * _stored(objective) ** 2
+    return NANOSECONDS.sparse_square * _stored_per_row(objective) ** 2

@@ -38,24 +38,24 @@ def root_of(matrix: NDArray, ridge: float) -> tuple[NDArray, NDArray]:
     return scale, np.asfortranarray(upper * np.sign(upper.diagonal())[:, None])
 
 
-def solve_root(scale: NDArray, upper: NDArray, right: NDArray) -> NDArray:
+def solve_root(scale: NDArray, upper: NDArray, rhs: NDArray) -> NDArray:
     """Return D⁻¹ U⁻¹ times a vector or columns: a root of the inverse matrix."""
-    return (_solve(upper, right).T / scale).T
+    return (_solve(upper, rhs).T / scale).T
 
 
-def solve_root_transposed(scale: NDArray, upper: NDArray, right: NDArray) -> NDArray:
+def solve_root_transposed(scale: NDArray, upper: NDArray, rhs: NDArray) -> NDArray:
     """Return U⁻ᵀ D⁻¹ times a vector or columns."""
-    return _solve(upper, (right.T / scale).T, transposed=True)
+    return _solve(upper, (rhs.T / scale).T, transposed=True)
 
 
-def _solve(upper: NDArray, right: NDArray, transposed: bool = False) -> NDArray:
+def _solve(upper: NDArray, rhs: NDArray, transposed: bool = False) -> NDArray:
     """Solve U x = right, or Uᵀ x = right, for a vector or for columns.
 
     By BLAS itself: SciPy's solve_triangular takes longer to check its arguments than to
     solve a small system, and this is done twice in each evaluation.
     """
-    if not right.size:
-        return right
-    if right.ndim == 1:
-        return blas.dtrsv(upper, right, trans=transposed)
-    return blas.dtrsm(1.0, upper, right, trans_a=transposed)
+    if not rhs.size:
+        return rhs
+    if rhs.ndim == 1:
+        return blas.dtrsv(upper, rhs, trans=transposed)
+    return blas.dtrsm(1.0, upper, rhs, trans_a=transposed)

@@ -26,7 +26,7 @@ from ..model.rounding import (
 MAX_ORDINARY_CHANGE = 1e6
 
 
-class Hidden(NamedTuple):
+class UnseenGain(NamedTuple):
     """What there is along a direction that the curvature does not show.
 
     Attributes
@@ -37,11 +37,11 @@ class Hidden(NamedTuple):
         What F may fall by; inf where nobody can tell.
     """
 
-    room: float
+    step_length: float
     gain: float
 
 
-class Blind(NamedTuple):
+class SaturatedStep(NamedTuple):
     """A step of the params that have no curvature at all.
 
     Attributes
@@ -59,13 +59,13 @@ class Blind(NamedTuple):
     gain: float
 
 
-def look_at_blind(
+def step_of_saturated_params(
     objective: Objective,
     params: NDArray,
-    left: NDArray,
+    remaining_gradient: NDArray,
     curvature: NDArray,
     negligible: float,
-) -> Blind | None:
+) -> SaturatedStep | None:
     """Return a step of the params without curvature, or None where none is worth it.
 
     Parameters
@@ -80,26 +80,26 @@ def look_at_blind(
     """
     curvature = curvature.copy()
     objective.split(curvature)[0][:] += objective.penalty.l2
-    blind = curvature <= SATURATED * mean_squares(objective)
-    along = np.where(blind, -left, 0.0)
-    slope = float(along @ along)
+    saturated = curvature <= SATURATED * mean_squares(objective)
+    direction = np.where(saturated, -remaining_gradient, 0.0)
+    slope = float(direction @ direction)
     if slope == 0:
         return None
-    room = room_along(objective, params, along)
-    if room == np.inf or room * slope <= negligible:
+    step_length = room_along(objective, params, direction)
+    if step_length == np.inf or step_length * slope <= negligible:
         return None
-    return Blind(blind, room * along, room * slope)
+    return SaturatedStep(saturated, step_length * direction, step_length * slope)
 
 
-def look_along(
+def inspect_direction(
     objective: Objective,
     params: NDArray,
-    along: NDArray,
-    change: float,
+    direction: NDArray,
+    logit_change: float,
     slope: float,
     curvature: float,
-    enough: float,
-) -> Hidden | None:
+    tolerance: float,
+) -> UnseenGain | None:
     """Return what a direction hides, or None where a quadratic model sees it.
 
     Parameters
@@ -113,17 +113,17 @@ def look_along(
     enough : float
         What is of no account, in units of F.
     """
-    rounding = rounding_of_change(objective, along)
-    if change >= NOISE * rounding and curvature > 0:
+    rounding = rounding_of_change(objective, direction)
+    if logit_change >= NOISE * rounding and curvature > 0:
         return None
-    room = room_along(objective, params, along)
-    if room == np.inf:
+    step_length = room_along(objective, params, direction)
+    if step_length == np.inf:
         # Neither data nor penalty see this direction, or rounding hides that they do:
         # then coefficients of ordinary size may gain something.
-        spread = ordinary_change(objective, along)
+        spread = ordinary_change(objective, direction)
         length = MAX_ORDINARY_CHANGE / spread if spread else 0.0
         gain = length * rounding * ordinary_slope(objective, params)
-        return Hidden(0.0, np.inf if gain > enough else 0.0)
-    if room * curvature < slope:
-        return Hidden(room, room * slope)
+        return UnseenGain(0.0, np.inf if gain > tolerance else 0.0)
+    if step_length * curvature < slope:
+        return UnseenGain(step_length, step_length * slope)
     return None

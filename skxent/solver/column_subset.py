@@ -10,7 +10,7 @@ from ..model.problem import Evaluation
 from .progress import Progress
 
 
-class Part:
+class ColumnSubset:
     """The problem on some of the columns, and the best params so far.
 
     Parameters
@@ -40,29 +40,31 @@ class Part:
         objective: Objective,
         columns: NDArray,
         params: NDArray,
-        now: Evaluation,
+        evaluation: Evaluation,
         progress: Progress,
     ):
-        self._whole, self._columns, self._start = objective, columns, params
+        self._full_objective, self._columns, self._start = objective, columns, params
         self.progress = progress
-        is_all = len(columns) == objective.n_features
-        if is_all:
+        has_all_columns = len(columns) == objective.n_features
+        if has_all_columns:
             self.objective = objective.with_penalty(objective.penalty)
         else:
             self.objective = objective.on_columns(columns)
         take = objective.layout.take_columns
         self.params = take(params, columns)
-        self.now = now._replace(gradient=take(now.gradient, columns))
+        self.evaluation = evaluation._replace(
+            gradient=take(evaluation.gradient, columns)
+        )
 
     @property
     def n_evals(self) -> int:
         """The passes over all entries of X that the evaluations amount to."""
-        share = self.objective.n_features / self._whole.n_features
+        share = self.objective.n_features / self._full_objective.n_features
         return int(np.ceil(share * self.objective.n_evals))
 
-    def go_to(self, params: NDArray, now: Evaluation) -> None:
+    def move_to(self, params: NDArray, evaluation: Evaluation) -> None:
         """Take params of these columns for the best so far."""
-        self.params, self.now = params, now
+        self.params, self.evaluation = params, evaluation
 
     def note(
         self, value: float, suboptimality: float, find_params: Callable[[], NDArray]
@@ -71,22 +73,25 @@ class Part:
         self.progress.note(
             value,
             suboptimality,
-            self._whole.n_evals + self.n_evals,
+            self._full_objective.n_evals + self.n_evals,
             lambda: self.on_all_columns(find_params()),
         )
 
-    def note_where_it_is(self, suboptimality: float) -> None:
+    def note_current(self, suboptimality: float) -> None:
         """Note an iteration that has led to the best params so far."""
         params = self.params
-        self.note(self.now.value, suboptimality, lambda: params)
+        self.note(self.evaluation.value, suboptimality, lambda: params)
 
     def on_all_columns(self, params: NDArray) -> NDArray:
         """Return the params of all columns for those of these."""
-        whole = self._start.copy()
-        self._whole.layout.put_columns(params, self._columns, out=whole)
-        return whole
+        all_params = self._start.copy()
+        self._full_objective.layout.put_columns(params, self._columns, out=all_params)
+        return all_params
 
     def describe(self, method: str) -> str:
         """Say how many columns there are, and how they are solved for."""
-        n_columns, n_features = self.objective.n_features, self._whole.n_features
+        n_columns, n_features = (
+            self.objective.n_features,
+            self._full_objective.n_features,
+        )
         return f"working set of {n_columns} of {n_features} columns, by {method}"

@@ -59,10 +59,10 @@ class InverseRoot:
         rounding = centred.rounding()
         self._root = root_of(matrix, ridge=RIDGE)
         self._n_coefs = len(matrix)
-        smallest = float(self._root[1].diagonal().min(initial=1.0)) ** 2
-        hidden = max(PIVOTS.n_ridges * RIDGE, PIVOTS.n_roundings * rounding)
-        self.is_nearly_singular = smallest < hidden
-        self.is_well_conditioned = smallest > PIVOTS.well_conditioned
+        smallest_pivot = float(self._root[1].diagonal().min(initial=1.0)) ** 2
+        unreliable_pivot = max(PIVOTS.n_ridges * RIDGE, PIVOTS.n_roundings * rounding)
+        self.is_nearly_singular = smallest_pivot < unreliable_pivot
+        self.is_well_conditioned = smallest_pivot > PIVOTS.well_conditioned
 
     def solve(self, u: NDArray) -> NDArray:
         """Return T u of a vector or of columns, coefficients first."""
@@ -77,6 +77,6 @@ class InverseRoot:
         of_coef, of_intercepts = np.split(gradient, [self._n_coefs])
         if not len(of_intercepts):
             return solve_root_transposed(*self._root, of_coef)
-        variables, by_slopes = self._intercepts.pull_back(of_intercepts)
-        u = solve_root_transposed(*self._root, of_coef + by_slopes)
+        variables, coef_correction = self._intercepts.pull_back(of_intercepts)
+        u = solve_root_transposed(*self._root, of_coef + coef_correction)
         return np.concatenate([u, variables])
