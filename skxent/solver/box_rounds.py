@@ -1,9 +1,9 @@
-"""Kinks and bounds where Hessians are dear: L-BFGS-B on one orthant after the other.
+"""Kinks and bounds with expensive Hessians: L-BFGS-B on one orthant after the other.
 
-On an orthant |w| is linear, so that the objective is smooth with simple bounds, which
-L-BFGS-B takes as long as each variable is a multiple of its coefficient: columns are
-centred and scaled, no more. The sign of each coefficient is held, that of a zero is the
-one that lowers F; L-BFGS-B ends at 0, or at a bound, where it has to.
+On an orthant |w| is linear, so the objective is smooth with simple bounds. L-BFGS-B
+accepts the bounds only if each variable is a multiple of one coefficient: the
+preconditioner centres and scales columns, no more. Each coefficient keeps its sign; a
+coefficient of 0 gets the sign that lowers F. L-BFGS-B stops at 0 or at a bound.
 """
 
 from collections.abc import Callable
@@ -55,15 +55,15 @@ ROUND_LIMITS = RoundLimits()
 
 
 class BoxRounds:
-    """L-BFGS-B on a part of the columns, an orthant in each round.
+    """L-BFGS-B on a subset of the columns, which it moves orthant by orthant.
 
     Parameters
     ----------
-    part : ColumnSubset
+    subset : ColumnSubset
     tol, max_iter
         As in `minimise`.
     curvatures : list of float
-        Those that steps have shown; more are added.
+        Observed along earlier steps. Rounds append to it.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class BoxRounds:
         self._curvatures = curvatures
 
     def run(self, suboptimality: float) -> None:
-        """Go on until the estimate is a small part of the one before."""
+        """Run rounds until the estimate is a small share of ``suboptimality``."""
         subset, objective = self._subset, self._subset.objective
         goal = max(self._tol / 2, ROUND_LIMITS.estimate_reduction * suboptimality)
         for _ in range(ROUND_LIMITS.max_rounds):
@@ -106,8 +106,8 @@ class BoxRounds:
 class _Round:
     """One run of L-BFGS-B on the orthant of the params.
 
-    F and the variables are in units of the length of the violation, so that SciPy's
-    first step is Newton's.
+    The variables are in units of the length of the violation, and F in units of its
+    square, so that SciPy's first step is Newton's.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class _Round:
             objective.split(bound)[0][:] = of_coef * preconditioner.scale / self._unit
         self._decrement = float(violation @ violation)
         self._start_value = subset.evaluation.value
-        # F and its gradient in the variables u, where SciPy has evaluated them last
+        # F and its gradient in the variables u, at SciPy's last evaluation
         self._value = self._start_value
         self._gradient = preconditioner.pull_back(subset.evaluation.gradient)
 
@@ -141,7 +141,7 @@ class _Round:
         n_iter: int,
         curvatures: list[float],
     ) -> None:
-        """Minimise, and move the part where F has fallen."""
+        """Minimise, and move the subset if F fell."""
         previous: tuple[NDArray, NDArray] | None = None
 
         def after_iteration(intermediate_result: OptimizeResult) -> None:
@@ -151,7 +151,6 @@ class _Round:
             if previous is not None:
                 step = (u - previous[0]) * self._unit
                 gradient_change = gradient - previous[1]
-                # a smaller change of the gradient would be rounding
                 if (
                     np.abs(gradient_change).max()
                     > ROUND_LIMITS.min_gradient_change * np.abs(gradient).max()
@@ -180,16 +179,13 @@ class _Round:
         self._subset.progress.begin()
         evaluation = self._smooth.evaluate(self._params(scaled))
         self._subset.objective.count_evaluations(1)
-        self._value, self._gradient = (
-            evaluation.value,
-            self._preconditioner.pull_back(evaluation.gradient),
-        )
-        return (
-            evaluation.value - self._start_value
-        ) / self._unit**2, self._gradient / self._unit
+        self._value = evaluation.value
+        self._gradient = self._preconditioner.pull_back(evaluation.gradient)
+        difference = evaluation.value - self._start_value
+        return difference / self._unit**2, self._gradient / self._unit
 
     def _params(self, scaled: NDArray) -> NDArray:
-        """Return the params for the variables, to the last digit in the box."""
+        """Return the params of the variables, exactly within the box."""
         params = self._preconditioner.to_params(scaled * self._unit)
         split = self._subset.objective.split
         coef, _ = split(params)

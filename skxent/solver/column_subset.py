@@ -1,4 +1,4 @@
-"""A part of the columns, which is solved while all other coefficients are 0."""
+"""A subset of the columns, solved while all other coefficients are 0."""
 
 from collections.abc import Callable
 
@@ -11,27 +11,27 @@ from .progress import Progress
 
 
 class ColumnSubset:
-    """The problem on some of the columns, and the best params so far.
+    """The objective on a subset of the columns, and the best params so far.
 
     Parameters
     ----------
     objective : Objective
-        The one on all columns.
+        On all columns.
     columns : ndarray of int
     params : ndarray of shape (n_params,)
-        Of all columns.
-    now : Evaluation
-        The objective there.
+        For all columns.
+    evaluation : Evaluation
+        F and its gradient at ``params``.
     progress : Progress
 
     Attributes
     ----------
     objective : Objective
-        The one on these columns.
+        On the columns of the subset.
     params : ndarray
-        Of these columns, the best so far.
-    now : Evaluation
-        The objective there.
+        For the columns of the subset, the best so far.
+    evaluation : Evaluation
+        F and its gradient at ``params``.
     progress : Progress
     """
 
@@ -58,18 +58,18 @@ class ColumnSubset:
 
     @property
     def n_evals(self) -> int:
-        """The passes over all entries of X that the evaluations amount to."""
+        """The evaluations on the subset, counted in passes over all of X."""
         share = self.objective.n_features / self._full_objective.n_features
         return int(np.ceil(share * self.objective.n_evals))
 
     def move_to(self, params: NDArray, evaluation: Evaluation) -> None:
-        """Take params of these columns for the best so far."""
+        """Set the best params so far, and their evaluation."""
         self.params, self.evaluation = params, evaluation
 
     def note(
         self, value: float, suboptimality: float, find_params: Callable[[], NDArray]
     ) -> None:
-        """Note an iteration that led to F and to params of these columns."""
+        """Record an iteration that ended at F and at params of the subset."""
         self.progress.note(
             value,
             suboptimality,
@@ -78,18 +78,18 @@ class ColumnSubset:
         )
 
     def note_current(self, suboptimality: float) -> None:
-        """Note an iteration that has led to the best params so far."""
+        """Record an iteration that ended at the best params so far."""
         params = self.params
         self.note(self.evaluation.value, suboptimality, lambda: params)
 
     def on_all_columns(self, params: NDArray) -> NDArray:
-        """Return the params of all columns for those of these."""
+        """Return the params of all columns, from those of the subset."""
         all_params = self._start.copy()
         self._full_objective.layout.put_columns(params, self._columns, out=all_params)
         return all_params
 
     def describe(self, method: str) -> str:
-        """Say how many columns there are, and how they are solved for."""
+        """Return the size of the subset and the method, for messages."""
         n_columns, n_features = (
             self.objective.n_features,
             self._full_objective.n_features,

@@ -45,7 +45,7 @@ class Answer(NamedTuple):
     ----------
     params : ndarray of shape (n_params,)
     evaluation : Evaluation
-        The objective there.
+        F and its gradient at ``params``.
     outcome : str
         How the fit has ended, see `stopping`.
     suboptimality, gap : float
@@ -75,7 +75,7 @@ def judge(objective: Objective, fit: Fit, row_space: RowSpace | None) -> Answer:
     objective : Objective
     fit : SmoothFit or WorkingSetFit
         Has run.
-    space : RowSpace or None
+    row_space : RowSpace or None
         Where it has run, if not in the coordinates of the data.
     """
     progress, params, evaluation = fit.progress, fit.params, fit.evaluation

@@ -1,7 +1,7 @@
-"""The only caller of SciPy: L-BFGS-B, told when to stop.
+"""SciPy's L-BFGS-B, with a stop that is ours: the only caller of ``scipy.optimize``.
 
-SciPy's status is 0 as soon as a line search makes no progress, and says nothing of the
-answer. The rounds that call it judge that themselves.
+SciPy reports success as soon as a line search makes no progress, whatever the answer.
+The rounds that call it therefore ignore its status and stop by their own estimates.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def run_lbfgs(
     max_iter: int,
     bounds: NDArray | None = None,
 ) -> NDArray:
-    """Return where SciPy's L-BFGS-B ends, or where it is told to.
+    """Return the point where L-BFGS-B stops, or where ``after_iteration`` stops it.
 
     Parameters
     ----------
@@ -31,10 +31,11 @@ def run_lbfgs(
         Returns a value and its gradient.
     start : ndarray of shape (n,)
     after_iteration : callable
-        May raise StopIteration. SciPy looks at the name of its parameter.
+        Raises StopIteration to stop. SciPy chooses what it passes by the name of the
+        parameter: ``intermediate_result``, or the point itself for any other name.
     max_iter : int
     bounds : ndarray of shape (2, n), default=None
-        The lower and the upper ones.
+        The lower and the upper bounds.
     """
     result = scipy_minimize(
         evaluate,

@@ -1,8 +1,8 @@
-"""The door of the solver: which way to the optimum, whether it was reached.
+"""The entry point of the solver: it chooses a method, runs it and verifies the answer.
 
-A smooth problem goes to `rounds`, in its row space where that is smaller; one with
-kinks or bounds to `working_set`. `judgement` decides whether what comes back is the
-optimum; if not, the fit goes on in the coordinates of the data.
+`rounds` solves a smooth problem, in its row space if that is smaller. `working_set`
+solves a problem with kinks or bounds. `judgement` decides whether the answer is the
+optimum. If it is not, the fit continues in the coordinates of the data.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,24 @@ MAX_FRUITLESS_RESTARTS = 10
 
 @dataclass
 class Solution:
-    """What a fit ends with: the params, and how it came there."""
+    """The result of a fit.
+
+    Attributes
+    ----------
+    params : ndarray of shape (n_params,)
+    outcome : str
+        How the fit ended, see `stopping`.
+    suboptimality : float
+        The estimate of (F − F*) / F.
+    duality_gap : float
+        The certified bound of F − F*, in units of F; inf if there is none.
+    n_iter, n_evals : int
+        The number of iterations, and of evaluations of F and its gradient.
+    loss_curve, seconds : ndarray of shape (n_iter,)
+        F after each iteration, and the time since the start.
+    preconditioner : Preconditioner or None
+        The last one in the coordinates of the data, for `minimise` to start with.
+    """
 
     params: NDArray
     outcome: str
@@ -48,11 +65,11 @@ class Solution:
 
     @property
     def deserves_warning(self) -> bool:
-        """Whether there is something that the user should do."""
+        """Whether the user should act: the outcome has a message."""
         return self.outcome in MESSAGES
 
     def message(self, tol: float) -> str:
-        """Say what happened and what to do, where a warning is due."""
+        """Return what happened and what to do, for an outcome that deserves a warning."""
         return MESSAGES[self.outcome].format(
             n_iter=self.n_iter, suboptimality=self.suboptimality, tol=tol
         )
@@ -72,18 +89,19 @@ def minimise(
     Parameters
     ----------
     objective : Objective
-        A problem, which may be solved many times, with a penalty.
+        A problem with a penalty. It may be solved many times.
     start : ndarray of shape (n_params,)
     tol : float
         The fit ends when the estimated (F − F*) / F is at most this.
     max_iter : int
         The largest number of iterations.
     progress : Progress, default=None
-        Where to note the iterations. It may stop the fit, and choose the iteration
-        whose params to return.
+        Records the iterations. Its listeners may stop the fit, or choose an iteration
+        whose params are returned.
     preconditioner : Preconditioner, default=None
-        What a fit of the same params has ended with. A smooth fit in the coordinates of
-        the data starts with it, and makes one of its own where that does not help.
+        The last preconditioner of an earlier fit with the same params. The first round
+        of a smooth fit in the coordinates of the data uses it; later rounds build
+        their own.
 
     Returns
     -------
@@ -129,6 +147,8 @@ def minimise(
 
 
 class _Limits(NamedTuple):
+    """When a fit stops, and where it records its iterations."""
+
     tol: float
     max_iter: int
     progress: Progress
@@ -140,7 +160,7 @@ def _first_fit(
     limits: _Limits,
     preconditioner: Preconditioner | None,
 ) -> tuple[SmoothFit | WorkingSetFit, RowSpace | None]:
-    """Return the fit that promises to be quick, and the row space it is in, if any."""
+    """Return the faster kind of fit, and its row space if it has one."""
     tell = limits.progress.tell
     if objective.penalty.is_smooth and row_space_pays(objective):
         row_space = RowSpace(objective)
@@ -172,7 +192,7 @@ def _fit(
 def _stalled_answer(
     objective: Objective, fit: SmoothFit | WorkingSetFit, answer: Answer
 ) -> Answer:
-    """Return the answer of a fit that would have to go on, but in vain."""
+    """Return the last answer of a fit whose restarts bring nothing."""
     outcome = why_stalled(
         objective, answer.params, answer.evaluation, answer.rejected_step
     )

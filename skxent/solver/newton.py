@@ -71,7 +71,7 @@ class NewtonSteps:
 
     Parameters
     ----------
-    part : ColumnSubset
+    subset : ColumnSubset
     tol, max_iter
         As in `minimise`.
     ridge : float

@@ -1,4 +1,4 @@
-"""How far coefficients with kinks and bounds are from their condition of optimality."""
+"""The optimality conditions with kinks and bounds, and how far params violate them."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,19 @@ def violations(
     gradient: NDArray,
     preconditioner: DiagonalPreconditioner,
 ) -> NDArray:
-    """Return the part of ∂F/∂u that kinks and bounds do not hold, 0 at the optimum.
+    """Return the least subgradient of F in the variables u, 0 at the optimum.
 
-    ``change`` is axis-aligned, ``gradient`` that of F at ``params``.
+    Parameters
+    ----------
+    objective : Objective
+    params, gradient : ndarray of shape (n_params,)
+        The gradient is that of F at ``params``.
+    preconditioner : DiagonalPreconditioner
+        Axis-aligned: each variable is a multiple of one coefficient.
+
+    Returns
+    -------
+    ndarray of shape (n_params,)
     """
     violation = preconditioner.pull_back(gradient)
     coef, _ = objective.split(params)
@@ -35,19 +45,20 @@ def estimate_suboptimality(
 ) -> float:
     """Estimate (F − F*) / F from what `violations` returns.
 
-    Half its square is what a step with the Hessian's diagonal gains. The curvature
-    observed over recent steps tells how much more there may be; that of the penalty is
-    a bound of how much, and the truth lies between.
+    A step with the Hessian's diagonal gains half the squared violation. If curvature is
+    smaller along some directions, more can be gained: divide by the smallest curvature
+    seen over recent steps. The curvature of the penalty gives an upper bound. The truth
+    lies between the two: take their geometric mean.
 
     Parameters
     ----------
     objective : Objective
     violation : ndarray of shape (n_params,)
     value : float
-        F.
-    change : DiagonalPreconditioner
+        F at the params.
+    preconditioner : DiagonalPreconditioner
     curvatures : list of float
-        Those that steps have shown, the last ones last.
+        Observed along steps, the most recent last.
     """
     curvature = max(min([1.0, *curvatures[-N_RECENT_STEPS:]]), MIN_CURVATURE_RATIO)
     estimate = float(violation @ violation) / curvature
@@ -62,7 +73,7 @@ def estimate_suboptimality(
 
 
 def feasible_start(objective: Objective, start: NDArray) -> NDArray:
-    """Return the start within bounds, without changing the mean logits."""
+    """Return the nearest start within the bounds, with the same mean logits."""
     params = start.copy()
     coef, intercept = objective.split(params)
     coef[:] = objective.penalty.within_bounds(coef)

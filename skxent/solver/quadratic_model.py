@@ -159,7 +159,7 @@ class QuadraticModel:
             Where the model touches the objective.
         gradient : ndarray of shape (n_params,)
             That of the mean loss there.
-        enough : float
+        tolerance : float
             What may be left to gain.
 
         Returns
@@ -168,7 +168,7 @@ class QuadraticModel:
             Where the model is smallest, or nearly so.
         gain : float
             How far below the starting point the model is there.
-        left : float
+        remaining : float
             About how much further below its minimum is.
         """
         penalty = self._penalty

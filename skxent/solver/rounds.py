@@ -1,12 +1,12 @@
 """Smooth objectives: L-BFGS in rounds of preconditioned variables.
 
-Each round takes the curvature where it stands, changes variables so that the Hessian is
-near the identity, and lets SciPy minimise, which sees only ``u → (F, ∇_u F)``. A round
-ends when the next one promises to be quicker.
+Each round computes the curvature at the current params and changes variables so that
+the Hessian is near the identity. SciPy then minimises ``u → (F, ∇_u F)``. A round ends
+when a fresh Hessian promises to be faster.
 
-In variables with the identity for a Hessian, ½‖∇_u F‖² is the decrease that a Newton
-step promises: the distance to the optimum, in units of F. Where the Hessian is stale,
-the estimate is divided by the smallest curvature that was observed over recent steps.
+If the Hessian is the identity, a Newton step decreases F by ½‖∇_u F‖²: this estimates
+F − F*. If the Hessian is stale, the estimate is divided by the smallest curvature seen
+over recent steps.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ OVERFLOW_VALUE = 1e250
 
 
 class SmoothFit:
-    """The rounds of one fit, and what they share.
+    """A fit of a smooth objective, which moves its params round by round.
 
     Parameters
     ----------
@@ -49,20 +49,20 @@ class SmoothFit:
         As in `minimise`.
     progress : Progress
     lift : callable, default=None
-        Takes params to those that listeners know, where these differ.
+        Maps params to those that listeners expect, if these differ.
     preconditioner : Preconditioner, default=None
-        That of an earlier fit, for the first round.
+        For the first round, from an earlier fit.
 
     Attributes
     ----------
-    params, now : ndarray of shape (n_params,), Evaluation
-        Where the fit is, and the objective there.
+    params, evaluation : ndarray of shape (n_params,), Evaluation
+        The current params, and F and its gradient there.
     suboptimality : float
-        The estimate of (F − F*) / F there.
+        The estimate of (F − F*) / F at ``params``.
     preconditioner : Preconditioner or None
-        That of the last round.
+        The one of the last round.
     outcome : str
-        How the fit has ended, see `stopping`.
+        How the fit ended, see `stopping`.
     """
 
     def __init__(
@@ -84,11 +84,11 @@ class SmoothFit:
         self.preconditioner = preconditioner
         self.outcome = ITERATION_LIMIT
         self._lift = lift
-        # the curvatures that steps with an inexact Hessian have shown
+        # observed along steps that were preconditioned by an inexact Hessian
         self.curvatures: list[float] = []
 
     def run(self) -> None:
-        """Go on until the estimate is at most ``tol``, or no round helps."""
+        """Run rounds until the estimate is at most ``tol``, or no round lowers F."""
         objective = self.objective
         best_recipe = choose(objective)
         recipe = self._first_recipe(best_recipe)
@@ -104,7 +104,7 @@ class SmoothFit:
             elif self.should_stop():
                 break
             elif objective.rows.read_in_float64():
-                # what rounding errors of float32 hide may be seen
+                # float64 may show a decrease that rounding in float32 hides
                 self.progress.tell("float64 from here on".format)
                 self.evaluation = objective.evaluate(self.params)
             elif self._follow_newton_step():
@@ -118,7 +118,7 @@ class SmoothFit:
                 recipe = best_recipe.majorant_recipe(objective)
 
     def should_stop(self) -> bool:
-        """Whether to stop here; if so, ``outcome`` says why."""
+        """Return whether to stop, and set ``outcome`` if so."""
         if self.suboptimality <= self.tol:
             self.outcome = CONVERGED
         elif self.progress.stopped:
@@ -130,24 +130,24 @@ class SmoothFit:
         return True
 
     def start_round(self, recipe: Recipe) -> Preconditioner:
-        """Return the preconditioner of the next round, with the curvature here."""
+        """Build, keep and return the preconditioner with the current curvature."""
         self.preconditioner = recipe.build(self.objective, self.params)
         return self.preconditioner
 
     def move_to(self, params: NDArray) -> Evaluation:
-        """Evaluate the objective at some params, and stay there."""
-        # with many classes of many columns, each vector that is let go matters
+        """Set the params, evaluate the objective there and return the evaluation."""
+        # with many classes and columns, the memory of each gradient matters
         del self.evaluation
         self.params = params
         self.evaluation = self.objective.evaluate(params)
         return self.evaluation
 
     def estimate(self, suboptimality: float) -> None:
-        """Take the estimate of (F − F*) / F."""
+        """Set the estimate of (F − F*) / F, at most 1."""
         self.suboptimality = min(1.0, suboptimality)
 
     def note(self) -> None:
-        """Note an iteration that has led here."""
+        """Record an iteration that ended at the current params."""
         params, lift = self.params, self._lift
         self.progress.note(
             self.evaluation.value,
@@ -165,11 +165,11 @@ class SmoothFit:
         return best_recipe
 
     def _follow_newton_step(self) -> bool:
-        """Go along the Newton step as far as F falls; return whether it does.
+        """Move along the Newton step to the minimum of F; return whether F fell.
 
-        SciPy's line search gives up where the minimum is at a tiny part of the step.
+        SciPy's line search fails if the minimum is at a tiny share of the step.
         """
-        assert self.preconditioner is not None  # a round has come first
+        assert self.preconditioner is not None  # set by the first round
         pulled = self.preconditioner.pull_back(self.evaluation.gradient)
         step = self.preconditioner.to_params(-pulled)
         lowest = follow(self.objective, self.params, self.evaluation, step)
@@ -180,7 +180,7 @@ class SmoothFit:
         return True
 
     def _is_separable(self) -> bool:
-        """Whether features without a penalty give each row its class."""
+        """Whether unpenalised features alone classify every row correctly."""
         free = self.objective.penalty.is_free
         if not (free.any() and all_rows_are_correct(self.evaluation)):
             return False
@@ -198,7 +198,7 @@ class _Round:
     ----------
     fit : SmoothFit
     recipe, next_recipe : Recipe
-        For the preconditioner of this round and of the next.
+        They build the preconditioners of this round and of the next.
     """
 
     def __init__(self, fit: SmoothFit, recipe: Recipe, next_recipe: Recipe):
@@ -208,12 +208,12 @@ class _Round:
         self._origin = fit.params
         self._u = np.zeros_like(fit.params)
         self._gradient = self._preconditioner.pull_back(fit.evaluation.gradient)
-        # SciPy's first step has length 1. In these units that is the step −∇F, which
-        # is Newton's where the Hessian is the identity.
+        # SciPy's first step has length 1. In units of the length of the gradient, it is
+        # −∇F: Newton's step if the Hessian is the identity.
         self._unit = float(np.linalg.norm(self._gradient)) or 1.0
         self._n_iterations = 0
-        # An exact Hessian starts with a clean slate. Another is as good as the last,
-        # and there may be less curvature than its steps have shown.
+        # An exact Hessian makes older observations obsolete. An inexact one does not,
+        # and there may be less curvature than its steps have observed.
         self._is_diagonal = recipe.is_diagonal
         self._curvatures = [] if recipe.is_full_hessian else fit.curvatures
         self._safety_factor = 1 if recipe.is_full_hessian or recipe.is_diagonal else 2
@@ -221,14 +221,14 @@ class _Round:
         fit.estimate(self._estimates[-1])
 
     def run(self) -> None:
-        """Minimise until the fit is done or a fresh Hessian pays."""
+        """Minimise until the fit stops or a fresh Hessian pays."""
         fit = self._fit
         if fit.should_stop():
             return
         self._previous = self._u, self._gradient
         n_iter = fit.progress.iterations_left(fit.max_iter)
         u = run_lbfgs(self._evaluate, self._u, self._after_iteration, n_iter)
-        # a line search that failed has left its last trial behind
+        # a failed line search leaves the fit at its last trial
         self._evaluate(u)
         if not np.isfinite(fit.evaluation.value):
             self._evaluate(self._previous[0] / self._unit)
@@ -246,7 +246,6 @@ class _Round:
             evaluation = fit.move_to(params)
             self._gradient = self._preconditioner.pull_back(evaluation.gradient)
         if not np.isfinite(fit.evaluation.value):
-            # far beyond the optimum: SciPy's line search needs a number to turn back
             return OVERFLOW_VALUE, np.nan_to_num(self._gradient * self._unit)
         return fit.evaluation.value, self._gradient * self._unit
 
@@ -267,7 +266,7 @@ class _Round:
             raise StopIteration
 
     def _estimate(self) -> float:
-        """Estimate (F − F*) / F from the gradient and the curvature observed lately."""
+        """Estimate (F − F*) / F from the gradient and recently observed curvature."""
         decrement = 0.5 * self._safety_factor * float(self._gradient @ self._gradient)
         curvature = min([1.0, *self._curvatures[-N_RECENT_STEPS:]])
         if decrement == 0:
@@ -276,30 +275,30 @@ class _Round:
         value = max(evaluation.value, TINY)
         estimate = decrement / max(curvature, MIN_CURVATURE_RATIO) / value
         if self._is_diagonal and objective.penalty.is_strongly_convex:
-            # Directions of little curvature may be missed for long. The penalty's is
-            # a bound from below: the truth lies between the estimates by both.
+            # L-BFGS may miss directions of little curvature for many steps. The
+            # curvature of the penalty is a lower bound. The truth lies between the two
+            # estimates: take their geometric mean.
             bound = objective.penalty.decrement(objective.split(evaluation.gradient)[0])
             estimate = np.sqrt(estimate * max(bound / value, estimate))
         return estimate
 
     def _refresh_pays(self) -> bool:
-        """Whether a fresh Hessian promises to be quicker than going on."""
-        n_evals_when_fresh, price = (
-            self._next_recipe.n_evals_when_fresh,
-            self._next_recipe.build_price,
-        )
-        if self._n_iterations < max(n_evals_when_fresh, price / 4):
+        """Whether a fresh Hessian promises to be faster than continuing."""
+        n_fresh = self._next_recipe.n_evals_when_fresh
+        price = self._next_recipe.build_price
+        if self._n_iterations < max(n_fresh, price / 4):
             return False
-        start, evaluation = self._estimates[-n_evals_when_fresh], self._estimates[-1]
-        rate = np.log(start / evaluation) / (n_evals_when_fresh - 1)
-        remaining = np.log(evaluation / self._fit.tol) if self._fit.tol else np.inf
-        return rate <= 0 or remaining / rate > price + n_evals_when_fresh
+        earlier, latest = self._estimates[-n_fresh], self._estimates[-1]
+        rate = np.log(earlier / latest) / (n_fresh - 1)
+        remaining = np.log(latest / self._fit.tol) if self._fit.tol else np.inf
+        return rate <= 0 or remaining / rate > price + n_fresh
 
 
 def without_shift(objective: Objective, params: NDArray) -> NDArray:
-    """Return params whose classes sum to 0 where the penalty asks for it.
+    """Return params that sum to 0 over the classes of a softmax.
 
-    The loss does not see a common shift of all classes, and no round changes it.
+    A common shift of all classes does not change the loss, and no round changes it.
+    The penalty is smallest without one.
     """
     if not objective.loss.ignores_common_shift:
         return params
@@ -308,7 +307,7 @@ def without_shift(objective: Objective, params: NDArray) -> NDArray:
 
 
 def _describe_round(number: int, objective: Objective, recipe: Recipe) -> str:
-    """Say which Hessian preconditions a round."""
+    """Return which Hessian preconditions a round, for messages."""
     is_all = recipe.n_sampled >= objective.n_samples
     rows = "all" if is_all else f"a sample of {recipe.n_sampled}"
     return f"round {number}: preconditioned by {recipe.description}, from {rows} rows"

@@ -1,7 +1,7 @@
-"""How a fit can end, and what the user is told.
+"""The outcomes of a fit, and the message for each.
 
-`why_stalled` looks for the cause where F falls no further though it should. The table
-in docs/messages.md explains each message.
+`why_stalled` finds the cause if F does not fall although the gradient promises that it
+does. The table in docs/messages.md explains each message.
 """
 
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ CONVERGED = "converged"
 STOPPED = "stopped on request"
 ITERATION_LIMIT = "iteration limit"
 STALLED = "stalled"
-# Why a fit stalled, and that there is no optimum.
+# The causes of a stall, and the lack of an optimum.
 ROUNDING_FLOOR = "rounding floor"
 CANCELLATION = "cancellation"
 SATURATION = "saturation"
@@ -76,7 +76,7 @@ MESSAGES = {
 
 
 def all_rows_are_correct(evaluation: Evaluation) -> bool:
-    """Whether each row gives its class more than one half: all margins are positive."""
+    """Whether the model gives the class of every row more than probability ½."""
     return evaluation.largest_loss < np.log(2)
 
 
@@ -86,22 +86,22 @@ def why_stalled(
     evaluation: Evaluation,
     newton: "NewtonStep | None",
 ) -> str:
-    """Return the cause: what hides the decrease that the gradient promises.
+    """Return what hides the decrease that the gradient promises.
 
     Parameters
     ----------
     objective : Objective
     params : ndarray of shape (n_params,)
     evaluation : Evaluation
-        The objective there.
+        F and its gradient at ``params``.
     newton : NewtonStep or None
-        The step that finds no smaller value.
+        The step that found no smaller F.
     """
-    is_hidden = newton is not None and np.isinf(newton.decrement)
-    spoilt = max(
+    is_beyond_rounding = newton is not None and np.isinf(newton.decrement)
+    rounding = max(
         rounding_of_value(objective, params), rounding_of_answer(objective, params)
     )
-    if is_hidden or spoilt > VISIBLE_ROUNDING * evaluation.value:
+    if is_beyond_rounding or rounding > VISIBLE_ROUNDING * evaluation.value:
         return CANCELLATION
     if all_rows_are_correct(evaluation):
         return WEAK_PENALTY

@@ -31,7 +31,7 @@ class UnseenGain(NamedTuple):
 
     Attributes
     ----------
-    room : float
+    step_length : float
         How many times to go along it, where F falls like a line.
     gain : float
         What F may fall by; inf where nobody can tell.
@@ -71,7 +71,7 @@ def step_of_saturated_params(
     Parameters
     ----------
     objective : Objective
-    params, left : ndarray of shape (n_params,)
+    params, remaining_gradient : ndarray of shape (n_params,)
         ``left`` is the gradient of F there, 0 where a kink or a bound holds a param.
     curvature : ndarray of shape (n_params,)
         The diagonal of the Hessian of the mean loss.
@@ -105,12 +105,12 @@ def inspect_direction(
     Parameters
     ----------
     objective : Objective
-    params, along : ndarray of shape (n_params,)
-    change : float
+    params, direction : ndarray of shape (n_params,)
+    logit_change : float
         The largest change of a logit, over the rows that are not certain.
     slope, curvature : float
         How steeply F falls along the direction, and the second derivative.
-    enough : float
+    tolerance : float
         What is of no account, in units of F.
     """
     rounding = rounding_of_change(objective, direction)

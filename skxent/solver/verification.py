@@ -148,11 +148,11 @@ def step_of_all(
     objective : Objective
     params : ndarray of shape (n_params,)
     evaluation : Evaluation
-        The objective there.
-    change : Preconditioner
+        F and its gradient at ``params``.
+    preconditioner : Preconditioner
         The preconditioner, if the Hessian there is too dear.
-    enough : float
-        A decrement that is of no account, in units of F.
+    tolerance : float
+        A decrement below this does not matter, in units of F.
     """
     is_exact = is_cheap(objective, objective.n_evals)
     if is_exact:
@@ -203,10 +203,10 @@ def newton_step(
     params : ndarray of shape (n_params,)
     gradient : ndarray of shape (n_params,)
         That of F there.
-    change : Preconditioner
+    preconditioner : Preconditioner
         In which the Hessian is near the identity, or was.
-    enough : float
-        A decrement that is of no account, in units of F.
+    tolerance : float
+        A decrement below this does not matter, in units of F.
     is_exact : bool
         Whether the change of variables has the Hessian at ``params``.
     """

@@ -44,9 +44,9 @@ def step_of_model(
     objective : Objective
     params : ndarray of shape (n_params,)
     evaluation : Evaluation
-        The objective there.
-    enough : float
-        A decrement that is of no account, in units of F.
+        F and its gradient at ``params``.
+    tolerance : float
+        A decrement below this does not matter, in units of F.
 
     Returns
     -------

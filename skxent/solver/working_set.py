@@ -46,7 +46,7 @@ class WorkingSetFit:
 
     Attributes
     ----------
-    params, now : ndarray of shape (n_params,), Evaluation
+    params, evaluation : ndarray of shape (n_params,), Evaluation
         Where the fit is, and the objective there.
     suboptimality : float
         The estimate of (F − F*) / F there.
