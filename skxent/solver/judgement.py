@@ -1,7 +1,7 @@
-"""Whether the end of a fit is the optimum, and how far from it.
+"""Whether the answer of a fit is the optimum, and a bound of its distance to it.
 
-A Newton step in the coordinates of the data judges the answer, whatever way the fit has
-taken. It improves the answer, too. The certified bound comes last.
+A Newton step in the coordinates of the data verifies the answer of any method, and
+improves it. The certified bound comes last.
 """
 
 from typing import NamedTuple
@@ -39,7 +39,7 @@ Fit = SmoothFit | WorkingSetFit
 
 
 class Answer(NamedTuple):
-    """Where a fit ended in the coordinates of the data, and how good that is.
+    """The answer of a fit in the coordinates of the data, and its quality.
 
     Attributes
     ----------
@@ -47,11 +47,11 @@ class Answer(NamedTuple):
     evaluation : Evaluation
         F and its gradient at ``params``.
     outcome : str
-        How the fit has ended, see `stopping`.
+        How the fit ended, see `stopping`.
     suboptimality, gap : float
-        The estimate of (F − F*) / F, and the bound of F − F*.
+        The estimate of (F − F*) / F, and the certified bound of F − F*.
     doubt : NewtonStep or None
-        Why the fit has to go on, if it has to.
+        The step that showed that the fit has to continue, if any.
     """
 
     params: NDArray
@@ -63,7 +63,7 @@ class Answer(NamedTuple):
 
     @property
     def needs_restart(self) -> bool:
-        """Whether this is not the end."""
+        """Whether the fit has to continue."""
         return self.rejected_step is not None
 
 
@@ -74,9 +74,9 @@ def judge(objective: Objective, fit: Fit, row_space: RowSpace | None) -> Answer:
     ----------
     objective : Objective
     fit : SmoothFit or WorkingSetFit
-        Has run.
+        A fit that has run.
     row_space : RowSpace or None
-        Where it has run, if not in the coordinates of the data.
+        The row space in which it has run, if any.
     """
     progress, params, evaluation = fit.progress, fit.params, fit.evaluation
     if row_space is not None:
@@ -89,7 +89,7 @@ def judge(objective: Objective, fit: Fit, row_space: RowSpace | None) -> Answer:
         # F* is 0
         answer = certified(objective, fit, params, evaluation, 1.0)
     elif fit.preconditioner is None:
-        # not even a round has begun
+        # no round has begun
         answer = certified(objective, fit, params, evaluation, fit.suboptimality)
     else:
         answer = _verified(objective, fit, row_space, params, evaluation)
@@ -105,14 +105,14 @@ def _verified(
     params: NDArray,
     evaluation: Evaluation,
 ) -> Answer:
-    """Return the answer after a Newton step that judges it and improves it."""
+    """Return the answer after a Newton step that verifies and improves it."""
     progress, value = fit.progress, max(evaluation.value, TINY)
     is_smooth = objective.penalty.is_smooth
     tolerance = max(fit.tol, SUM_RESOLUTION) * value
     newton: NewtonStep | None
     if is_smooth:
         preconditioner = fit.preconditioner
-        assert preconditioner is not None  # a round has come first
+        assert preconditioner is not None  # set by the first round
         if row_space is not None:
             preconditioner = LiftedPreconditioner(row_space, objective, preconditioner)
         newton = step_of_all(objective, params, evaluation, preconditioner, tolerance)
@@ -126,10 +126,10 @@ def _verified(
     may_go_on = not progress.stopped and progress.iterations_left(fit.max_iter) > 0
     suboptimality = min(1.0, promised)
     if not newton.is_trusted:
-        # what lies behind saturated rows is unknown: rather too much than too little
+        # the decrease beyond saturated rows is unknown: overestimate it
         suboptimality **= UNTRUSTED_POWER
     if promised > fit.tol and not (may_go_on or (is_smooth and newton.is_trusted)):
-        # on the way there, so is what lies behind kinks and saturated rows
+        # F is not near its model yet, so the promise may be far too small
         suboptimality **= 0.5
     improved = None
     if may_go_on:
@@ -144,9 +144,9 @@ def _verified(
                 new_evaluation.value, suboptimality, n_evals, lambda: new_params
             )
     if not is_smooth:
-        # kinks may make Newton's method converge slowly
+        # Newton's method may converge slowly because of kinks
         suboptimality = max(suboptimality, min(1.0, progress.expected_gain()))
-    # below EPS, rounding is all there is
+    # below EPS, the estimate is rounding
     is_far = suboptimality > max(fit.tol, EPS) and not progress.stopped
     if improved is not None and is_far:
         return Answer(*improved, fit.outcome, suboptimality, np.inf, newton)
@@ -164,7 +164,22 @@ def certified(
     newton: NewtonStep | None = None,
     improved: tuple[NDArray, Evaluation] | None = None,
 ) -> Answer:
-    """Return the answer with a certified bound, at the end of a step or before it."""
+    """Return the answer with its certified bound.
+
+    Parameters
+    ----------
+    objective : Objective
+    fit : SmoothFit or WorkingSetFit
+    params : ndarray of shape (n_params,)
+    evaluation : Evaluation
+        F and its gradient at ``params``.
+    suboptimality : float
+        The estimate of (F − F*) / F.
+    newton : NewtonStep or None
+        A step from ``params``, which tightens the bound.
+    improved : (ndarray, Evaluation) or None
+        Better params, and F and its gradient there, to return instead.
+    """
     value = max(evaluation.value, TINY)
     gap = certify(
         objective, params, evaluation, None if newton is None else newton.dual
@@ -182,8 +197,8 @@ def certified(
 
 
 def _kept_answer(objective: Objective, fit: Fit, last: Answer) -> Answer:
-    """Return the iteration that a listener chose in place of the last, as it was."""
-    assert fit.progress.kept is not None  # else the last one is kept
+    """Return the answer of the iteration that a listener chose, without changing it."""
+    assert fit.progress.kept is not None  # otherwise the last one is kept
     params = fit.progress.kept.params
     evaluation = objective.evaluate(params)
     distance = last.suboptimality * last.evaluation.value
@@ -200,7 +215,7 @@ def _outcome(
     suboptimality: float,
     newton: NewtonStep | None,
 ) -> str:
-    """Return how the fit ended, seen from its answer."""
+    """Return the outcome of the fit, given its answer."""
     progress = fit.progress
     if suboptimality <= fit.tol:
         return CONVERGED

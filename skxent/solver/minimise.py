@@ -69,7 +69,7 @@ class Solution:
         return self.outcome in MESSAGES
 
     def message(self, tol: float) -> str:
-        """Return what happened and what to do, for an outcome that deserves a warning."""
+        """Return what happened and what to do, for a warning."""
         return MESSAGES[self.outcome].format(
             n_iter=self.n_iter, suboptimality=self.suboptimality, tol=tol
         )

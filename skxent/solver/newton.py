@@ -1,8 +1,8 @@
-"""Newton's method with kinks and bounds, for columns whose Hessian is cheap enough.
+"""Newton's method with kinks and bounds, for columns whose Hessian is cheap.
 
-Each step goes to the minimum of the quadratic model, as far as F falls. The gradient of
-the model is that of F; its Hessian is used for as long as steps with it converge more
-quickly than a new one would pay.
+Each step goes towards the minimum of the quadratic model, and is shortened until F
+falls. The gradient of the model is exact. Its Hessian is kept until a fresh one
+promises to be faster.
 """
 
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ EXTRAPOLATION = Extrapolation()
 
 
 class NewtonSteps:
-    """Newton's method on a part of the columns, which it moves.
+    """Newton's method on a subset of the columns, whose params it moves.
 
     Parameters
     ----------
@@ -75,12 +75,12 @@ class NewtonSteps:
     tol, max_iter
         As in `minimise`.
     ridge : float
-        That of the models.
+        The ridge of the quadratic models.
 
     Attributes
     ----------
     ridge : float
-        A larger one, once a model has lost its way with it.
+        Coarser once a model did not reach its minimum with it.
     """
 
     def __init__(self, subset: ColumnSubset, tol: float, max_iter: int, ridge: float):
@@ -93,9 +93,12 @@ class NewtonSteps:
         self._price = price_of_exact_hessian(subset.objective, REFRESH.overhead + solve)
 
     def run(self) -> float:
-        """Go on until the columns promise little; return what they still promise.
+        """Take steps until the model promises little more.
 
-        In units of F.
+        Returns
+        -------
+        float
+            The estimate of (F − F*) / F on these columns.
         """
         subset, progress = self._subset, self._subset.progress
         suboptimality = 1.0
@@ -134,23 +137,20 @@ class NewtonSteps:
                     return suboptimality
 
     def _step(self, model: QuadraticModel, answer: NDArray, gain: float) -> bool:
-        """Go towards the answer; return whether F fell.
+        """Move towards the minimum of the model; return whether F fell.
 
-        The model learns which part of its curvature the step has shown.
+        The model then observes the curvature along the step.
         """
-        subset, previous, gradient = (
-            self._subset,
-            self._subset.evaluation,
-            self._loss_gradient(),
-        )
+        subset, gradient = self._subset, self._loss_gradient()
+        previous_value = subset.evaluation.value
         subset.progress.begin()
         step = answer - subset.params
         share = 1.0
         for _ in range(MAX_HALVINGS):
-            # all of the step as it is: what is 0 or at a bound stays so to the digit
+            # the whole step as it is: coefficients at 0 or a bound stay so exactly
             params = answer if share == 1 else subset.params + share * step
             evaluation = self._objective.evaluate(params)
-            if evaluation.value <= previous.value - ARMIJO_SHARE * share * gain:
+            if evaluation.value <= previous_value - ARMIJO_SHARE * share * gain:
                 break
             share /= 2
         else:
@@ -161,12 +161,12 @@ class NewtonSteps:
         return True
 
     def _refresh_pays(self, promises: list[float], goal: float) -> bool:
-        """Whether a fresh Hessian promises to be quicker than going on."""
+        """Whether a fresh Hessian promises to be faster than continuing."""
         if len(promises) == 1:
             return False
-        gain = np.log(promises[-2] / promises[-1])
+        rate = np.log(promises[-2] / promises[-1])
         remaining = np.log(promises[-1] / goal)
-        return gain <= 0 or remaining / gain > self._price + REFRESH.fresh_steps
+        return rate <= 0 or remaining / rate > self._price + REFRESH.fresh_steps
 
     def _loss_gradient(self) -> NDArray:
         """Return the gradient of the mean loss alone."""
@@ -177,10 +177,11 @@ class NewtonSteps:
 
 
 def _extrapolated(promises: list[float]) -> float:
-    """Estimate (F − F*) / F from what steps with the same Hessian promised in turn.
+    """Estimate (F − F*) / F from the promises of successive steps with one Hessian.
 
-    If each step is q times as long as the one before, they lead 1 / (1 − q) times as
-    far as the last one.
+    If each step is q times as long as the previous one, all steps together are
+    1 / (1 − q) times as long as the first of them. The decrement is quadratic in the
+    length.
     """
     if len(promises) == 1:
         return min(1.0, promises[-1])

@@ -73,7 +73,7 @@ def estimate_suboptimality(
 
 
 def feasible_start(objective: Objective, start: NDArray) -> NDArray:
-    """Return the nearest start within the bounds, with the same mean logits."""
+    """Return the start moved into the bounds, with the same mean logits."""
     params = start.copy()
     coef, intercept = objective.split(params)
     coef[:] = objective.penalty.within_bounds(coef)

@@ -4,11 +4,11 @@ For a step δ of the params, with g and H the gradient and the Hessian of the me
 
     m(δ) = gᵀδ + δᵀH δ / 2 + Σ pen(w + δ_w) − Σ pen(w)
 
-The intercepts know no penalty: they are eliminated. On an orthant, within the bounds,
-what is left is a quadratic function on a box. Each step solves for the coefficients
-that are free to move, by Cholesky; what would leave its orthant or pass a bound stops
-there. As the steps are exact, so is the promise that none is left to gain: however
-correlated the columns are.
+The intercepts have no penalty and are eliminated. On one orthant and within the bounds,
+the rest is a quadratic function on a box: a face. Each step solves for the free
+coefficients by Cholesky. A coefficient that would leave its orthant or its bounds stops
+there. The steps are exact, so the remaining gain is known exactly, however correlated
+the columns are.
 """
 
 from dataclasses import dataclass
@@ -64,10 +64,15 @@ MODEL = ModelTolerances()
 
 
 def promise(gain: float, remaining: float) -> float:
-    """Return how far below its starting point the minimum of a model is.
+    """Return the decrease from the starting point to the minimum of a model.
 
-    A negative gain is rounding and counts as none. Without any curvature the model has
-    no minimum, and its numbers overflow: then the promise is infinite.
+    A negative gain is rounding and counts as 0. A model without any curvature has no
+    minimum, and its numbers overflow: the promise is then infinite.
+
+    Parameters
+    ----------
+    gain, remaining : float
+        As returned by `QuadraticModel.minimise`.
     """
     total = max(gain, 0.0) + remaining
     return np.inf if np.isnan(total) else total
@@ -86,27 +91,28 @@ class _Face(NamedTuple):
 
 
 class QuadraticModel:
-    """The model from a Hessian of the mean loss, which it uses up.
+    """The quadratic model with a given Hessian of the mean loss.
 
     Parameters
     ----------
     objective : Objective
-        Its penalty, and the layout of its params.
+        It provides the penalty and the layout of params.
     hessian : ndarray of shape (n_params, n_params)
+        Overwritten.
     ridge : float
-        Curvature below this share of the diagonal is taken for rounding, one of
+        Curvature below this share of the diagonal is treated as rounding, one of
         `RIDGES`.
 
     Attributes
     ----------
     factor : float
-        The model uses the Hessian times this: what steps have met of it.
+        The model multiplies the Hessian by this: the observed share of its curvature.
     is_well_conditioned : bool
-        Whether neither a ridge nor rounding hides a direction.
+        Whether neither the ridge nor rounding hides a direction.
     n_steps : int
-        Steps that the last minimum took.
+        The steps of the last minimisation.
     is_exhausted : bool
-        Whether these were too few. A larger ridge makes the way shorter.
+        Whether it did not end within `MAX_MODEL_STEPS`. A larger ridge needs fewer.
     """
 
     def __init__(self, objective: Objective, hessian: NDArray, ridge: float):
@@ -118,7 +124,7 @@ class QuadraticModel:
         centred = CentredHessian(hessian, objective.layout)
         self._matrix, self._intercepts = centred.matrix, centred.intercepts
         rounding = centred.rounding()
-        # Curvature that is lost in rounding would be taken for a long way to go.
+        # Without a ridge, curvature lost in rounding would make steps far too long.
         scale, upper = root_of(self._matrix.copy(), ridge=ridge)
         pivots = upper.diagonal() ** 2
         self.is_well_conditioned = bool(
@@ -131,16 +137,20 @@ class QuadraticModel:
         self._matrix[saturated, saturated] = SATURATED_CURVATURE
 
     def observe(self, step: NDArray, curvature: float) -> None:
-        """Use the Hessian times the share of it that a step has shown.
+        """Scale the Hessian by the share of its curvature that a step observed.
 
-        ``curvature`` is the change of the slope along the step.
+        Parameters
+        ----------
+        step : ndarray of shape (n_params,)
+        curvature : float
+            The change of the slope of the mean loss along the step.
         """
         expected = self.curvature(step)
         if expected > 0:
             self.factor = min(max(curvature / expected, MIN_CURVATURE_RATIO), 1.0)
 
     def curvature(self, step: NDArray) -> float:
-        """Return δᵀH δ, with the Hessian as it was given."""
+        """Return δᵀH δ for a step δ, (n_params,), with the Hessian as given."""
         of_coef, of_intercept = self._split(step)
         total = float(np.vdot(of_coef, self._curvature_times(of_coef))) / self.factor
         if of_intercept.size:
@@ -151,25 +161,25 @@ class QuadraticModel:
     def minimise(
         self, params: NDArray, gradient: NDArray, tolerance: float
     ) -> tuple[NDArray, float, float]:
-        """Return where the model is smallest, or nearly so.
+        """Return a point near the minimum of the model.
 
         Parameters
         ----------
         params : ndarray of shape (n_params,)
-            Where the model touches the objective.
+            The starting point, where the model equals the objective.
         gradient : ndarray of shape (n_params,)
-            That of the mean loss there.
+            The gradient of the mean loss there.
         tolerance : float
-            What may be left to gain.
+            The model is solved until at most this remains to be gained.
 
         Returns
         -------
         params : ndarray of shape (n_params,)
-            Where the model is smallest, or nearly so.
+            The point near the minimum.
         gain : float
-            How far below the starting point the model is there.
+            The decrease of the model from the starting point to it.
         remaining : float
-            About how much further below its minimum is.
+            About the decrease from there to the minimum.
         """
         penalty = self._penalty
         start_coef, intercept = self._split(params)
@@ -190,17 +200,17 @@ class QuadraticModel:
                 if remaining <= max(tolerance, MODEL.remaining_share * gain):
                     break
                 step = self._release_step(coef, face_gradient, face, step, remaining)
-            start_value, previous_coef = penalty.value(coef), coef
+            previous_penalty, previous_coef = penalty.value(coef), coef
             coef, is_new_face = self._search_along(
                 coef, step, face_gradient, lower, upper
             )
-            # what has arrived at 0 or at a bound stays there on this face
+            # a coefficient that reached 0 or a bound stays there on this face
             free &= (lower < coef) & (coef < upper)
             if is_new_face and self._has_shift:
                 coef = penalty.balanced(coef)
             coef_change = coef - previous_coef
             curvature_times = self._curvature_times(coef_change)
-            gain += start_value - penalty.value(coef)
+            gain += previous_penalty - penalty.value(coef)
             gain -= float(np.vdot(slope, coef_change)) + 0.5 * float(
                 np.vdot(coef_change, curvature_times)
             )
@@ -218,10 +228,11 @@ class QuadraticModel:
         return answer, gain, remaining
 
     def _curvature_times(self, of_coef: NDArray) -> NDArray:
+        """Return the scaled Hessian times a change of the coefficients, (L, d)."""
         return self.factor * (self._matrix @ of_coef.ravel()).reshape(self._shape)
 
     def _face(self, coef: NDArray, slope: NDArray) -> _Face:
-        """Return the signs, the box they leave, and the coefficients free to move."""
+        """Return the orthant in which the model falls, and its free coefficients."""
         sign = np.where(coef != 0, np.sign(coef), -np.sign(slope))
         lower, upper = self._penalty.bounds_of_orthant(sign)
         downhill = -(slope + self._penalty.l2 * coef + self._penalty.l1 * sign)
@@ -252,16 +263,15 @@ class QuadraticModel:
         step: NDArray,
         remaining: float,
     ) -> NDArray:
-        """Return the step of coefficients that leave 0 or a bound on the right side.
+        """Return a step on a new face, on which coefficients may leave 0 or a bound.
 
-        In the Newton step of all that are free some may go to the wrong side: they
-        stay. Where that leaves less to gain than the best of them has by itself, it is
-        the only one to leave.
+        The Newton step may take some of them to the infeasible side. These stay. If the
+        rest gains less than the best single coefficient would, only that one leaves.
         """
         _, lower, upper, free = face
         curvature = self.factor * self._matrix.diagonal().reshape(self._shape)
         curvature = curvature + self._penalty.l2
-        # where all rows are certain, there is no curvature and no end to the gain
+        # saturated rows have no curvature: the gain is unbounded
         single_gain = np.where(free & (face_gradient != 0), np.inf, 0.0)
         with np.errstate(over="ignore"):
             np.divide(
@@ -291,7 +301,7 @@ class QuadraticModel:
         step: NDArray,
         remaining: float,
     ) -> tuple[NDArray, float]:
-        """Return the Newton step without those that would go to the wrong side."""
+        """Return the Newton step without coefficients that would become infeasible."""
         _, lower, upper, free = face
         while True:
             is_infeasible = (coef <= lower) & (step < 0) | (coef >= upper) & (step > 0)
@@ -308,7 +318,7 @@ class QuadraticModel:
         lower: NDArray,
         upper: NDArray,
     ) -> tuple[NDArray, bool]:
-        """Return the end of a good part of the step, and whether that is all of it."""
+        """Return the end of an accepted share of the step, and whether it is all."""
         newton_point = coef + step
         is_crossing = (newton_point < lower) | (newton_point > upper)
         if not is_crossing.any():
@@ -324,7 +334,7 @@ class QuadraticModel:
             first_crossing,
         ):
             trial = np.clip(coef + share * step, lower, upper)
-            # what arrives at 0 or at a bound is there exactly
+            # coefficients that reach 0 or a bound are set to it exactly
             has_arrived = is_crossing & (crossing_share <= share)
             trial[has_arrived] = np.where(newton_point < lower, lower, upper)[
                 has_arrived

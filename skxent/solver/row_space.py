@@ -1,17 +1,17 @@
 """Fewer rows than columns: an equivalent problem of about n × n.
 
-With an L2 penalty the coefficients lie in the row space of X: a part orthogonal to all
-rows changes no logit and costs penalty. So with ``X Xᵀ = R Rᵀ``, R of shape (n, r),
-a model of the rows of R has the same logits and the same penalty as one of the rows of
-X, and r ≤ n variables for each class instead of d.
+With an L2 penalty the optimal coefficients lie in the row space of X: a component
+orthogonal to all rows changes no logit and costs penalty. Let ``X Xᵀ = R Rᵀ``, with R
+of shape (n, r). A model of the rows of R has the same logits and the same penalty as a
+model of the rows of X, but r ≤ n variables for each class instead of d.
 
-The factor is a pivoted Cholesky factor of ``X Xᵀ``, which needs no copy of X. The rows
-``p`` that it picks are a basis: ``w = X_pᵀ R_p⁻ᵀ v`` for a solution ``v``.
+R is a pivoted Cholesky factor of ``X Xᵀ``, which needs no copy of X. The pivoting
+selects rows ``p`` that are a basis: a solution ``v`` gives ``w = X_pᵀ R_p⁻ᵀ v``.
 
-Squares of the columns add up in ``X Xᵀ``, so that columns much smaller than the largest
-vanish there. The columns are therefore split by their size; each part has a factor of
-its own, and the coordinates of a row are those of all parts. A part of fewer columns
-than rows stays as it is.
+``X Xᵀ`` is a sum over columns, in which columns much smaller than the largest vanish.
+The columns are therefore split into groups of similar size. Each group has its own
+factor, and the coordinates of a row are those of all groups together. A group with
+fewer columns than rows is kept as it is.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,12 @@ MIN_SQUARED_SIZE_RATIO = 1e-10
 
 
 class RowSpace:
-    """The problem of ``objective`` on the coordinates of its rows.
+    """The equivalent of an objective in the coordinates of its rows.
+
+    Parameters
+    ----------
+    objective : Objective
+        A ridge with fewer rows than columns.
 
     Attributes
     ----------
@@ -43,7 +48,7 @@ class RowSpace:
     def __init__(self, objective: Objective):
         self._original = objective
         rows = objective.rows
-        # Without the mean, which the intercept takes care of, X Xᵀ keeps more digits.
+        # X Xᵀ keeps more digits without the means, which the intercept can absorb
         mean = np.zeros(objective.n_features)
         if objective.fit_intercept:
             mean = rows.column_means()
@@ -60,54 +65,58 @@ class RowSpace:
         self.objective = objective.on_coordinates(coordinates)
 
     def project(self, params: NDArray) -> NDArray:
-        """Return the params of the equivalent problem for ``params`` of the original.
+        """Map params of the original problem to the equivalent one.
 
-        Exact for params that lie in the row space.
+        The map is exact for params that lie in the row space.
         """
         coef, intercept = self._original.split(params)
         v = self._coordinates_of(coef)
         return self.objective.layout.join(v, intercept + self._intercept_shift(coef))
 
     def lift(self, params: NDArray) -> NDArray:
-        """Return the params of the original problem for ``params`` of this one."""
+        """Map params of the equivalent problem to the original one."""
         v, intercept = self.objective.split(params)
         coef = np.zeros((len(v), self._original.n_features))
-        for group, columns_of_group in zip(
-            self._groups, self._group_slices, strict=True
-        ):
-            coef[:, group.columns] = group.lift(v[:, columns_of_group])
+        for group, places in zip(self._groups, self._group_slices, strict=True):
+            coef[:, group.columns] = group.lift(v[:, places])
         return self._original.layout.join(coef, intercept - self._intercept_shift(coef))
 
     def pull_back(self, gradient: NDArray) -> NDArray:
-        """Return the derivatives by the params of the equivalent problem."""
+        """Map a gradient of the original problem to the equivalent one."""
         of_coef, of_intercept = self._original.split(gradient)
         if of_intercept.size:
-            # the intercept of the original problem follows the coefficients
+            # the intercept of the original problem depends on the coefficients
             of_coef = of_coef - np.outer(of_intercept, self._mean)
         v = self._coordinates_of(of_coef)
         return self.objective.layout.join(v, of_intercept)
 
     def _intercept_shift(self, coef: NDArray) -> NDArray | float:
-        """Return how much the means of the columns add to the logits."""
+        """Return the contribution of the column means to the logits."""
         return coef @ self._mean if self._original.fit_intercept else 0.0
 
     def _coordinates_of(self, coef: NDArray) -> NDArray:
+        """Return the projections, (L, r), of coefficients on the groups."""
         return np.hstack(
             [group.project(coef[:, group.columns]) for group in self._groups]
         )
 
 
 class LiftedPreconditioner(Preconditioner):
-    """A change of variables of the row space, for the original problem."""
+    """A preconditioner of the row space, for the original problem.
+
+    Parameters
+    ----------
+    row_space : RowSpace
+    original : Objective
+    preconditioner : Preconditioner
+        Of the equivalent problem.
+    """
 
     def __init__(
         self, row_space: RowSpace, original: Objective, preconditioner: Preconditioner
     ):
-        self._row_space, self._original, self._preconditioner = (
-            row_space,
-            original,
-            preconditioner,
-        )
+        self._row_space, self._original = row_space, original
+        self._preconditioner = preconditioner
         self.is_nearly_singular = preconditioner.is_nearly_singular
         self.is_well_conditioned = preconditioner.is_well_conditioned
 
@@ -122,7 +131,8 @@ class LiftedPreconditioner(Preconditioner):
     def decrement_outside(self, gradient: NDArray) -> float:
         """Return what a Newton step may gain outside of the row space.
 
-        Nothing, if the row space is right: there the penalty alone has curvature.
+        Only the penalty has curvature there. The gain is 0 unless rounding spoilt the
+        row space.
         """
         outside = gradient.copy()
         of_coef, of_intercept = self._original.split(outside)
@@ -133,25 +143,28 @@ class LiftedPreconditioner(Preconditioner):
 
 
 class _UnchangedColumns:
-    """A few columns as they are."""
+    """A group of fewer columns than rows, kept as it is."""
 
     def __init__(self, rows: Rows, mean: NDArray, columns: NDArray):
         self._rows, self._mean, self.columns = rows, mean, columns
         self.size = len(columns)
 
     def coordinates(self) -> NDArray:
+        """Return the coordinates of all rows, (n, size)."""
         blocks = _centred_blocks(self._rows, self._mean, self.columns)
         return np.hstack([block for _, block in blocks])
 
     def project(self, coef: NDArray) -> NDArray:
+        """Map coefficients of the columns, (L, d), to variables, (L, size)."""
         return coef
 
     def lift(self, v: NDArray) -> NDArray:
+        """Map variables, (L, size), to coefficients of the columns, (L, d)."""
         return v
 
 
 class _RowSpan:
-    """The span of the rows, restricted to many columns of about the same size."""
+    """A group of many columns of similar size, replaced by the span of its rows."""
 
     def __init__(self, rows: Rows, mean: NDArray, columns: NDArray):
         self._rows, self._mean, self.columns = rows, mean, columns
@@ -167,14 +180,16 @@ class _RowSpan:
         self._factor = np.triu(upper)[:rank]
 
     def coordinates(self) -> NDArray:
+        """Return the coordinates of all rows, (n, size)."""
         coordinates = np.empty((len(self._order), self.size))
         coordinates[self._order] = self._factor.T
         return coordinates
 
     def project(self, coef: NDArray) -> NDArray:
+        """Map coefficients of the columns, (L, d), to variables, (L, size)."""
         if not coef.any():
             return np.zeros((len(coef), self.size))
-        # to gather the rows of the basis takes longer than to multiply them all
+        # multiplying all rows is faster than gathering those of the basis
         row_values = sum(
             coef[:, block_columns] @ block.T for block_columns, block in self._blocks()
         )
@@ -182,6 +197,7 @@ class _RowSpan:
         return solve_triangular(triangle, row_values[:, self._basis].T, trans="T").T
 
     def lift(self, v: NDArray) -> NDArray:
+        """Map variables, (L, size), to coefficients of the columns, (L, d)."""
         row_values = np.zeros((len(v), len(self._order)))
         triangle = self._factor[:, : self.size]
         row_values[:, self._basis] = solve_triangular(triangle, v.T).T
@@ -197,7 +213,7 @@ class _RowSpan:
 def _centred_blocks(
     rows: Rows, mean: NDArray, columns: NDArray
 ) -> Iterator[tuple[slice, NDArray]]:
-    """Yield where a block of columns is among these, and the block, centred."""
+    """Yield blocks of the columns, centred, each with its place among them."""
     blocks = rows.column_blocks(columns)
     assert blocks is not None  # as `row_space_pays` has checked
     for block_columns, block in blocks:
@@ -205,7 +221,7 @@ def _centred_blocks(
 
 
 def _columns_by_size(rows: Rows, mean: NDArray) -> list[NDArray]:
-    """Return the columns in parts of about the same size; constant ones in none."""
+    """Return groups of columns of similar size, without constant columns."""
     squares = np.empty(rows.n_features)
     for block_columns, block in _centred_blocks(rows, mean, np.arange(rows.n_features)):
         squares[block_columns] = np.einsum("ij,ij->j", block, block)
@@ -216,20 +232,20 @@ def _columns_by_size(rows: Rows, mean: NDArray) -> list[NDArray]:
         )
         groups.append(remaining[is_large])
         remaining = remaining[~is_large]
-    # at least one column, so that there is a problem
+    # a problem needs at least one column
     return groups or [np.arange(1)]
 
 
 def _group_of(
     rows: Rows, mean: NDArray, columns: NDArray
 ) -> _UnchangedColumns | _RowSpan:
-    return (_UnchangedColumns if len(columns) <= rows.n_samples else _RowSpan)(
-        rows, mean, columns
-    )
+    """Return a group of columns in its smaller form."""
+    kind = _UnchangedColumns if len(columns) <= rows.n_samples else _RowSpan
+    return kind(rows, mean, columns)
 
 
 def row_space_pays(objective: Objective) -> bool:
-    """Whether the problem has an equivalent one that is smaller, and fits."""
+    """Whether the row space is smaller than the problem, and fits into memory."""
     n, rows = objective.n_samples, objective.rows
     return (
         n < objective.n_features

@@ -1,8 +1,8 @@
-"""Directions whose curvature is hidden: by rows that are certain, or by rounding.
+"""Directions without visible curvature: in saturated rows, or below rounding.
 
-Where p (1 − p) is 0 to all digits, F falls along a line, and no quadratic model tells
-how far. Where columns are collinear but for their last digits, rounding may be all that
-is left of a direction.
+If p (1 − p) vanishes in all rows that a step moves, F falls linearly, and no quadratic
+model can predict how far. If columns are collinear up to their last digits, the logits
+along their difference may consist of rounding only.
 """
 
 from typing import NamedTuple
@@ -27,14 +27,14 @@ MAX_ORDINARY_CHANGE = 1e6
 
 
 class UnseenGain(NamedTuple):
-    """What there is along a direction that the curvature does not show.
+    """The gain along a direction that a quadratic model does not see.
 
     Attributes
     ----------
     step_length : float
-        How many times to go along it, where F falls like a line.
+        The multiple of the direction along which F falls linearly, or 0.
     gain : float
-        What F may fall by; inf where nobody can tell.
+        The possible decrease of F; inf if it is unknown.
     """
 
     step_length: float
@@ -42,16 +42,16 @@ class UnseenGain(NamedTuple):
 
 
 class SaturatedStep(NamedTuple):
-    """A step of the params that have no curvature at all.
+    """A step of the params without any curvature.
 
     Attributes
     ----------
     params : ndarray of shape (n_params,), bool
-        Which these are.
+        Which params have no curvature.
     step : ndarray of shape (n_params,)
-        As far as F falls like a line; 0 for all others.
+        As long as F falls linearly; 0 for all other params.
     gain : float
-        What F may fall by.
+        The possible decrease of F.
     """
 
     params: NDArray
@@ -66,17 +66,17 @@ def step_of_saturated_params(
     curvature: NDArray,
     negligible: float,
 ) -> SaturatedStep | None:
-    """Return a step of the params without curvature, or None where none is worth it.
+    """Return a step of the params without curvature, or None if its gain is small.
 
     Parameters
     ----------
     objective : Objective
     params, remaining_gradient : ndarray of shape (n_params,)
-        ``left`` is the gradient of F there, 0 where a kink or a bound holds a param.
+        The gradient is that of F at ``params``, 0 where a kink or a bound holds.
     curvature : ndarray of shape (n_params,)
         The diagonal of the Hessian of the mean loss.
     negligible : float
-        A gain that is not worth a step.
+        A gain up to this does not justify a step.
     """
     curvature = curvature.copy()
     objective.split(curvature)[0][:] += objective.penalty.l2
@@ -100,26 +100,26 @@ def inspect_direction(
     curvature: float,
     tolerance: float,
 ) -> UnseenGain | None:
-    """Return what a direction hides, or None where a quadratic model sees it.
+    """Return the unseen gain along a direction, or None if a model sees all of it.
 
     Parameters
     ----------
     objective : Objective
     params, direction : ndarray of shape (n_params,)
     logit_change : float
-        The largest change of a logit, over the rows that are not certain.
+        The largest change of a logit, over rows that are not saturated.
     slope, curvature : float
-        How steeply F falls along the direction, and the second derivative.
+        The rate at which F falls along the direction, and its second derivative.
     tolerance : float
-        What is of no account, in units of F.
+        A gain below this does not matter, in units of F.
     """
     rounding = rounding_of_change(objective, direction)
     if logit_change >= NOISE * rounding and curvature > 0:
         return None
     step_length = room_along(objective, params, direction)
     if step_length == np.inf:
-        # Neither data nor penalty see this direction, or rounding hides that they do:
-        # then coefficients of ordinary size may gain something.
+        # Data and penalty do not respond to this direction, or rounding hides that they
+        # do. Then coefficients of ordinary size may lower F unseen.
         spread = ordinary_change(objective, direction)
         length = MAX_ORDINARY_CHANGE / spread if spread else 0.0
         gain = length * rounding * ordinary_slope(objective, params)

@@ -1,20 +1,19 @@
-"""Is a point the optimum? Judged in the coordinates of the data, by a Newton step.
+"""The Newton step that verifies an answer, in the coordinates of the data.
 
-A solver believes the model that it works with: variables in which the Hessian was near
-the identity some steps ago, a row space, a working set. None of these can tell that it
-is wrong. So the answer is judged by what they have no part in: the gradient of F in
-float64 there, and the Hessian H at that very point. Conjugate gradients solve H δ = −g
-with any change of variables for a preconditioner, one pass over the data for each
-product with H::
+A solver relies on a model: a stale Hessian, a row space, a working set. It cannot
+notice that its model is wrong. The verification therefore uses none of them, but the
+gradient g of F in float64 and the Hessian H at the answer. Preconditioned conjugate
+gradients solve H δ = −g, with one pass over the data for each product with H. They
+return::
 
-    decrement  ½ gᵀH⁻¹g, what the Newton step δ promises: F − F* near the optimum
-    change     the largest change of any logit by δ
+    decrement       ½ gᵀH⁻¹g, the decrease that the Newton step δ promises; near the
+                    optimum it is F − F*
+    largest change  the largest change of any logit by δ
 
 The cross-entropy is quasi-self-concordant: its curvature changes by at most a factor of
-e^|dz| while logits change by dz (F. Bach (2010), doi:10.1214/09-EJS521). A promise of a
-step that changes no logit by more than ½ can be trusted. Where one changes more, rows
-may saturate along δ, with much to gain beyond: `_line_search` follows it as long as F
-falls.
+e^|dz| while logits change by dz (F. Bach (2010), doi:10.1214/09-EJS521). A step that
+changes no logit by more than ½ keeps its promise. A longer step may saturate rows, and
+F may fall far beyond it: `line_search.follow` continues as long as F falls.
 """
 
 from dataclasses import dataclass
@@ -108,19 +107,19 @@ SINGULAR = SingularHessian()
 
 
 class NewtonStep(NamedTuple):
-    """A step towards the optimum of the quadratic model, and what it promises.
+    """A step to the minimum of a quadratic model, and the decrease it promises.
 
     Attributes
     ----------
     dual : DualStep
         The step, and the Hessian of the mean loss times it.
     decrement : float
-        About ½ gᵀH⁻¹g, rather too much than too little, in units of F; inf where
-        rounding hides it.
+        About ½ gᵀH⁻¹g in units of F, an overestimate if in doubt; inf if rounding hides
+        it.
     largest_change : float
-        Of a logit.
+        The largest change of any logit.
     is_exact : bool
-        Whether the Hessian at the very point was the preconditioner.
+        Whether the preconditioner was the exact Hessian at this point.
     """
 
     dual: DualStep
@@ -130,7 +129,7 @@ class NewtonStep(NamedTuple):
 
     @property
     def is_trusted(self) -> bool:
-        """Whether F follows the model along the step."""
+        """Whether the quadratic model holds along the step."""
         return self.largest_change <= TRUSTED_CHANGE
 
 
@@ -150,7 +149,7 @@ def step_of_all(
     evaluation : Evaluation
         F and its gradient at ``params``.
     preconditioner : Preconditioner
-        The preconditioner, if the Hessian there is too dear.
+        Used if the exact Hessian is too expensive.
     tolerance : float
         A decrement below this does not matter, in units of F.
     """
@@ -175,13 +174,13 @@ def step_of_all(
     )
     if saturated is None:
         return newton
-    # all rows that the blind params move are certain: F falls like a line
+    # the saturated params move saturated rows only: F falls linearly
     dual = newton.dual._replace(step=newton.dual.step + saturated.step)
     return NewtonStep(dual, newton.decrement + saturated.gain, np.inf)
 
 
 def is_cheap(objective: Objective, n_evals: int) -> bool:
-    """Whether the fit so far, of ``n_evals`` evaluations, makes up for a Hessian."""
+    """Whether an exact Hessian is cheap beside ``n_evals`` evaluations."""
     price = price_of_exact_hessian(objective, BUDGET.overhead)
     return price <= max(BUDGET.evaluations, BUDGET.share_of_fit * n_evals)
 
@@ -202,19 +201,19 @@ def newton_step(
     objective : Objective
     params : ndarray of shape (n_params,)
     gradient : ndarray of shape (n_params,)
-        That of F there.
+        The gradient of F at ``params``.
     preconditioner : Preconditioner
-        In which the Hessian is near the identity, or was.
+        The Hessian is near the identity in its variables, or was when it was built.
     tolerance : float
         A decrement below this does not matter, in units of F.
     is_exact : bool
-        Whether the change of variables has the Hessian at ``params``.
+        Whether the preconditioner is the exact Hessian at ``params``.
     """
 
     def add_penalty_curvature(
         loss_product: NDArray, param_direction: NDArray
     ) -> NDArray:
-        """Return the product of the Hessian of F, from that of the mean loss."""
+        """Return the Hessian of F times a direction, from that of the mean loss."""
         total = loss_product.copy()
         of_coef, _ = objective.split(total)
         objective.penalty.add_curvature(objective.split(param_direction)[0], of_coef)
@@ -224,12 +223,9 @@ def newton_step(
     squared_norm = float(residual @ residual)
     u_direction = residual
     step, product = np.zeros_like(params), np.zeros_like(params)
-    promised, largest_change, unseen_decrement, smallest_curvature = (
-        0.0,
-        0.0,
-        0.5 * squared_norm,
-        1.0,
-    )
+    promised = largest_change = 0.0
+    # a bound of the decrement beyond the directions so far
+    unseen_decrement, smallest_curvature = 0.5 * squared_norm, 1.0
     of_intercept = None
     hidden_curvature = (
         SINGULAR.hidden_curvature if preconditioner.is_nearly_singular else 1.0
@@ -237,7 +233,7 @@ def newton_step(
     precision = CG.exact_precision if is_exact else CG.precision
     negligible = NEGLIGIBLE_SHARE * tolerance
     for n_products in range(CG.max_exact_products if is_exact else CG.max_products):
-        # one product at least: a step that promises nothing may still change logits
+        # at least one product: a step that promises nothing may still change logits
         if squared_norm == 0 or (
             n_products
             and unseen_decrement
@@ -284,7 +280,7 @@ def newton_step(
                 or observed_curvature < SINGULAR.suspicious_curvature
             )
         ):
-            # not worth a step, which may be long where no curvature is left
+            # the gain does not justify a step, which may be long for lack of curvature
             largest_change += length * logit_change
             unseen_decrement = gain
             break
@@ -294,12 +290,12 @@ def newton_step(
         largest_change += length * logit_change
         promised += gain
         residual = residual - length * curvature_times
-        previous_size, squared_norm = squared_norm, float(residual @ residual)
+        previous_norm, squared_norm = squared_norm, float(residual @ residual)
         unseen_decrement = 0.5 * squared_norm / smallest_curvature
-        u_direction = residual + squared_norm / previous_size * u_direction
+        u_direction = residual + squared_norm / previous_norm * u_direction
     else:
         if hidden_curvature < 1:
-            # directions that rounding hides from the preconditioner are still to come
+            # there may be more directions that rounding hides from the preconditioner
             unseen_decrement = np.inf
     remaining_gradient = gradient + add_penalty_curvature(product, step)
     decrement = (

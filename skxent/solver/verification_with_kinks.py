@@ -1,9 +1,9 @@
-"""The step that judges an answer with kinks and bounds: to the minimum of its model.
+"""The step that verifies an answer with kinks and bounds: to the minimum of its model.
 
-Newton's step knows nothing of kinks. The quadratic model does, but it is made of a
-matrix, whose ridge hides what columns that are nearly collinear may gain. So a Newton
-step of the coefficients away from kinks and bounds has a second look, with products
-that keep their digits.
+A Newton step ignores kinks. The quadratic model does not, but the ridge of its matrix
+hides what nearly collinear columns may gain. A second step checks it: the Newton step
+of the coefficients away from kinks and bounds, by products with the Hessian, which keep
+their digits.
 """
 
 import numpy as np
@@ -36,8 +36,8 @@ def step_of_model(
 ) -> NewtonStep | None:
     """Return the step to the minimum of the quadratic model with kinks and bounds.
 
-    The model has the Hessian there of the columns that are not 0, or leave it; those at
-    a bound do not move, but are part of the logits.
+    The model has the columns whose coefficients are not 0 at ``params`` or leave 0.
+    Coefficients at a bound may stay there, but contribute to the logits.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def step_of_model(
     Returns
     -------
     NewtonStep or None
-        None if the Hessian is too dear.
+        None if the Hessian is too expensive.
     """
     coef, _ = objective.split(params)
     moving = (coef != 0).any(axis=0)
@@ -76,6 +76,7 @@ def _step_on_columns(
     moving: NDArray,
     tolerance: float,
 ) -> NewtonStep | None:
+    """Return the step on the columns that move, or None if it is too expensive."""
     columns, subset = np.flatnonzero(moving), objective
     if 0 < len(columns) < MAX_COPIED_SHARE * objective.n_features:
         subset = objective.on_columns(columns)
@@ -92,9 +93,10 @@ def _step_on_columns(
         subset, start, loss_gradient, remaining_gradient, hessian, tolerance
     )
 
-    def expand(subset_step: NDArray) -> NDArray:
+    def expand(of_subset: NDArray) -> NDArray:
+        """Return a step of all params, from one of the subset."""
         step = np.zeros_like(params)
-        objective.layout.put_columns(subset_step, columns, out=step)
+        objective.layout.put_columns(of_subset, columns, out=step)
         return step
 
     step = expand(subset_step)
@@ -109,7 +111,7 @@ def _step_on_columns(
     )
     if saturated is None:
         return newton
-    # all rows that move are certain: F falls like a line
+    # the saturated params move saturated rows only: F falls linearly
     step = expand(np.where(saturated.params, saturated.step, subset_step))
     return NewtonStep(DualStep(step, product), decrement + saturated.gain, np.inf)
 
@@ -122,7 +124,7 @@ def _step_of_subset(
     hessian: NDArray,
     tolerance: float,
 ) -> tuple[NDArray, float]:
-    """Return the better of two steps, and what it promises."""
+    """Return the better of two steps, and the decrement that it promises."""
     for ridge in RIDGES:
         model = QuadraticModel(subset, hessian.copy(), ridge)
         answer, *gains = model.minimise(
@@ -149,11 +151,12 @@ def _step_on_face(
     hessian: NDArray,
     tolerance: float,
 ) -> tuple[NDArray, float]:
-    """Return the Newton step of coefficients away from kinks and bounds, or leaving.
+    """Return the Newton step of free coefficients, and the decrement it promises.
 
-    A coefficient that meets a kink or a bound stops there, and the promise is that of
-    the step so shortened. Where rounding spoils the model, the whole step counts: any
-    large promise is a reason to doubt.
+    A coefficient is free if it is away from kinks and bounds, or about to leave one. If
+    it meets a kink or a bound, it stops there, and the promise is that of the shortened
+    step. If rounding spoils the model, the promise is that of the whole step: any large
+    promise is then a reason for doubt.
     """
     coef, _ = subset.split(start)
     penalty = subset.penalty
@@ -192,7 +195,7 @@ def _step_on_face(
 def _least_gradient(
     objective: Objective, params: NDArray, gradient: NDArray
 ) -> NDArray:
-    """Return the gradient of F, 0 where a kink or a bound holds a coefficient."""
+    """Return the least subgradient of F: 0 where a kink or a bound holds."""
     remaining_gradient = gradient.copy()
     coef, _ = objective.split(params)
     of_coef, _ = objective.split(remaining_gradient)

@@ -1,8 +1,8 @@
-"""Kinks and bounds: a working set of features, and two ways to its optimum.
+"""Kinks and bounds: a working set of features, and two methods to solve it.
 
-The working set holds the features whose coefficient is not 0, and those that violate
-their condition of optimality most. It grows until no feature outside violates any.
-`newton` solves it where its Hessian is cheap enough, `box_rounds` elsewhere.
+The working set contains the features whose coefficient is not 0, and those that violate
+their optimality condition most. It grows until no feature outside violates its
+condition. `newton` solves it if its Hessian is cheap, `box_rounds` otherwise.
 """
 
 import numpy as np
@@ -34,7 +34,7 @@ N_NEWTON_HESSIANS = 5
 
 
 class WorkingSetFit:
-    """A fit with kinks or bounds, as `SmoothFit` is one without.
+    """A fit with kinks or bounds; `SmoothFit` is its smooth counterpart.
 
     Parameters
     ----------
@@ -47,13 +47,13 @@ class WorkingSetFit:
     Attributes
     ----------
     params, evaluation : ndarray of shape (n_params,), Evaluation
-        Where the fit is, and the objective there.
+        The current params, and F and its gradient there.
     suboptimality : float
-        The estimate of (F − F*) / F there.
+        The estimate of (F − F*) / F at ``params``.
     preconditioner : DiagonalPreconditioner or None
         The last one.
     outcome : str
-        How the fit has ended, see `stopping`.
+        How the fit ended, see `stopping`.
     """
 
     def __init__(
@@ -73,17 +73,17 @@ class WorkingSetFit:
         self.preconditioner: DiagonalPreconditioner | None = None
         self.outcome = ITERATION_LIMIT
         self._curvatures: list[float] = []
-        # of the quadratic models, until one of them loses its way
+        # coarser once a quadratic model did not reach its minimum
         self._ridge = FINE_RIDGE
-        # The columns that Newton's method has solved, and what it promised of them.
+        # the columns that Newton's method solved last, and its remaining promise
         self._solved, self._remaining_promise = np.arange(0), 0.0
 
     def run(self) -> None:
-        """Go on until no feature violates its condition by much."""
+        """Solve working sets until the estimate is at most ``tol``, or F stalls."""
         objective, progress = self.objective, self.progress
         n_stalls = 0
         while True:
-            # Newton's promises need no scales, the choice of features only rough ones
+            # Newton's promise needs no scales, and the choice of features rough ones
             if not len(self._solved):
                 preconditioner = axis_aligned_preconditioner(objective, self.params)
                 self.preconditioner = preconditioner
@@ -115,7 +115,7 @@ class WorkingSetFit:
     def _estimate(
         self, violation: NDArray, preconditioner: DiagonalPreconditioner
     ) -> float:
-        """Estimate (F − F*) / F by what Newton promises, and features beyond."""
+        """Estimate (F − F*) / F from Newton's promise and the features outside."""
         objective, value = self.objective, self.evaluation.value
         if not len(self._solved):
             return estimate_suboptimality(
@@ -128,14 +128,15 @@ class WorkingSetFit:
         estimate = estimate_suboptimality(
             objective, outside, value, preconditioner, self._curvatures
         )
-        # Scaled down until no slope exceeds its L1, the residuals prove this bound.
+        # Residuals scaled down until no slope exceeds its L1 penalty are dual feasible,
+        # and prove this bound.
         share = objective.penalty.excess_share(of_coef * preconditioner.scale)
         coef, _ = objective.split(self.params)
         l1_bound = share * objective.penalty.value(coef) / max(value, TINY)
         return min(1.0, self._remaining_promise + max(estimate, l1_bound))
 
     def _choose(self, violation: NDArray) -> NDArray:
-        """Return the columns of the working set."""
+        """Return the columns of the next working set."""
         objective = self.objective
         coef, _ = objective.split(self.params)
         of_coef, _ = objective.split(violation)
@@ -149,6 +150,7 @@ class WorkingSetFit:
         return np.sort(largest[priority[largest] > 0])
 
     def _solve_working_set(self, violation: NDArray) -> None:
+        """Choose a working set, solve it and move the params."""
         objective = self.objective
         columns = self._choose(violation)
         if not 0 < len(columns) < objective.n_features:

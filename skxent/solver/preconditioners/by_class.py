@@ -1,4 +1,4 @@
-"""A Hessian for each class, or one that all classes share."""
+"""Preconditioners with a Hessian for each class, or one that all classes share."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from .prices import NANOSECONDS, price_of_evaluation, price_of_hessians
 
 
 class ClassPreconditioner(Preconditioner):
-    """``w_k = T_k u_k``: the classes each by themselves, or alike up to a factor.
+    """``w_k = T_k u_k``: a root for each class, or one root scaled for each class.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class ClassPreconditioner(Preconditioner):
     hessians : ndarray of shape (L, e, e) or (1, e, e)
         One for each class, or one for all.
     scales : ndarray of shape (L,), default=None
-        With one Hessian for all, the root of what to multiply it by for each class.
+        The square roots of the factors of the shared Hessian, one for each class.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class ClassPreconditioner(Preconditioner):
     def _apply(
         self, rows: NDArray, solve: Callable[[InverseRoot, NDArray], NDArray]
     ) -> NDArray:
+        """Apply the roots to the rows of their classes, (L, e)."""
         if len(self._roots) == 1:
             return solve(self._roots[0], rows.T).T
         pairs = list(zip(self._roots, rows, strict=True))
@@ -63,7 +64,7 @@ class ClassPreconditioner(Preconditioner):
 
 
 class ClassRecipe(Recipe):
-    """The recipe for a Hessian of each class; of one logit it is the whole Hessian."""
+    """The recipe for a Hessian of each class; with one logit, the full Hessian."""
 
     evaluations = 40.0
 
@@ -89,7 +90,7 @@ class ClassRecipe(Recipe):
         return ClassPreconditioner(objective, hessians)
 
     def where_probabilities_are_uniform(self, objective: Objective) -> Recipe:
-        """Return the recipe for a point where no row differs from another."""
+        """Return the recipe for a point where all rows have the same probabilities."""
         return self if self.is_full_hessian else SharedRecipe(objective, self.n_sampled)
 
     def majorant_recipe(self, objective: Objective) -> Recipe:
@@ -129,7 +130,7 @@ class SharedRecipe(Recipe):
 
 
 class MajorantRecipe(Recipe):
-    """The recipe for a majorant of the Hessian that all classes share."""
+    """The recipe for an upper bound of the Hessian that all classes share."""
 
     description = "a majorant of the Hessian"
 

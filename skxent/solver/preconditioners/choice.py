@@ -1,4 +1,4 @@
-"""Which preconditioner promises the least time in all, from the sizes alone."""
+"""The choice of the preconditioner that promises the shortest fit, by size alone."""
 
 from numpy.typing import NDArray
 
@@ -15,24 +15,25 @@ N_PRECONDITIONER_BUILDS = 2
 
 
 def choose(objective: Objective) -> Recipe:
-    """Return the recipe that promises the least time in all.
+    """Return the recipe that promises the shortest fit.
 
-    Each is priced in evaluations: those that it takes to converge, the changes of
-    variables in them, and what it costs to build it a few times.
+    The price of each, in units of an evaluation, is the sum of the evaluations to
+    convergence, of its use in them, and of building it a few times.
     """
     kinds = [DiagonalRecipe, ClassRecipe]
     if objective.n_logits > 1:
         kinds += [SharedRecipe, CoupledRecipe]
     recipes = [kind(objective) for kind in kinds]
     return min(
-        (r for r in recipes if r.n_bytes <= MAX_PRECONDITIONER_BYTES), key=_price_in_all
+        (r for r in recipes if r.n_bytes <= MAX_PRECONDITIONER_BYTES), key=_total_price
     )
 
 
 def choose_again(objective: Objective, recipe: Recipe) -> Recipe:
-    """Return the recipe to go on with: the whole Hessian once as much has been spent.
+    """Return the recipe of the next round.
 
-    So a fit never takes much more than twice what the better of the two would.
+    It becomes the full Hessian once the fit has spent the price of one. A fit thus
+    never takes much more than twice the time of the better choice.
     """
     if recipe.is_full_hessian or price_of_exact_hessian(objective) > objective.n_evals:
         return recipe
@@ -40,14 +41,14 @@ def choose_again(objective: Objective, recipe: Recipe) -> Recipe:
 
 
 def full_hessian_recipe(objective: Objective) -> Recipe:
-    """Return the recipe with the Hessian of all params, from all rows."""
+    """Return the recipe for the Hessian of all params, from all rows."""
     if objective.n_logits == 1:
         return ClassRecipe(objective, n_sampled=objective.n_samples)
     return CoupledRecipe(objective)
 
 
 class ReusedRecipe(Recipe):
-    """The recipe of a preconditioner that is there already."""
+    """The recipe that returns an existing preconditioner."""
 
     description = "what an earlier fit was preconditioned by"
 
@@ -56,15 +57,16 @@ class ReusedRecipe(Recipe):
         self._preconditioner = preconditioner
 
     def build(self, objective: Objective, params: NDArray) -> Preconditioner:
-        """Return the preconditioner, wherever ``params`` are."""
+        """Return the preconditioner, whatever ``params`` are."""
         return self._preconditioner
 
 
 def exact_preconditioner(objective: Objective, params: NDArray) -> Preconditioner:
-    """Return the preconditioner by the whole Hessian at ``params``."""
+    """Return the preconditioner from the full Hessian at ``params``."""
     return full_hessian_recipe(objective).build(objective, params)
 
 
-def _price_in_all(recipe: Recipe) -> float:
+def _total_price(recipe: Recipe) -> float:
+    """Return the price of a whole fit, in evaluations."""
     of_evaluations = recipe.evaluations * (1 + recipe.apply_price)
     return of_evaluations + N_PRECONDITIONER_BUILDS * recipe.build_price

@@ -1,4 +1,4 @@
-"""The Hessian of all params of a softmax together."""
+"""The preconditioner from the Hessian of all params of a softmax."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,14 @@ from .prices import NANOSECONDS, price_of_evaluation, price_of_exact_hessian
 
 
 class CoupledPreconditioner(Preconditioner):
-    """``params = T u`` from the Hessian of all params of a softmax."""
+    """``params = T u`` from the Hessian of all params of a softmax.
+
+    Parameters
+    ----------
+    objective : Objective
+    hessian : ndarray of shape (n_params, n_params)
+        Of the mean loss. Overwritten.
+    """
 
     def __init__(self, objective: Objective, hessian: NDArray):
         self._shape = (objective.n_logits, objective.n_columns)
@@ -54,7 +61,7 @@ class CoupledRecipe(Recipe):
         return CoupledPreconditioner(objective, coupled_hessian(objective, params))
 
     def where_probabilities_are_uniform(self, objective: Objective) -> Recipe:
-        """Return the recipe for a point where no row differs from another."""
+        """Return the recipe for a point where all rows have the same probabilities."""
         return SharedRecipe(objective, self.n_sampled)
 
     def majorant_recipe(self, objective: Objective) -> Recipe:

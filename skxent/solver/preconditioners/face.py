@@ -1,4 +1,4 @@
-"""The face of an answer with kinks and bounds: the coefficients that may move there."""
+"""The preconditioner of a face: the coefficients that kinks and bounds leave free."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +10,10 @@ from .roots import RIDGE, root_of, solve_root, solve_root_transposed
 
 
 class FacePreconditioner(Preconditioner):
-    """A change of variables of the free coefficients and the intercepts.
+    """A preconditioner of the free coefficients and of the intercepts.
 
-    Where a common shift of all classes is free, it stays 0: the loss does not see it,
-    and `Penalty.balanced` has settled it.
+    If a common shift of all classes is free, it stays 0: the loss does not respond to
+    it, and `Penalty.balanced` has optimised it.
 
     Parameters
     ----------
@@ -21,20 +21,21 @@ class FacePreconditioner(Preconditioner):
     hessian : ndarray of shape (n_params, n_params)
         Of the mean loss.
     free : ndarray of shape (L, d), bool
+        Which coefficients may move.
 
     Attributes
     ----------
     rounding : float
-        What rounding leaves in the curvature of columns that are far from 0, relative.
+        The largest share of a column's curvature that may be rounding.
     """
 
-    # the last digits of columns that are nearly collinear are asked for
+    # nearly collinear columns matter here: look for directions that the ridge hides
     is_nearly_singular = True
 
     def __init__(self, objective: Objective, hessian: NDArray, free: NDArray):
         self._shape = free.shape
         self._moving = np.flatnonzero(free)
-        self._has_free_shift = free.all(axis=0) & objective.loss.ignores_common_shift
+        self._shiftable = free.all(axis=0) & objective.loss.ignores_common_shift
         self._hessian = CentredHessian(hessian.copy(), objective.layout)
         self.rounding = self._hessian.rounding()
         if objective.loss.ignores_common_shift:
@@ -66,7 +67,7 @@ class FacePreconditioner(Preconditioner):
         return np.concatenate([moving_variables, of_intercepts])
 
     def _without_shift(self, of_coef: NDArray) -> NDArray:
-        """Take out the common shift of classes, in place."""
+        """Subtract common shifts of all classes, in place."""
         rows = of_coef.reshape(self._shape)
-        rows[:, self._has_free_shift] -= rows[:, self._has_free_shift].mean(axis=0)
+        rows[:, self._shiftable] -= rows[:, self._shiftable].mean(axis=0)
         return of_coef

@@ -1,4 +1,4 @@
-"""A root of an inverse Hessian, of coefficients and intercepts."""
+"""A root of the inverse Hessian of coefficients and intercepts."""
 
 from dataclasses import dataclass
 
@@ -32,14 +32,14 @@ PIVOTS = PivotThresholds()
 
 
 class InverseRoot:
-    """T with ``T Tᵀ`` the inverse of a Hessian, which it uses up.
+    """A matrix T such that ``T Tᵀ`` is the inverse of a Hessian.
 
-    It is made of the Hessian of centred columns, with the penalty and a ridge.
+    The Hessian is that of centred columns, with the penalty and a ridge added.
 
     Parameters
     ----------
     hessian : ndarray of shape (n_params, n_params)
-        Of the mean loss.
+        Of the mean loss. Overwritten.
     layout : ParamLayout
     l2 : ndarray of shape (d,)
         The second derivative of the penalty.
@@ -65,7 +65,7 @@ class InverseRoot:
         self.is_well_conditioned = smallest_pivot > PIVOTS.well_conditioned
 
     def solve(self, u: NDArray) -> NDArray:
-        """Return T u of a vector or of columns, coefficients first."""
+        """Return T u for a vector or a matrix u, coefficients first."""
         coef = solve_root(*self._root, u[: self._n_coefs])
         if self._n_coefs == len(u):
             return coef
@@ -73,7 +73,7 @@ class InverseRoot:
         return np.concatenate([coef, intercepts])
 
     def solve_transposed(self, gradient: NDArray) -> NDArray:
-        """Return Tᵀ gradient of a vector or of columns, coefficients first."""
+        """Return Tᵀ gradient for a vector or a matrix, coefficients first."""
         of_coef, of_intercepts = np.split(gradient, [self._n_coefs])
         if not len(of_intercepts):
             return solve_root_transposed(*self._root, of_coef)

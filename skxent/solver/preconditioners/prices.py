@@ -1,7 +1,6 @@
-"""The cost model: what Hessians and evaluations cost, from the sizes alone.
+"""The cost model: the prices of Hessians and of evaluations, by size alone.
 
-Nanoseconds on one core, measured by ``benchmarks/cost_model.py``. Only their ratios
-matter.
+Its constants were measured by ``benchmarks/cost_model.py``. Only their ratios matter.
 """
 
 from dataclasses import dataclass
@@ -58,11 +57,8 @@ MAX_PRECONDITIONER_BYTES = 2**28
 
 def price_of_evaluation(objective: Objective) -> float:
     """Return the price of F and its gradient, in nanoseconds."""
-    n, n_logits, stored = (
-        objective.n_samples,
-        objective.n_logits,
-        _stored_per_row(objective),
-    )
+    n, n_logits = objective.n_samples, objective.n_logits
+    stored = _stored_per_row(objective)
     return n * (
         NANOSECONDS.read * stored
         + NANOSECONDS.product * stored * n_logits
@@ -73,10 +69,20 @@ def price_of_evaluation(objective: Objective) -> float:
 def price_of_hessians(
     objective: Objective, n_matrices: int, n_sampled: int | None = None
 ) -> tuple[int, float]:
-    """Return how many rows to use for each of some (e, e) matrices, and the price.
+    """Return the number of rows for some (e, e) Hessians, and their price.
 
-    The price is that of the matrices and their factors, in evaluations. The number of
-    rows follows from it, unless it is given.
+    Parameters
+    ----------
+    objective : Objective
+    n_matrices : int
+    n_sampled : int, default=None
+        The number of rows, if it is given; otherwise `MAX_BUILD` determines it.
+
+    Returns
+    -------
+    n_rows : int
+    price : float
+        Of all matrices and their factors, in evaluations.
     """
     n, e = objective.n_samples, objective.n_columns
     price_of_pass = price_of_evaluation(objective)
@@ -91,22 +97,30 @@ def price_of_hessians(
     if n_sampled is not None:
         rows = n_sampled
     elif objective.rows.is_sparse:
-        # A sum of rare columns, as of one-hot levels, may be constant on a sample
-        # of rows and not on all: curvature that the sample misses.
+        # A sum of rare columns, such as one-hot levels, may be constant on a sample
+        # but not on all rows: the sample would miss its curvature.
         rows = n
     else:
         rows = min(n, max(ROWS_PER_COLUMN * e, int(MAX_BUILD / price_of_row)))
     return (
         rows,
-        rows * price_of_row + n_matrices * NANOSECONDS.factor * e** 3 / price_of_pass,
+        rows * price_of_row + n_matrices * NANOSECONDS.factor * e**3 / price_of_pass,
     )
 
 
 def price_of_exact_hessian(objective: Objective, overhead: float = 0.0) -> float:
-    """Return what the Hessian of all params and its factor cost, in evaluations.
+    """Return the price of the Hessian of all params and its factor, in evaluations.
 
-    Each of these takes ``overhead`` nanoseconds beside its own, for what is done
-    between them. It is infinite where the Hessian does not fit into memory.
+    Parameters
+    ----------
+    objective : Objective
+    overhead : float, default=0.0
+        Nanoseconds that each evaluation takes in addition to its work.
+
+    Returns
+    -------
+    float
+        inf if the Hessian does not fit into memory.
     """
     n, size = objective.n_samples, objective.n_params
     if 40 * size**2 > MAX_PRECONDITIONER_BYTES:
@@ -122,14 +136,14 @@ def price_of_exact_hessian(objective: Objective, overhead: float = 0.0) -> float
 
 
 def _stored_per_row(objective: Objective) -> float:
-    """Return how many numbers of X are stored for a row, at least 1 if sparse."""
+    """Return the stored numbers of X in a row, at least 1 if sparse."""
     if objective.rows.is_sparse:
         return max(1, objective.rows.n_stored / objective.n_samples)
     return objective.n_features
 
 
 def _price_of_row_products(objective: Objective) -> float:
-    """Return the price of the products of the entries of a row, in nanoseconds."""
+    """Return the price of all products of two entries of a row, in nanoseconds."""
     if squares_are_dense(objective):
         return NANOSECONDS.square * objective.n_columns**2
     return NANOSECONDS.sparse_square * _stored_per_row(objective) ** 2

@@ -1,4 +1,4 @@
-"""Roots of matrices that are positive definite, or would be without rounding."""
+"""Roots of matrices that are positive definite up to rounding."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,27 @@ EIGENVALUE_LIFT = 10
 
 
 def root_of(matrix: NDArray, ridge: float) -> tuple[NDArray, NDArray]:
-    """Return D and U with D Uᵀ U D equal to the matrix, up to a ridge.
+    """Return D and U such that D Uᵀ U D is the matrix plus a ridge.
 
-    Where rounding has left negative eigenvalues, these and all of their size are lifted
-    to where they are surely positive.
+    If rounding has made eigenvalues negative, these and all of similar size are lifted
+    to values that are surely positive.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (m, m)
+        Overwritten.
+    ridge : float
+        Relative to the diagonal.
+
+    Returns
+    -------
+    scale : ndarray of shape (m,)
+        The diagonal of D.
+    upper : ndarray of shape (m, m)
+        U, upper triangular.
     """
     diagonal = matrix.diagonal()
-    # A variable without curvature has no gradient: any scale will do.
+    # A variable without curvature has no gradient: any scale works.
     scale = np.sqrt(np.where(diagonal > 0, diagonal, 1))
     matrix /= scale[:, None]
     matrix /= scale
@@ -39,20 +53,20 @@ def root_of(matrix: NDArray, ridge: float) -> tuple[NDArray, NDArray]:
 
 
 def solve_root(scale: NDArray, upper: NDArray, rhs: NDArray) -> NDArray:
-    """Return D⁻¹ U⁻¹ times a vector or columns: a root of the inverse matrix."""
+    """Return D⁻¹ U⁻¹ times a vector or a matrix: a root of the inverse."""
     return (_solve(upper, rhs).T / scale).T
 
 
 def solve_root_transposed(scale: NDArray, upper: NDArray, rhs: NDArray) -> NDArray:
-    """Return U⁻ᵀ D⁻¹ times a vector or columns."""
+    """Return U⁻ᵀ D⁻¹ times a vector or a matrix."""
     return _solve(upper, (rhs.T / scale).T, transposed=True)
 
 
 def _solve(upper: NDArray, rhs: NDArray, transposed: bool = False) -> NDArray:
-    """Solve U x = right, or Uᵀ x = right, for a vector or for columns.
+    """Solve U x = rhs, or Uᵀ x = rhs, for a vector or a matrix.
 
-    By BLAS itself: SciPy's solve_triangular takes longer to check its arguments than to
-    solve a small system, and this is done twice in each evaluation.
+    Each evaluation does this twice, and SciPy's solve_triangular spends more time on
+    the check of its arguments than on a small system. Hence BLAS.
     """
     if not rhs.size:
         return rhs
