@@ -27,7 +27,7 @@ from skxent.solver.stopping import (
     CANCELLATION,
     ITERATION_LIMIT,
     MESSAGES,
-    ROUNDING,
+    ROUNDING_FLOOR,
     SATURATION,
     SEPARABLE,
     WEAK_PENALTY,
@@ -259,7 +259,7 @@ CAUSES = {
         BinaryLogReg(fit_intercept=False),
         *make_far(BinaryLogReg),
     ),
-    ROUNDING: lambda: (SoftmaxReg(tol=1e-40, C=1e3), *make_data(SoftmaxReg)),
+    ROUNDING_FLOOR: lambda: (SoftmaxReg(tol=1e-40, C=1e3), *make_data(SoftmaxReg)),
     SEPARABLE: lambda: (BinaryLogReg(C=np.inf), *make_separable()),
 }
 
@@ -285,7 +285,7 @@ def test_a_warning_names_the_cause_how_far_it_came_and_one_remedy(cause):
 
 @pytest.mark.parametrize(
     ("coef", "largest_change", "cause"),
-    [(0.0, 0.1, ROUNDING), (0.0, 2.0, SATURATION), (1e3, 2.0, WEAK_PENALTY)],
+    [(0.0, 0.1, ROUNDING_FLOOR), (0.0, 2.0, SATURATION), (1e3, 2.0, WEAK_PENALTY)],
 )
 def test_the_cause_of_a_stall_is_read_from_the_rows(coef, largest_change, cause):
     X, y = make_separable()

@@ -117,7 +117,7 @@ def test_a_slope_without_curvature_is_followed():
     now = objective.evaluate(params)
     change = exact_preconditioner(objective, params)
     newton = newton_step(
-        objective, params, now.gradient, change, enough=1e-8, is_exact=True
+        objective, params, now.gradient, change, tolerance=1e-8, is_exact=True
     )
     assert not newton.is_trusted
     assert newton.decrement > 1
@@ -213,9 +213,9 @@ def test_slow_gains_tell_what_is_left(ratio):
     for k in range(20):
         trace.note(1 + ratio**k, 1.0, k, lambda: None)
         if k < 2:
-            assert trace.gain_to_come() == 0
+            assert trace.expected_gain() == 0
     left = ratio**19 / (1 + ratio**19)
-    assert trace.gain_to_come() == pytest.approx(left, rel=1e-9)
+    assert trace.expected_gain() == pytest.approx(left, rel=1e-9)
 
 
 def test_duplicated_columns_are_no_reason_to_warn():

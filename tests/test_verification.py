@@ -22,9 +22,9 @@ from skxent.model.curvature import class_hessians, coupled_hessian, hessian_time
 from skxent.model.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
 from skxent.solver.line_search import follow
 from skxent.solver.minimise import minimise
-from skxent.solver.preconditioners.by_class import Majorant
+from skxent.solver.preconditioners.by_class import MajorantRecipe
 from skxent.solver.preconditioners.choice import exact_preconditioner
-from skxent.solver.preconditioners.diagonal import Diagonal
+from skxent.solver.preconditioners.diagonal import DiagonalRecipe
 from skxent.solver.row_space import RowSpace
 from skxent.solver.verification import newton_step
 
@@ -115,7 +115,7 @@ def test_a_majorant_is_never_below_the_loss(loss, K):
 
 @losses
 @intercepts
-@pytest.mark.parametrize("recipe", [None, Diagonal, Majorant])
+@pytest.mark.parametrize("recipe", [None, DiagonalRecipe, MajorantRecipe])
 def test_newton_step_is_that_of_the_dense_hessian(loss, K, fit_intercept, recipe):
     objective, params = some_problem(loss, K, fit_intercept)
     gradient = objective.evaluate(params).gradient
@@ -126,7 +126,7 @@ def test_newton_step_is_that_of_the_dense_hessian(loss, K, fit_intercept, recipe
     else:
         change = recipe(objective).build(objective, params)
     newton = newton_step(
-        objective, params, gradient, change, enough=1e-14, is_exact=is_exact
+        objective, params, gradient, change, tolerance=1e-14, is_exact=is_exact
     )
     decrement = -0.5 * gradient @ exact
     assert newton.decrement == pytest.approx(decrement, rel=0.3)
@@ -155,7 +155,7 @@ def test_the_bound_of_a_newton_step_is_about_twice_what_it_promises(
         params,
         evaluation.gradient,
         exact_preconditioner(objective, params),
-        enough=1e-14,
+        tolerance=1e-14,
         is_exact=True,
     )
     gap = certify(objective, params, evaluation, newton.dual)

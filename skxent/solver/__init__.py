@@ -1,4 +1,4 @@
-"""The way to the optimum: L-BFGS in preconditioned variables, and the final judgement.
+"""The path to the optimum: L-BFGS in preconditioned variables, and its verification.
 
-`minimise` is the door. Imports from `model` and `data`.
+`minimise` is the entry point. Imports from `model` and `data`.
 """

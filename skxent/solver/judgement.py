@@ -1,7 +1,7 @@
-"""Whether the end of a fit is the optimum, and how far from it.
+"""Whether the answer of a fit is the optimum, and a bound of its distance to it.
 
-A Newton step in the coordinates of the data judges the answer, whatever way the fit has
-taken. It improves the answer, too. The certified bound comes last.
+A Newton step in the coordinates of the data verifies the answer of any method, and
+improves it. The certified bound comes last.
 """
 
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from .row_space import LiftedPreconditioner, RowSpace
 from .stopping import (
     CONVERGED,
     ITERATION_LIMIT,
-    ROUNDING,
+    ROUNDING_FLOOR,
     SEPARABLE,
     STOPPED,
     TINY,
@@ -29,28 +29,29 @@ from .verification import NewtonStep, step_of_all
 from .verification_with_kinks import step_of_model
 from .working_set import WorkingSetFit
 
-# Sums over rows resolve about this part of F.
-FLOOR = 1e-11
-# A promise of this part of F that cannot be trusted counts as this power of it.
-UNTRUSTED = 1 / 5
+# Sums over rows resolve about this share of F. No decrease below it can be verified.
+SUM_RESOLUTION = 1e-11
+# The logits of saturated rows may hide a far larger decrease than the model promises. A
+# relative promise that cannot be trusted is therefore raised to this power.
+UNTRUSTED_POWER = 1 / 5
 
 Fit = SmoothFit | WorkingSetFit
 
 
 class Answer(NamedTuple):
-    """Where a fit ended in the coordinates of the data, and how good that is.
+    """The answer of a fit in the coordinates of the data, and its quality.
 
     Attributes
     ----------
     params : ndarray of shape (n_params,)
     evaluation : Evaluation
-        The objective there.
+        F and its gradient at ``params``.
     outcome : str
-        How the fit has ended, see `stopping`.
+        How the fit ended, see `stopping`.
     suboptimality, gap : float
-        The estimate of (F − F*) / F, and the bound of F − F*.
+        The estimate of (F − F*) / F, and the certified bound of F − F*.
     doubt : NewtonStep or None
-        Why the fit has to go on, if it has to.
+        The step that showed that the fit has to continue, if any.
     """
 
     params: NDArray
@@ -58,140 +59,163 @@ class Answer(NamedTuple):
     outcome: str
     suboptimality: float
     gap: float
-    doubt: NewtonStep | None = None
+    rejected_step: NewtonStep | None = None
 
     @property
-    def goes_on(self) -> bool:
-        """Whether this is not the end."""
-        return self.doubt is not None
+    def needs_restart(self) -> bool:
+        """Whether the fit has to continue."""
+        return self.rejected_step is not None
 
 
-def judge(objective: Objective, fit: Fit, space: RowSpace | None) -> Answer:
+def judge(objective: Objective, fit: Fit, row_space: RowSpace | None) -> Answer:
     """Return the verified answer of a fit.
 
     Parameters
     ----------
     objective : Objective
     fit : SmoothFit or WorkingSetFit
-        Has run.
-    space : RowSpace or None
-        Where it has run, if not in the coordinates of the data.
+        A fit that has run.
+    row_space : RowSpace or None
+        The row space in which it has run, if any.
     """
-    progress, params, now = fit.progress, fit.params, fit.now
-    if space is not None:
-        params = space.lift(params)
-        objective.count_evaluations(space.objective.n_evals)
-    if objective.rows.read_in_float64() or space is not None:
-        now = objective.evaluate(params)
-    progress.correct_last(now.value)
+    progress, params, evaluation = fit.progress, fit.params, fit.evaluation
+    if row_space is not None:
+        params = row_space.lift(params)
+        objective.count_evaluations(row_space.objective.n_evals)
+    if objective.rows.read_in_float64() or row_space is not None:
+        evaluation = objective.evaluate(params)
+    progress.correct_last(evaluation.value)
     if fit.outcome == SEPARABLE:
         # F* is 0
-        answer = bounded(objective, fit, params, now, 1.0)
+        answer = certified(objective, fit, params, evaluation, 1.0)
     elif fit.preconditioner is None:
-        # not even a round has begun
-        answer = bounded(objective, fit, params, now, fit.suboptimality)
+        # no round has begun
+        answer = certified(objective, fit, params, evaluation, fit.suboptimality)
     else:
-        answer = _verified(objective, fit, space, params, now)
-    if answer.goes_on or progress.keeps_last:
+        answer = _verified(objective, fit, row_space, params, evaluation)
+    if answer.needs_restart or progress.keeps_last:
         return answer
-    return _that_was_kept(objective, fit, answer)
+    return _kept_answer(objective, fit, answer)
 
 
 def _verified(
     objective: Objective,
     fit: Fit,
-    space: RowSpace | None,
+    row_space: RowSpace | None,
     params: NDArray,
-    now: Evaluation,
+    evaluation: Evaluation,
 ) -> Answer:
-    """Return the answer after a Newton step that judges it and improves it."""
-    progress, value = fit.progress, max(now.value, TINY)
+    """Return the answer after a Newton step that verifies and improves it."""
+    progress, value = fit.progress, max(evaluation.value, TINY)
     is_smooth = objective.penalty.is_smooth
-    enough = max(fit.tol, FLOOR) * value
+    tolerance = max(fit.tol, SUM_RESOLUTION) * value
     newton: NewtonStep | None
     if is_smooth:
-        change = fit.preconditioner
-        assert change is not None  # a round has come first
-        if space is not None:
-            change = LiftedPreconditioner(space, objective, change)
-        newton = step_of_all(objective, params, now, change, enough)
+        preconditioner = fit.preconditioner
+        assert preconditioner is not None  # set by the first round
+        if row_space is not None:
+            preconditioner = LiftedPreconditioner(row_space, objective, preconditioner)
+        newton = step_of_all(objective, params, evaluation, preconditioner, tolerance)
     else:
-        newton = step_of_model(objective, params, now, enough)
+        newton = step_of_model(objective, params, evaluation, tolerance)
     if newton is None:
-        return bounded(objective, fit, params, now, fit.suboptimality)
+        return certified(objective, fit, params, evaluation, fit.suboptimality)
     promised = newton.decrement / value
     if not newton.is_exact:
         promised = max(promised, fit.suboptimality)
     may_go_on = not progress.stopped and progress.iterations_left(fit.max_iter) > 0
     suboptimality = min(1.0, promised)
     if not newton.is_trusted:
-        # what lies behind saturated rows is unknown: rather too much than too little
-        suboptimality **= UNTRUSTED
+        # the decrease beyond saturated rows is unknown: overestimate it
+        suboptimality **= UNTRUSTED_POWER
     if promised > fit.tol and not (may_go_on or (is_smooth and newton.is_trusted)):
-        # on the way there, so is what lies behind kinks and saturated rows
+        # F is not near its model yet, so the promise may be far too small
         suboptimality **= 0.5
-    end = None
+    improved = None
     if may_go_on:
-        is_good = newton.is_trusted and suboptimality <= fit.tol
-        go = follow if is_smooth else follow_within
-        n_trials = 1 if is_good else MAX_TRIALS
-        end = go(objective, params, now, newton.dual.step, n_trials)
-        if end is not None:
-            there, of_there = end
+        is_verified = newton.is_trusted and suboptimality <= fit.tol
+        search = follow if is_smooth else follow_within
+        n_trials = 1 if is_verified else MAX_TRIALS
+        improved = search(objective, params, evaluation, newton.dual.step, n_trials)
+        if improved is not None:
+            new_params, new_evaluation = improved
             n_evals = objective.n_evals
-            progress.note(of_there.value, suboptimality, n_evals, lambda: there)
+            progress.note(
+                new_evaluation.value, suboptimality, n_evals, lambda: new_params
+            )
     if not is_smooth:
-        # kinks may make Newton's method converge slowly
-        suboptimality = max(suboptimality, min(1.0, progress.gain_to_come()))
-    # below EPS, rounding is all there is
+        # Newton's method may converge slowly because of kinks
+        suboptimality = max(suboptimality, min(1.0, progress.expected_gain()))
+    # below EPS, the estimate is rounding
     is_far = suboptimality > max(fit.tol, EPS) and not progress.stopped
-    if end is not None and is_far:
-        return Answer(*end, fit.outcome, suboptimality, np.inf, newton)
-    return bounded(objective, fit, params, now, suboptimality, newton, end)
+    if improved is not None and is_far:
+        return Answer(*improved, fit.outcome, suboptimality, np.inf, newton)
+    return certified(
+        objective, fit, params, evaluation, suboptimality, newton, improved
+    )
 
 
-def bounded(
+def certified(
     objective: Objective,
     fit: Fit,
     params: NDArray,
-    now: Evaluation,
+    evaluation: Evaluation,
     suboptimality: float,
     newton: NewtonStep | None = None,
-    end: tuple[NDArray, Evaluation] | None = None,
+    improved: tuple[NDArray, Evaluation] | None = None,
 ) -> Answer:
-    """Return the answer with a certified bound, at the end of a step or before it."""
-    value = max(now.value, TINY)
-    gap = certify(objective, params, now, None if newton is None else newton.dual)
-    if end is not None:
-        gap = max(RESOLVED * now.value, gap - (now.value - end[1].value))
-        params, now = end
+    """Return the answer with its certified bound.
+
+    Parameters
+    ----------
+    objective : Objective
+    fit : SmoothFit or WorkingSetFit
+    params : ndarray of shape (n_params,)
+    evaluation : Evaluation
+        F and its gradient at ``params``.
+    suboptimality : float
+        The estimate of (F − F*) / F.
+    newton : NewtonStep or None
+        A step from ``params``, which tightens the bound.
+    improved : (ndarray, Evaluation) or None
+        Better params, and F and its gradient there, to return instead.
+    """
+    value = max(evaluation.value, TINY)
+    gap = certify(
+        objective, params, evaluation, None if newton is None else newton.dual
+    )
+    if improved is not None:
+        gap = max(
+            RESOLVED * evaluation.value, gap - (evaluation.value - improved[1].value)
+        )
+        params, evaluation = improved
     rounding = rounding_of_answer(objective, params)
     gap += rounding
     suboptimality = min(suboptimality + rounding / value, gap / value, 1.0)
-    outcome = _outcome(objective, fit, params, now, suboptimality, newton)
-    return Answer(params, now, outcome, suboptimality, gap)
+    outcome = _outcome(objective, fit, params, evaluation, suboptimality, newton)
+    return Answer(params, evaluation, outcome, suboptimality, gap)
 
 
-def _that_was_kept(objective: Objective, fit: Fit, last: Answer) -> Answer:
-    """Return the iteration that a listener chose in place of the last, as it was."""
-    assert fit.progress.kept is not None  # else the last one is kept
+def _kept_answer(objective: Objective, fit: Fit, last: Answer) -> Answer:
+    """Return the answer of the iteration that a listener chose, without changing it."""
+    assert fit.progress.kept is not None  # otherwise the last one is kept
     params = fit.progress.kept.params
-    now = objective.evaluate(params)
+    evaluation = objective.evaluate(params)
     distance = last.suboptimality * last.evaluation.value
-    distance += max(0.0, now.value - last.evaluation.value)
-    suboptimality = min(1.0, distance / max(now.value, TINY))
-    return bounded(objective, fit, params, now, suboptimality)
+    distance += max(0.0, evaluation.value - last.evaluation.value)
+    suboptimality = min(1.0, distance / max(evaluation.value, TINY))
+    return certified(objective, fit, params, evaluation, suboptimality)
 
 
 def _outcome(
     objective: Objective,
     fit: Fit,
     params: NDArray,
-    now: Evaluation,
+    evaluation: Evaluation,
     suboptimality: float,
     newton: NewtonStep | None,
 ) -> str:
-    """Return how the fit ended, seen from its answer."""
+    """Return the outcome of the fit, given its answer."""
     progress = fit.progress
     if suboptimality <= fit.tol:
         return CONVERGED
@@ -201,6 +225,6 @@ def _outcome(
         return SEPARABLE
     if not progress.iterations_left(fit.max_iter):
         return ITERATION_LIMIT
-    if suboptimality <= FLOOR:
-        return ROUNDING
-    return why_stalled(objective, params, now, newton)
+    if suboptimality <= SUM_RESOLUTION:
+        return ROUNDING_FLOOR
+    return why_stalled(objective, params, evaluation, newton)

@@ -1,7 +1,7 @@
-"""The only caller of SciPy: L-BFGS-B, told when to stop.
+"""SciPy's L-BFGS-B, with a stop that is ours: the only caller of ``scipy.optimize``.
 
-SciPy's status is 0 as soon as a line search makes no progress, and says nothing of the
-answer. The rounds that call it judge that themselves.
+SciPy reports success as soon as a line search makes no progress, whatever the answer.
+The rounds that call it therefore ignore its status and stop by their own estimates.
 """
 
 from collections.abc import Callable
@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds
 from scipy.optimize import minimize as scipy_minimize
 
-# L-BFGS remembers at most so many numbers of its steps, but 5 of them and at most 20:
-# SciPy keeps 2 maxcor + 5 vectors.
-MEMORY = 2**20
+# L-BFGS stores steps and changes of the gradient: SciPy keeps 2 maxcor + 5 vectors. The
+# number of steps follows from this many numbers, but stays between 5 and 20.
+MAX_STORED_NUMBERS = 2**20
 
 
 def run_lbfgs(
     evaluate: Callable[[NDArray], tuple[float, NDArray]],
     start: NDArray,
-    after_iteration: Callable,
+    after_iteration: Callable[..., None],
     max_iter: int,
     bounds: NDArray | None = None,
 ) -> NDArray:
-    """Return where SciPy's L-BFGS-B ends, or where it is told to.
+    """Return the point where L-BFGS-B stops, or where ``after_iteration`` stops it.
 
     Parameters
     ----------
@@ -31,10 +31,11 @@ def run_lbfgs(
         Returns a value and its gradient.
     start : ndarray of shape (n,)
     after_iteration : callable
-        May raise StopIteration. SciPy looks at the name of its parameter.
+        Raises StopIteration to stop. SciPy chooses what it passes by the name of the
+        parameter: ``intermediate_result``, or the point itself for any other name.
     max_iter : int
     bounds : ndarray of shape (2, n), default=None
-        The lower and the upper ones.
+        The lower and the upper bounds.
     """
     result = scipy_minimize(
         evaluate,
@@ -46,7 +47,7 @@ def run_lbfgs(
         options={
             "maxiter": max_iter,
             "maxfun": np.iinfo(np.int32).max,
-            "maxcor": int(np.clip(MEMORY // len(start), 5, 20)),
+            "maxcor": int(np.clip(MAX_STORED_NUMBERS // len(start), 5, 20)),
             "ftol": 0.0,
             "gtol": 0.0,
         },

@@ -1,9 +1,12 @@
 """The minimum of F along a step, found by the sign of its slope.
 
 F is convex: its minimum along a step is where its slope changes sign. The slope keeps
-its digits where differences of F are rounding. Saturated rows far away are walls: F
-turns within a tiny part of the step, and bisection finds it.
+its digits where differences of F are rounding. Far along the step, saturated rows
+respond again, and F turns upwards within a tiny share of the step. Bisection finds that
+point.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +14,32 @@ from numpy.typing import NDArray
 from ..model.objective import Objective
 from ..model.problem import Evaluation
 
-# A step is long enough where the slope of F along it has fallen to this part.
-FLAT = 0.1
+# Saturated rows far away need about so many bisections, one for each binary digit.
 MAX_TRIALS = 60
-# It does, at the last trial, where the slope has about halved.
-ROUGHLY = 0.5
-# What rounding may add to F where its slope says that it falls.
-ALLOWED = 1 + 1e-8
+
+
+@dataclass(frozen=True)
+class SlopeTolerances:
+    """When a trial of the line search is accepted.
+
+    Slopes are relative to the slope at the start.
+
+    Attributes
+    ----------
+    flat : float
+        A slope of at most this size ends the search.
+    last_trial : float
+        The last trial is accepted if the slope has fallen to this.
+    allowed_increase : float
+        The factor by which rounding may raise F although its slope is negative.
+    """
+
+    flat: float = 0.1
+    last_trial: float = 0.5
+    allowed_increase: float = 1 + 1e-8
+
+
+SLOPES = SlopeTolerances()
 
 
 def follow(
@@ -27,54 +49,57 @@ def follow(
     step: NDArray,
     max_trials: int = MAX_TRIALS,
 ) -> tuple[NDArray, Evaluation] | None:
-    """Return about the lowest point along a step, or None if F does not fall.
+    """Return a point near the minimum of F along a step, or None if F does not fall.
 
     Parameters
     ----------
     objective : Objective
     params : ndarray of shape (n_params,)
     evaluation : Evaluation
-        The objective there.
+        F and its gradient at ``params``.
     step : ndarray of shape (n_params,)
-        Where to go from there; the end is tried first.
+        Its end is tried first.
     max_trials : int, default=MAX_TRIALS
-        1 takes the end of the step, or nothing.
+        The largest number of evaluations. 1 returns the end of the step, or None.
 
     Returns
     -------
     params : ndarray of shape (n_params,)
-        About the lowest point along the step.
+        The point near the minimum.
     evaluation : Evaluation
-        The objective there.
+        F and its gradient at ``params``.
     """
-    start = float(evaluation.gradient @ step)
-    if not start < 0:
+    initial_slope = float(evaluation.gradient @ step)
+    if not initial_slope < 0:
         return None
 
-    def go(length):
-        there = params + length * step
-        now = objective.evaluate(there)
-        return (there, now), float(now.gradient @ step) / -start
+    def evaluate_at(length: float) -> tuple[tuple[NDArray, Evaluation], float]:
+        """Return the point and its evaluation, and the relative slope there."""
+        trial_params = params + length * step
+        at_trial = objective.evaluate(trial_params)
+        relative_slope = float(at_trial.gradient @ step) / -initial_slope
+        return (trial_params, at_trial), relative_slope
 
-    shortest, longest, length = 0.0, np.inf, 1.0
-    end, best = None, None
+    # the bracket of the minimum, and the longest trial where F still falls
+    lower, upper, length = 0.0, np.inf, 1.0
+    trial, falling = None, None
     for _ in range(max_trials):
-        end, slope = go(length)
-        if not end[1].value <= ALLOWED * evaluation.value:
+        trial, slope = evaluate_at(length)
+        if not trial[1].value <= SLOPES.allowed_increase * evaluation.value:
             slope = np.inf
         if slope <= 0:
-            shortest, best = length, end
+            lower, falling = length, trial
         else:
-            longest = length
-        if slope > FLAT:
-            length = (shortest + longest) / 2
-        elif slope < -FLAT and longest == np.inf:
+            upper = length
+        if slope > SLOPES.flat:
+            length = (lower + upper) / 2
+        elif slope < -SLOPES.flat and upper == np.inf:
             length *= 2
-        elif slope < -FLAT and longest > (1 + FLAT) * shortest:
-            length = (shortest + longest) / 2
+        elif slope < -SLOPES.flat and upper > (1 + SLOPES.flat) * lower:
+            length = (lower + upper) / 2
         else:
-            return end
-    return end if slope <= ROUGHLY else best
+            return trial
+    return trial if slope <= SLOPES.last_trial else falling
 
 
 def follow_within(
@@ -86,26 +111,26 @@ def follow_within(
 ) -> tuple[NDArray, Evaluation] | None:
     """Return a lower point along a step with kinks and bounds, or None.
 
-    What leaves its orthant or its bounds ends there. Takes and returns what `follow`
-    does.
+    A coefficient that would leave its orthant or its bounds stops there. Parameters and
+    returned values are those of `follow`.
     """
     start, _ = objective.split(params)
 
-    def go(length):
-        there = params + length * step
-        coef, _ = objective.split(there)
+    def evaluate_at(length: float) -> tuple[NDArray, Evaluation]:
+        trial_params = params + length * step
+        coef, _ = objective.split(trial_params)
         coef[:] = objective.penalty.clipped(coef, start)
         if objective.loss.ignores_common_shift:
             coef[:] = objective.penalty.balanced(coef)
-        return there, objective.evaluate(there)
+        return trial_params, objective.evaluate(trial_params)
 
     length, best = 1.0, None
     for _ in range(max_trials):
-        end = go(length)
-        if best is None and not end[1].value <= evaluation.value:
+        trial = evaluate_at(length)
+        if best is None and not trial[1].value <= evaluation.value:
             length /= 2
-        elif best is None or end[1].value < best[1].value:
-            best = end
+        elif best is None or trial[1].value < best[1].value:
+            best = trial
             if length < 1:
                 break
             length *= 2

@@ -1,8 +1,8 @@
-"""The door of the solver: which way to the optimum, whether it was reached.
+"""The entry point of the solver: it chooses a method, runs it and verifies the answer.
 
-A smooth problem goes to `rounds`, in its row space where that is smaller; one with
-kinks or bounds to `working_set`. `judgement` decides whether what comes back is the
-optimum; if not, the fit goes on in the coordinates of the data.
+`rounds` solves a smooth problem, in its row space if that is smaller. `working_set`
+solves a problem with kinks or bounds. `judgement` decides whether the answer is the
+optimum. If it is not, the fit continues in the coordinates of the data.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.objective import Objective
-from .judgement import Answer, bounded, judge
+from .judgement import Answer, certified, judge
 from .preconditioners.base import Preconditioner
 from .progress import Progress
 from .rounds import SmoothFit
@@ -20,15 +20,33 @@ from .row_space import RowSpace, row_space_pays
 from .stopping import CONVERGED, MESSAGES, why_stalled
 from .working_set import WorkingSetFit
 
-# A fit that is not verified goes on, but not after so many times in vain, when it has
-# gained less than this part of what was promised.
-MAX_VAIN = 10
-KEPT = 1e-2
+# An answer that fails verification restarts the fit in the coordinates of the data. A
+# restart is fruitless if it gains less than this share of the promised decrease; after
+# so many fruitless ones the fit gives up.
+FRUITFUL_SHARE = 1e-2
+MAX_FRUITLESS_RESTARTS = 10
 
 
 @dataclass
 class Solution:
-    """What a fit ends with: the params, and how it came there."""
+    """The result of a fit.
+
+    Attributes
+    ----------
+    params : ndarray of shape (n_params,)
+    outcome : str
+        How the fit ended, see `stopping`.
+    suboptimality : float
+        The estimate of (F − F*) / F.
+    duality_gap : float
+        The certified bound of F − F*, in units of F; inf if there is none.
+    n_iter, n_evals : int
+        The number of iterations, and of evaluations of F and its gradient.
+    loss_curve, seconds : ndarray of shape (n_iter,)
+        F after each iteration, and the time since the start.
+    preconditioner : Preconditioner or None
+        The last one in the coordinates of the data, for `minimise` to start with.
+    """
 
     params: NDArray
     outcome: str
@@ -47,11 +65,11 @@ class Solution:
 
     @property
     def deserves_warning(self) -> bool:
-        """Whether there is something that the user should do."""
+        """Whether the user should act: the outcome has a message."""
         return self.outcome in MESSAGES
 
     def message(self, tol: float) -> str:
-        """Say what happened and what to do, where a warning is due."""
+        """Return what happened and what to do, for a warning."""
         return MESSAGES[self.outcome].format(
             n_iter=self.n_iter, suboptimality=self.suboptimality, tol=tol
         )
@@ -71,18 +89,19 @@ def minimise(
     Parameters
     ----------
     objective : Objective
-        A problem, which may be solved many times, with a penalty.
+        A problem with a penalty. It may be solved many times.
     start : ndarray of shape (n_params,)
     tol : float
         The fit ends when the estimated (F − F*) / F is at most this.
     max_iter : int
         The largest number of iterations.
     progress : Progress, default=None
-        Where to note the iterations. It may stop the fit, and choose the iteration
-        whose params to return.
+        Records the iterations. Its listeners may stop the fit, or choose an iteration
+        whose params are returned.
     preconditioner : Preconditioner, default=None
-        What a fit of the same params has ended with. A smooth fit in the coordinates of
-        the data starts with it, and makes one of its own where that does not help.
+        The last preconditioner of an earlier fit with the same params. The first round
+        of a smooth fit in the coordinates of the data uses it; later rounds build
+        their own.
 
     Returns
     -------
@@ -91,22 +110,29 @@ def minimise(
     progress = Progress() if progress is None else progress
     limits = _Limits(tol, max_iter, progress)
     with objective.rows.threads():
-        fit, space = _first_fit(objective, start, limits, preconditioner)
+        fit, row_space = _first_fit(objective, start, limits, preconditioner)
         fit.run()
-        answer = judge(objective, fit, space)
-        n_vain = 0
-        while answer.goes_on and n_vain < MAX_VAIN and not progress.is_vain:
+        answer = judge(objective, fit, row_space)
+        n_fruitless = 0
+        while (
+            answer.needs_restart
+            and n_fruitless < MAX_FRUITLESS_RESTARTS
+            and not progress.has_exhausted_effort
+        ):
             progress.tell(
                 "not verified: going on in the coordinates of the data".format
             )
-            before = answer
-            fit, space = _fit(objective, answer.params, limits), None
+            previous = answer
+            fit, row_space = _fit(objective, answer.params, limits), None
             fit.run()
-            answer = judge(objective, fit, space)
-            gain = before.evaluation.value - answer.evaluation.value
-            n_vain += gain < KEPT * before.suboptimality * before.evaluation.value
-        if answer.goes_on:
-            answer = _given_up(objective, fit, answer)
+            answer = judge(objective, fit, row_space)
+            gain = previous.evaluation.value - answer.evaluation.value
+            n_fruitless += (
+                gain
+                < FRUITFUL_SHARE * previous.suboptimality * previous.evaluation.value
+            )
+        if answer.needs_restart:
+            answer = _stalled_answer(objective, fit, answer)
     return Solution(
         params=answer.params,
         outcome=answer.outcome,
@@ -116,11 +142,13 @@ def minimise(
         n_evals=objective.n_evals,
         loss_curve=np.array(progress.loss_curve),
         seconds=np.array(progress.seconds),
-        preconditioner=None if space else fit.preconditioner,
+        preconditioner=None if row_space else fit.preconditioner,
     )
 
 
 class _Limits(NamedTuple):
+    """When a fit stops, and where it records its iterations."""
+
     tol: float
     max_iter: int
     progress: Progress
@@ -132,19 +160,19 @@ def _first_fit(
     limits: _Limits,
     preconditioner: Preconditioner | None,
 ) -> tuple[SmoothFit | WorkingSetFit, RowSpace | None]:
-    """Return the fit that promises to be quick, and the row space it is in, if any."""
+    """Return the faster kind of fit, and its row space if it has one."""
     tell = limits.progress.tell
     if objective.penalty.is_smooth and row_space_pays(objective):
-        space = RowSpace(objective)
-        problem = space.objective
+        row_space = RowSpace(objective)
+        problem = row_space.objective
         tell(
             "row space: {} columns in place of {}".format,
             problem.n_features,
             objective.n_features,
         )
         tell(problem.describe_pass)
-        start = space.project(start)
-        return SmoothFit(problem, start, *limits, lift=space.lift), space
+        start = row_space.project(start)
+        return SmoothFit(problem, start, *limits, lift=row_space.lift), row_space
     tell(objective.describe_pass)
     return _fit(objective, start, limits, preconditioner), None
 
@@ -161,11 +189,13 @@ def _fit(
     return WorkingSetFit(objective, start, *limits)
 
 
-def _given_up(
+def _stalled_answer(
     objective: Objective, fit: SmoothFit | WorkingSetFit, answer: Answer
 ) -> Answer:
-    """Return the answer of a fit that would have to go on, but in vain."""
-    outcome = why_stalled(objective, answer.params, answer.evaluation, answer.doubt)
-    suboptimality = 1.0 if fit.progress.is_vain else answer.suboptimality
-    answer = bounded(objective, fit, answer.params, answer.evaluation, suboptimality)
+    """Return the last answer of a fit whose restarts bring nothing."""
+    outcome = why_stalled(
+        objective, answer.params, answer.evaluation, answer.rejected_step
+    )
+    suboptimality = 1.0 if fit.progress.has_exhausted_effort else answer.suboptimality
+    answer = certified(objective, fit, answer.params, answer.evaluation, suboptimality)
     return answer._replace(outcome=outcome)

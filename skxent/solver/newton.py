@@ -1,82 +1,126 @@
-"""Newton's method with kinks and bounds, for columns whose Hessian is cheap enough.
+"""Newton's method with kinks and bounds, for columns whose Hessian is cheap.
 
-Each step goes to the minimum of the quadratic model, as far as F falls. The gradient of
-the model is that of F; its Hessian is used for as long as steps with it converge more
-quickly than a new one would pay.
+Each step goes towards the minimum of the quadratic model, and is shortened until F
+falls. The gradient of the model is exact. Its Hessian is kept until a fresh one
+promises to be faster.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ..model.curvature import hessian_of_loss
-from .part import Part
-from .preconditioners.prices import FACTOR, price_of_exact_hessian
-from .quadratic_model import COARSE, QuadraticModel, promise
-from .stopping import LEAST_CURVATURE, TINY
+from .column_subset import ColumnSubset
+from .preconditioners.prices import NANOSECONDS, price_of_exact_hessian
+from .quadratic_model import COARSE_RIDGE, QuadraticModel, promise
+from .stopping import TINY
 
+# A step is shortened until F falls by this share of the promised gain (Armijo's rule).
+ARMIJO_SHARE = 1e-4
 MAX_HALVINGS = 100
-# A step that gains less of what it promises than this is shortened.
-SUFFICIENT = 1e-4
-# Steps with a fresh Hessian that are expected to suffice.
-FRESH = 2
-# A Hessian from another point may promise too little by about this factor: curvature
-# that is gone in some directions only.
-STALE = 4
-# Beside an evaluation, a step takes so many nanoseconds in Python, and Cholesky
-# factorisations for the minimum of the model.
-OVERHEAD = 1e6
-SOLVES = 3
-# The columns are solved to this part of what they promised at first: there may be more
-# to gain from others.
-WORTHWHILE = 1e-1
+# The columns are solved to this share of their first promise. Columns outside of the
+# working set may then promise more.
+PROMISE_REDUCTION = 1e-1
+
+
+@dataclass(frozen=True)
+class RefreshCosts:
+    """What decides whether a fresh Hessian is quicker than more steps with the old one.
+
+    Attributes
+    ----------
+    fresh_steps : int
+        Steps that a fit is expected to take with a fresh Hessian.
+    overhead : float
+        What a step takes in Python beside an evaluation, in nanoseconds.
+    factorisations : int
+        Cholesky factorisations for the minimum of one model.
+    """
+
+    fresh_steps: int = 2
+    overhead: float = 1e6
+    factorisations: int = 3
+
+
+REFRESH = RefreshCosts()
+
+
+@dataclass(frozen=True)
+class Extrapolation:
+    """How a sequence of promises with one Hessian bounds the decrease still to come.
+
+    Attributes
+    ----------
+    stale_factor : float
+        A Hessian from another point may promise too little by about this factor,
+        because curvature is gone in some directions only.
+    min_contraction : float
+        The least 1 − q for steps that shrink by the factor q: less would be rounding.
+    """
+
+    stale_factor: float = 4
+    min_contraction: float = 1e-6
+
+
+EXTRAPOLATION = Extrapolation()
 
 
 class NewtonSteps:
-    """Newton's method on a part of the columns, which it moves.
+    """Newton's method on a subset of the columns, whose params it moves.
 
     Parameters
     ----------
-    part : Part
+    subset : ColumnSubset
     tol, max_iter
         As in `minimise`.
     ridge : float
-        That of the models.
+        The ridge of the quadratic models.
 
     Attributes
     ----------
     ridge : float
-        A larger one, once a model has lost its way with it.
+        Coarser once a model did not reach its minimum with it.
     """
 
-    def __init__(self, part: Part, tol: float, max_iter: int, ridge: float):
-        self._part, self._tol, self._max_iter = part, tol, max_iter
-        self._objective = part.objective
+    def __init__(self, subset: ColumnSubset, tol: float, max_iter: int, ridge: float):
+        self._subset, self._tol, self._max_iter = subset, tol, max_iter
+        self._objective = subset.objective
         self.ridge = ridge
-        solve = SOLVES * FACTOR * part.objective.n_params**3
-        self._price = price_of_exact_hessian(part.objective, OVERHEAD + solve)
+        solve = (
+            REFRESH.factorisations * NANOSECONDS.factor * subset.objective.n_params**3
+        )
+        self._price = price_of_exact_hessian(subset.objective, REFRESH.overhead + solve)
 
     def run(self) -> float:
-        """Go on until the columns promise little; return what they still promise.
+        """Take steps until the model promises little more.
 
-        In units of F.
+        Returns
+        -------
+        float
+            The estimate of (F − F*) / F on these columns.
         """
-        part, progress = self._part, self._part.progress
-        suboptimality, goal = 1.0, None
+        subset, progress = self._subset, self._subset.progress
+        suboptimality = 1.0
+        goal: float | None = None
         while True:
-            hessian = hessian_of_loss(self._objective, part.params)
+            hessian = hessian_of_loss(self._objective, subset.params)
             model = QuadraticModel(self._objective, hessian, self.ridge)
             promises: list[float] = []
             while True:
-                value = max(part.now.value, TINY)
+                value = max(subset.evaluation.value, TINY)
                 answer, gain, remaining = model.minimise(
-                    part.params, self._loss_gradient(), enough=self._tol * value / 8
+                    subset.params,
+                    self._loss_gradient(),
+                    tolerance=self._tol * value / 8,
                 )
-                if model.is_exhausted and self.ridge < COARSE:
-                    self.ridge = COARSE
+                if model.is_exhausted and self.ridge < COARSE_RIDGE:
+                    self.ridge = COARSE_RIDGE
                     break
                 promises.append(promise(gain, remaining) / value)
                 suboptimality = _extrapolated(promises)
                 if goal is None:
-                    goal = max(self._tol / 2, WORTHWHILE * suboptimality)
+                    goal = max(self._tol / 2, PROMISE_REDUCTION * suboptimality)
                 if suboptimality <= goal:
                     return suboptimality
                 if not progress.iterations_left(self._max_iter):
@@ -87,55 +131,64 @@ class NewtonSteps:
                     if len(promises) == 1:
                         return suboptimality
                     break
-                part.note_where_it_is(suboptimality)
+                subset.note_current(suboptimality)
                 progress.note_effort(model.n_steps)
-                if progress.is_vain:
+                if progress.has_exhausted_effort:
                     return suboptimality
 
-    def _step(self, model, answer, gain):
-        """Go towards the answer; return whether F fell.
+    def _step(self, model: QuadraticModel, answer: NDArray, gain: float) -> bool:
+        """Move towards the minimum of the model; return whether F fell.
 
-        The model learns which part of its curvature the step has shown.
+        The model then observes the curvature along the step.
         """
-        part, before, gradient = self._part, self._part.now, self._loss_gradient()
-        part.progress.begin()
-        step = answer - part.params
+        subset, gradient = self._subset, self._loss_gradient()
+        previous_value = subset.evaluation.value
+        subset.progress.begin()
+        step = answer - subset.params
         share = 1.0
         for _ in range(MAX_HALVINGS):
-            # all of the step as it is: what is 0 or at a bound stays so to the digit
-            params = answer if share == 1 else part.params + share * step
-            now = self._objective.evaluate(params)
-            if now.value <= before.value - SUFFICIENT * share * gain:
+            # the whole step as it is: coefficients at 0 or a bound stay so exactly
+            params = answer if share == 1 else subset.params + share * step
+            evaluation = self._objective.evaluate(params)
+            if evaluation.value <= previous_value - ARMIJO_SHARE * share * gain:
                 break
             share /= 2
         else:
             return False
-        part.go_to(params, now)
-        turned = float(step @ (self._loss_gradient() - gradient)) / share
-        model.observe(step, turned)
+        subset.move_to(params, evaluation)
+        observed_curvature = float(step @ (self._loss_gradient() - gradient)) / share
+        model.observe(step, observed_curvature)
         return True
 
-    def _refresh_pays(self, promises, goal):
-        """Whether a fresh Hessian promises to be quicker than going on."""
+    def _refresh_pays(self, promises: list[float], goal: float) -> bool:
+        """Whether a fresh Hessian promises to be faster than continuing."""
         if len(promises) == 1:
             return False
-        gain = np.log(promises[-2] / promises[-1])
-        to_go = np.log(promises[-1] / goal)
-        return gain <= 0 or to_go / gain > self._price + FRESH
+        rate = np.log(promises[-2] / promises[-1])
+        remaining = np.log(promises[-1] / goal)
+        return rate <= 0 or remaining / rate > self._price + REFRESH.fresh_steps
 
-    def _loss_gradient(self):
+    def _loss_gradient(self) -> NDArray:
         """Return the gradient of the mean loss alone."""
-        part = self._part
-        return self._objective.gradient_of_loss(part.params, part.now.gradient)
+        subset = self._subset
+        return self._objective.gradient_of_loss(
+            subset.params, subset.evaluation.gradient
+        )
 
 
-def _extrapolated(promises):
-    """Estimate (F − F*) / F from what steps with the same Hessian promised in turn.
+def _extrapolated(promises: list[float]) -> float:
+    """Estimate (F − F*) / F from the promises of successive steps with one Hessian.
 
-    If each step is q times as long as the one before, they lead 1 / (1 − q) times as
-    far as the last one.
+    If each step is q times as long as the previous one, all steps together are
+    1 / (1 − q) times as long as the first of them. The decrement is quadratic in the
+    length.
     """
     if len(promises) == 1:
         return min(1.0, promises[-1])
     q = np.sqrt(promises[-1] / promises[-2])
-    return min(1.0, STALE * promises[-1] / max(1 - q, LEAST_CURVATURE) ** 2)
+    return min(
+        1.0,
+        EXTRAPOLATION.stale_factor
+        * promises[-1]
+        / max(1 - q, EXTRAPOLATION.min_contraction) ** 2,
+    )

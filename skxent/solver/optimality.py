@@ -1,59 +1,70 @@
-"""How far coefficients with kinks and bounds are from their condition of optimality."""
+"""The optimality conditions with kinks and bounds, and how far params violate them."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..model.objective import Objective
 from .preconditioners.diagonal import DiagonalPreconditioner
-from .stopping import LEAST_CURVATURE, TINY, WITNESSES
+from .stopping import MIN_CURVATURE_RATIO, N_RECENT_STEPS, TINY
 
 
 def violations(
     objective: Objective,
     params: NDArray,
     gradient: NDArray,
-    change: DiagonalPreconditioner,
+    preconditioner: DiagonalPreconditioner,
 ) -> NDArray:
-    """Return the part of ∂F/∂u that kinks and bounds do not hold, 0 at the optimum.
+    """Return the least subgradient of F in the variables u, 0 at the optimum.
 
-    ``change`` is axis-aligned, ``gradient`` that of F at ``params``.
+    Parameters
+    ----------
+    objective : Objective
+    params, gradient : ndarray of shape (n_params,)
+        The gradient is that of F at ``params``.
+    preconditioner : DiagonalPreconditioner
+        Axis-aligned: each variable is a multiple of one coefficient.
+
+    Returns
+    -------
+    ndarray of shape (n_params,)
     """
-    violation = change.pull_back(gradient)
+    violation = preconditioner.pull_back(gradient)
     coef, _ = objective.split(params)
     of_coef, _ = objective.split(violation)
-    slope = objective.penalty.least_slope(coef, of_coef * change.scale)
-    of_coef[:] = slope / change.scale
+    slope = objective.penalty.least_slope(coef, of_coef * preconditioner.scale)
+    of_coef[:] = slope / preconditioner.scale
     return violation
 
 
-def estimate_from(
+def estimate_suboptimality(
     objective: Objective,
     violation: NDArray,
     value: float,
-    change: DiagonalPreconditioner,
+    preconditioner: DiagonalPreconditioner,
     curvatures: list[float],
 ) -> float:
     """Estimate (F − F*) / F from what `violations` returns.
 
-    Half its square is what a step with the Hessian's diagonal gains. The curvature
-    observed over recent steps tells how much more there may be; that of the penalty is
-    a bound of how much, and the truth lies between.
+    A step with the Hessian's diagonal gains half the squared violation. If curvature is
+    smaller along some directions, more can be gained: divide by the smallest curvature
+    seen over recent steps. The curvature of the penalty gives an upper bound. The truth
+    lies between the two: take their geometric mean.
 
     Parameters
     ----------
     objective : Objective
     violation : ndarray of shape (n_params,)
     value : float
-        F.
-    change : DiagonalPreconditioner
+        F at the params.
+    preconditioner : DiagonalPreconditioner
     curvatures : list of float
-        Those that steps have shown, the last ones last.
+        Observed along steps, the most recent last.
     """
-    curvature = max(min([1.0, *curvatures[-WITNESSES:]]), LEAST_CURVATURE)
+    curvature = max(min([1.0, *curvatures[-N_RECENT_STEPS:]]), MIN_CURVATURE_RATIO)
     estimate = float(violation @ violation) / curvature
     penalty = objective.penalty
     if penalty.is_strongly_convex:
-        of_coef = objective.split(violation)[0] * change.scale
+        of_coef = objective.split(violation)[0] * preconditioner.scale
         bound = penalty.decrement(of_coef)
         estimate = np.sqrt(estimate * max(bound, estimate))
         if objective.loss.ignores_common_shift:
@@ -61,14 +72,14 @@ def estimate_from(
     return min(1.0, estimate / max(value, TINY))
 
 
-def feasible(objective: Objective, start: NDArray) -> NDArray:
-    """Return the start within bounds, without changing the mean logits."""
+def feasible_start(objective: Objective, start: NDArray) -> NDArray:
+    """Return the start moved into the bounds, with the same mean logits."""
     params = start.copy()
     coef, intercept = objective.split(params)
     coef[:] = objective.penalty.within_bounds(coef)
     if objective.loss.ignores_common_shift:
         coef[:] = objective.penalty.balanced(coef)
     if intercept.size and not np.array_equal(params, start):
-        moved = coef - objective.split(start)[0]
-        intercept -= moved @ objective.rows.column_means()
+        coef_change = coef - objective.split(start)[0]
+        intercept -= coef_change @ objective.rows.column_means()
     return params

@@ -1,10 +1,9 @@
-"""What is known of a fit while it runs: its iterations, and who wants to hear of them.
+"""The record of a fit while it runs, and the listeners of its iterations.
 
-The solver notes every iteration in a `Progress`. Listeners hear of it at once: they
-print a line, score rows that were held out, call scikit-learn's callbacks. One that
-returns True asks the fit to stop. As the coefficients of an iteration may have to be
-carried back from the row space, or from a working set of columns, they are found on
-demand.
+The solver records every iteration in a `Progress`, which calls its listeners at once.
+They print a line, score held-out rows or call scikit-learn's callbacks. A listener that
+returns True asks the fit to stop. The params of an iteration may have to be mapped back
+from the row space or from a working set of columns, so they are computed on demand.
 """
 
 from collections.abc import Callable
@@ -16,16 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Steps to the minima of models, with which a fit gives up. Some hundreds are usual;
-# where rounding spoils each model, the next is as far from the truth as the last.
+# A fit gives up after so many steps inside of quadratic models. Some hundreds are
+# usual. Where rounding spoils each model, the next one is no better than the last.
 MAX_EFFORT = 6_000
-# Ratios of successive gains: slow from here on, and the slowest that is convergence.
-SLOW, SLOWEST = 0.1, 0.99
+# The ratio of successive gains. Below the first, convergence is fast and leaves nothing
+# worth extrapolating; above the second, the geometric series would have no finite sum.
+SLOW_RATIO, MAX_RATIO = 0.1, 0.99
 
 
 @dataclass(frozen=True)
 class Iteration:
-    """What a listener learns of an iteration.
+    """One iteration, as listeners see it.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Progress:
     Parameters
     ----------
     verbose : int, default=0
-        1 prints each iteration, 2 what is told of decisions, too.
+        1 prints each iteration, 2 also prints the decisions of the solver.
 
     Attributes
     ----------
@@ -73,11 +73,11 @@ class Progress:
     after : list of callables
         Called with each `Iteration`; one that returns True asks the fit to stop.
     stopped : bool
-        Whether one has asked.
+        Whether a listener has asked the fit to stop.
     effort : int
-        Steps to the minima of quadratic models, inside of iterations.
+        The number of steps inside of quadratic models so far.
     kept : Iteration or None
-        The one to return in place of the last, if a listener chose one.
+        The iteration to return instead of the last, if a listener chose one.
     """
 
     def __init__(self, verbose: int = 0):
@@ -95,11 +95,11 @@ class Progress:
             self.after.append(print_iteration)
 
     def iterations_left(self, max_iter: int) -> int:
-        """Return how many more there may be."""
+        """Return how many more iterations are allowed; 0 once stopped."""
         return 0 if self.stopped else max_iter - len(self.loss_curve)
 
     def begin(self) -> None:
-        """Say that an iteration begins, unless one has begun and not ended."""
+        """Tell listeners that an iteration begins, unless one is open already."""
         if not self._is_open:
             self._is_open = True
             for listener in self.before:
@@ -112,7 +112,7 @@ class Progress:
         n_evals: int,
         find_params: Callable[[], NDArray],
     ) -> None:
-        """Note the end of an iteration."""
+        """Record the end of an iteration and tell listeners."""
         self.begin()
         self._is_open = False
         self.loss_curve.append(value)
@@ -132,32 +132,32 @@ class Progress:
                 self.stopped = True
 
     def note_effort(self, n_steps: int) -> None:
-        """Note what an iteration has cost inside of it."""
+        """Count steps inside of a quadratic model."""
         self.effort += n_steps
 
     @property
-    def is_vain(self) -> bool:
-        """Whether no model can be trusted: good ones lead there with less effort."""
+    def has_exhausted_effort(self) -> bool:
+        """Whether the models are unreliable: good ones need far fewer steps."""
         return self.effort >= MAX_EFFORT
 
-    def gain_to_come(self) -> float:
-        """Return what is left to gain, relative to F, at the pace of the last two.
+    def expected_gain(self) -> float:
+        """Extrapolate the last two gains to the decrease to come, relative to F.
 
-        Newton's method gains less and less, and soon nothing. Where rounding spoils its
-        models, gains fall slowly, like a geometric series.
+        The gains of Newton's method soon vanish. If rounding spoils its models, they
+        fall slowly, like a geometric series, whose sum this returns.
         """
         if len(self.loss_curve) < 3:
             return 0.0
         before, last = -np.diff(self.loss_curve[-3:])
         if not (last > 0 and before > 0 and self.loss_curve[-1] > 0):
             return 0.0
-        ratio = min(last / before, SLOWEST)
-        if ratio < SLOW:
+        ratio = min(last / before, MAX_RATIO)
+        if ratio < SLOW_RATIO:
             return 0.0
         return float(last * ratio / (1 - ratio) / abs(self.loss_curve[-1]))
 
     def keep(self, iteration: Iteration) -> None:
-        """Choose the iteration to return in place of the last."""
+        """Choose the iteration to return instead of the last."""
         self.kept = iteration
 
     @property
@@ -166,19 +166,19 @@ class Progress:
         return self.kept is None or self.kept.number == len(self.loss_curve)
 
     def correct_last(self, value: float) -> None:
-        """Correct F of the last iteration, for what was gained after it."""
+        """Replace F of the last iteration by a later, more exact value."""
         if self.loss_curve:
             self.loss_curve[-1] = value
             self.seconds[-1] = perf_counter() - self._start
 
     def tell(self, what: Callable[..., str], *args: Any) -> None:
-        """Print ``what(*args)``, a decision, for those who want to know."""
+        """Print a decision, ``what(*args)``, if ``verbose`` is at least 2."""
         if self._verbose >= 2:
             print(what(*args))
 
 
 def print_iteration(iteration: Iteration) -> None:
-    """Print a line."""
+    """Print one line for an iteration."""
     print(
         f"iteration {iteration.number}: F = {iteration.value:.10g}, suboptimality "
         f"{iteration.suboptimality:.1e}, {iteration.n_evals} evaluations, "

@@ -4,74 +4,118 @@ For a step δ of the params, with g and H the gradient and the Hessian of the me
 
     m(δ) = gᵀδ + δᵀH δ / 2 + Σ pen(w + δ_w) − Σ pen(w)
 
-The intercepts know no penalty: they are eliminated. On an orthant, within the bounds,
-what is left is a quadratic function on a box. Each step solves for the coefficients
-that are free to move, by Cholesky; what would leave its orthant or pass a bound stops
-there. As the steps are exact, so is the promise that none is left to gain: however
-correlated the columns are.
+The intercepts have no penalty and are eliminated. On one orthant and within the bounds,
+the rest is a quadratic function on a box: a face. Each step solves for the free
+coefficients by Cholesky. A coefficient that would leave its orthant or its bounds stops
+there. The steps are exact, so the remaining gain is known exactly, however correlated
+the columns are.
 """
+
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..model.objective import Objective
 from .preconditioners.centred_hessian import CentredHessian
 from .preconditioners.roots import root_of, solve_root, solve_root_transposed
+from .stopping import MIN_CURVATURE_RATIO
 
-# The one keeps more directions in which columns are nearly collinear, the other does
-# not lose its way in them.
-RIDGES = FINE, COARSE = 1e-14, 1e-12
-# The least share of the curvature that steps may show; less would be rounding.
-LEAST_SHARE = 1e-6
-# Where all rows are certain a step goes far, but not so far that squares overflow.
-LEAST_CURVATURE = 1e-120
-# What rounding may leave of the curvature of columns that are far from 0, relative, and
-# pivots that are far above it and all ridges.
-NOISELESS, DISTINCT = 1e-10, 1e-6
-# Steps to the minimum of a model; each sets the coefficients free that want to move.
-MAX_STEPS = 200
-# The model is not solved beyond this part of what it has gained.
-NEGLIGIBLE = 1e-3
-# Shares of a step that are tried beyond the first coefficient's crossing.
-SHARES = (1.0, 0.5, 0.25, 0.125)
-# A share of a step is taken if it gains this part of what it promises.
-SUFFICIENT = 0.1
+# A fine ridge keeps more directions in which columns are nearly collinear. A coarse one
+# needs fewer steps to the minimum.
+RIDGES = FINE_RIDGE, COARSE_RIDGE = 1e-14, 1e-12
+# Each step frees the coefficients that want to move. A model that needs more steps is
+# lost in nearly collinear columns.
+MAX_MODEL_STEPS = 200
+# Saturated rows have no curvature. With this one a step goes far, but squares do not
+# overflow.
+SATURATED_CURVATURE = 1e-120
+# Shares of a step that are tried beyond the first coefficient's crossing of 0 or of a
+# bound.
+STEP_SHARES = (1.0, 0.5, 0.25, 0.125)
 
 
-def promise(gain: float, left: float) -> float:
-    """Return how far below its starting point the minimum of a model is.
+@dataclass(frozen=True)
+class ModelTolerances:
+    """How exactly a model is solved, and when it is well conditioned.
 
-    A negative gain is rounding and counts as none. Without any curvature the model has
-    no minimum, and its numbers overflow: then the promise is infinite.
+    Attributes
+    ----------
+    remaining_share : float
+        The model is solved until the gain to come is this share of the gain so far. The
+        next model differs by more.
+    accepted_share : float
+        A share of a step is accepted if it gains this part of its promise.
+    noiseless : float
+        The largest relative rounding in the curvature of a column that leaves a model
+        well conditioned.
+    distinct_pivot : float
+        The smallest pivot of such a model, far above rounding and ridges.
     """
-    total = max(gain, 0.0) + left
+
+    remaining_share: float = 1e-3
+    accepted_share: float = 0.1
+    noiseless: float = 1e-10
+    distinct_pivot: float = 1e-6
+
+
+MODEL = ModelTolerances()
+
+
+def promise(gain: float, remaining: float) -> float:
+    """Return the decrease from the starting point to the minimum of a model.
+
+    A negative gain is rounding and counts as 0. A model without any curvature has no
+    minimum, and its numbers overflow: the promise is then infinite.
+
+    Parameters
+    ----------
+    gain, remaining : float
+        As returned by `QuadraticModel.minimise`.
+    """
+    total = max(gain, 0.0) + remaining
     return np.inf if np.isnan(total) else total
 
 
+class _Face(NamedTuple):
+    """The box of one orthant, and the coefficients that are free to move in it.
+
+    Each array has shape (L, d).
+    """
+
+    sign: NDArray
+    lower: NDArray
+    upper: NDArray
+    free: NDArray
+
+
 class QuadraticModel:
-    """The model from a Hessian of the mean loss, which it uses up.
+    """The quadratic model with a given Hessian of the mean loss.
 
     Parameters
     ----------
     objective : Objective
-        Its penalty, and the layout of its params.
+        It provides the penalty and the layout of params.
     hessian : ndarray of shape (n_params, n_params)
+        Overwritten.
     ridge : float
-        Curvature below this share of the diagonal is taken for rounding, one of
+        Curvature below this share of the diagonal is treated as rounding, one of
         `RIDGES`.
 
     Attributes
     ----------
     factor : float
-        The model uses the Hessian times this: what steps have met of it.
+        The model multiplies the Hessian by this: the observed share of its curvature.
     is_well_conditioned : bool
-        Whether neither a ridge nor rounding hides a direction.
+        Whether neither the ridge nor rounding hides a direction.
     n_steps : int
-        Steps that the last minimum took.
+        The steps of the last minimisation.
     is_exhausted : bool
-        Whether these were too few. A larger ridge makes the way shorter.
+        Whether it did not end within `MAX_MODEL_STEPS`. A larger ridge needs fewer.
     """
 
-    def __init__(self, objective, hessian: NDArray, ridge: float):
+    def __init__(self, objective: Objective, hessian: NDArray, ridge: float):
         self.factor, self.n_steps, self.is_exhausted = 1.0, 0, False
         self._split = objective.split
         self._penalty = objective.penalty
@@ -80,28 +124,33 @@ class QuadraticModel:
         centred = CentredHessian(hessian, objective.layout)
         self._matrix, self._intercepts = centred.matrix, centred.intercepts
         rounding = centred.rounding()
-        # Curvature that is lost in rounding would be taken for a long way to go.
+        # Without a ridge, curvature lost in rounding would make steps far too long.
         scale, upper = root_of(self._matrix.copy(), ridge=ridge)
         pivots = upper.diagonal() ** 2
         self.is_well_conditioned = bool(
-            pivots.min(initial=1.0) > DISTINCT and rounding < NOISELESS
+            pivots.min(initial=1.0) > MODEL.distinct_pivot
+            and rounding < MODEL.noiseless
         )
-        saturated = np.flatnonzero(self._matrix.diagonal() < LEAST_CURVATURE)
+        saturated = np.flatnonzero(self._matrix.diagonal() < SATURATED_CURVATURE)
         self._matrix = upper.T @ upper * np.outer(scale, scale)
         self._matrix[saturated] = self._matrix[:, saturated] = 0
-        self._matrix[saturated, saturated] = LEAST_CURVATURE
+        self._matrix[saturated, saturated] = SATURATED_CURVATURE
 
     def observe(self, step: NDArray, curvature: float) -> None:
-        """Use the Hessian times the share of it that a step has shown.
+        """Scale the Hessian by the share of its curvature that a step observed.
 
-        ``curvature`` is the change of the slope along the step.
+        Parameters
+        ----------
+        step : ndarray of shape (n_params,)
+        curvature : float
+            The change of the slope of the mean loss along the step.
         """
         expected = self.curvature(step)
         if expected > 0:
-            self.factor = min(max(curvature / expected, LEAST_SHARE), 1.0)
+            self.factor = min(max(curvature / expected, MIN_CURVATURE_RATIO), 1.0)
 
     def curvature(self, step: NDArray) -> float:
-        """Return δᵀH δ, with the Hessian as it was given."""
+        """Return δᵀH δ for a step δ, (n_params,), with the Hessian as given."""
         of_coef, of_intercept = self._split(step)
         total = float(np.vdot(of_coef, self._curvature_times(of_coef))) / self.factor
         if of_intercept.size:
@@ -110,82 +159,89 @@ class QuadraticModel:
         return total
 
     def minimise(
-        self, params: NDArray, gradient: NDArray, enough: float
+        self, params: NDArray, gradient: NDArray, tolerance: float
     ) -> tuple[NDArray, float, float]:
-        """Return where the model is smallest, or nearly so.
+        """Return a point near the minimum of the model.
 
         Parameters
         ----------
         params : ndarray of shape (n_params,)
-            Where the model touches the objective.
+            The starting point, where the model equals the objective.
         gradient : ndarray of shape (n_params,)
-            That of the mean loss there.
-        enough : float
-            What may be left to gain.
+            The gradient of the mean loss there.
+        tolerance : float
+            The model is solved until at most this remains to be gained.
 
         Returns
         -------
         params : ndarray of shape (n_params,)
-            Where the model is smallest, or nearly so.
+            The point near the minimum.
         gain : float
-            How far below the starting point the model is there.
-        left : float
-            About how much further below its minimum is.
+            The decrease of the model from the starting point to it.
+        remaining : float
+            About the decrease from there to the minimum.
         """
         penalty = self._penalty
-        here, intercept = self._split(params)
-        coef, gain = here.copy(), 0.0
+        start_coef, intercept = self._split(params)
+        coef, gain = start_coef.copy(), 0.0
         slope, of_intercept = self._split(gradient)
         if of_intercept.size:
-            pulled, by_slopes = self._intercepts.pull_back(of_intercept)
-            gain += 0.5 * float(pulled @ pulled) / self.factor
-            slope = slope + by_slopes.reshape(self._shape)
-        is_new, self.is_exhausted = True, False
-        for self.n_steps in range(MAX_STEPS):
-            if is_new:
+            intercept_slope, coef_correction = self._intercepts.pull_back(of_intercept)
+            gain += 0.5 * float(intercept_slope @ intercept_slope) / self.factor
+            slope = slope + coef_correction.reshape(self._shape)
+        is_new_face, self.is_exhausted = True, False
+        for self.n_steps in range(MAX_MODEL_STEPS):
+            if is_new_face:
                 face = self._face(coef, slope)
             sign, lower, upper, free = face
-            on_face = slope + penalty.l2 * coef + penalty.l1 * sign
-            step, left = self._newton_step(on_face, free)
-            if is_new:
-                if left <= max(enough, NEGLIGIBLE * gain):
+            face_gradient = slope + penalty.l2 * coef + penalty.l1 * sign
+            step, remaining = self._newton_step(face_gradient, free)
+            if is_new_face:
+                if remaining <= max(tolerance, MODEL.remaining_share * gain):
                     break
-                step = self._released(coef, on_face, face, step, left)
-            before, start = penalty.value(coef), coef
-            coef, is_new = self._along(coef, step, on_face, lower, upper)
-            # what has arrived at 0 or at a bound stays there on this face
+                step = self._release_step(coef, face_gradient, face, step, remaining)
+            previous_penalty, previous_coef = penalty.value(coef), coef
+            coef, is_new_face = self._search_along(
+                coef, step, face_gradient, lower, upper
+            )
+            # a coefficient that reached 0 or a bound stays there on this face
             free &= (lower < coef) & (coef < upper)
-            if is_new and self._has_shift:
+            if is_new_face and self._has_shift:
                 coef = penalty.balanced(coef)
-            move = coef - start
-            turned = self._curvature_times(move)
-            gain += before - penalty.value(coef)
-            gain -= float(np.vdot(slope, move)) + 0.5 * float(np.vdot(move, turned))
-            slope = slope + turned
+            coef_change = coef - previous_coef
+            curvature_times = self._curvature_times(coef_change)
+            gain += previous_penalty - penalty.value(coef)
+            gain -= float(np.vdot(slope, coef_change)) + 0.5 * float(
+                np.vdot(coef_change, curvature_times)
+            )
+            slope = slope + curvature_times
         else:
             self.is_exhausted = True
         answer = params.copy()
         answer_coef, answer_intercept = self._split(answer)
         answer_coef[:] = coef
         if of_intercept.size:
-            moved = (coef - here).ravel()
+            total_change = (coef - start_coef).ravel()
             answer_intercept[:] = intercept + self._intercepts.follow(
-                moved, -pulled / self.factor
+                total_change, -intercept_slope / self.factor
             )
-        return answer, gain, left
+        return answer, gain, remaining
 
-    def _curvature_times(self, of_coef):
+    def _curvature_times(self, of_coef: NDArray) -> NDArray:
+        """Return the scaled Hessian times a change of the coefficients, (L, d)."""
         return self.factor * (self._matrix @ of_coef.ravel()).reshape(self._shape)
 
-    def _face(self, coef, slope):
-        """Return the signs, the box they leave, and the coefficients free to move."""
+    def _face(self, coef: NDArray, slope: NDArray) -> _Face:
+        """Return the orthant in which the model falls, and its free coefficients."""
         sign = np.where(coef != 0, np.sign(coef), -np.sign(slope))
         lower, upper = self._penalty.bounds_of_orthant(sign)
         downhill = -(slope + self._penalty.l2 * coef + self._penalty.l1 * sign)
         free = ~((coef <= lower) & (downhill <= 0) | (coef >= upper) & (downhill >= 0))
-        return sign, lower, upper, free
+        return _Face(sign, lower, upper, free)
 
-    def _newton_step(self, on_face, free):
+    def _newton_step(
+        self, face_gradient: NDArray, free: NDArray
+    ) -> tuple[NDArray, float]:
         """Return the step to the minimum over the free coefficients, and its gain."""
         step = np.zeros(self._shape)
         moving = np.flatnonzero(free)
@@ -195,63 +251,101 @@ class QuadraticModel:
         l2 = np.broadcast_to(self._penalty.l2, self._shape)
         matrix[np.diag_indices_from(matrix)] += l2[free]
         root = root_of(matrix, ridge=0.0)
-        u = solve_root_transposed(*root, -on_face[free])
+        u = solve_root_transposed(*root, -face_gradient[free])
         step[free] = solve_root(*root, u)
         return step, 0.5 * float(u @ u)
 
-    def _released(self, coef, on_face, face, step, left):
-        """Return the step of coefficients that leave 0 or a bound on the right side.
+    def _release_step(
+        self,
+        coef: NDArray,
+        face_gradient: NDArray,
+        face: _Face,
+        step: NDArray,
+        remaining: float,
+    ) -> NDArray:
+        """Return a step on a new face, on which coefficients may leave 0 or a bound.
 
-        In the Newton step of all that are free some may go to the wrong side: they
-        stay. Where that leaves less to gain than the best of them has by itself, it is
-        the only one to leave.
+        The Newton step may take some of them to the infeasible side. These stay. If the
+        rest gains less than the best single coefficient would, only that one leaves.
         """
         _, lower, upper, free = face
         curvature = self.factor * self._matrix.diagonal().reshape(self._shape)
         curvature = curvature + self._penalty.l2
-        # where all rows are certain, there is no curvature and no end to the gain
-        alone = np.where(free & (on_face != 0), np.inf, 0.0)
+        # saturated rows have no curvature: the gain is unbounded
+        single_gain = np.where(free & (face_gradient != 0), np.inf, 0.0)
         with np.errstate(over="ignore"):
             np.divide(
-                on_face**2, 2 * curvature, out=alone, where=free & (curvature > 0)
+                face_gradient**2,
+                2 * curvature,
+                out=single_gain,
+                where=free & (curvature > 0),
             )
-        best = np.unravel_index(np.argmax(alone), alone.shape)
-        step, left = self._downhill(coef, on_face, face, step, left)
-        if left < alone[best]:
+        best_single = np.unravel_index(np.argmax(single_gain), single_gain.shape)
+        step, remaining = self._feasible_newton_step(
+            coef, face_gradient, face, step, remaining
+        )
+        if remaining < single_gain[best_single]:
             free[:] = (lower < coef) & (coef < upper)
-            free[best] = True
-            step, left = self._newton_step(on_face, free)
-            step, _ = self._downhill(coef, on_face, face, step, left)
+            free[best_single] = True
+            step, remaining = self._newton_step(face_gradient, free)
+            step, _ = self._feasible_newton_step(
+                coef, face_gradient, face, step, remaining
+            )
         return step
 
-    def _downhill(self, coef, on_face, face, step, left):
-        """Return the Newton step without those that would go to the wrong side."""
+    def _feasible_newton_step(
+        self,
+        coef: NDArray,
+        face_gradient: NDArray,
+        face: _Face,
+        step: NDArray,
+        remaining: float,
+    ) -> tuple[NDArray, float]:
+        """Return the Newton step without coefficients that would become infeasible."""
         _, lower, upper, free = face
         while True:
-            wrong = (coef <= lower) & (step < 0) | (coef >= upper) & (step > 0)
-            if not wrong.any():
-                return step, left
-            free &= ~wrong
-            step, left = self._newton_step(on_face, free)
+            is_infeasible = (coef <= lower) & (step < 0) | (coef >= upper) & (step > 0)
+            if not is_infeasible.any():
+                return step, remaining
+            free &= ~is_infeasible
+            step, remaining = self._newton_step(face_gradient, free)
 
-    def _along(self, coef, step, on_face, lower, upper):
-        """Return the end of a good part of the step, and whether that is all of it."""
-        there = coef + step
-        crossing = (there < lower) | (there > upper)
-        if not crossing.any():
-            return there, True
+    def _search_along(
+        self,
+        coef: NDArray,
+        step: NDArray,
+        face_gradient: NDArray,
+        lower: NDArray,
+        upper: NDArray,
+    ) -> tuple[NDArray, bool]:
+        """Return the end of an accepted share of the step, and whether it is all."""
+        newton_point = coef + step
+        is_crossing = (newton_point < lower) | (newton_point > upper)
+        if not is_crossing.any():
+            return newton_point, True
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            room = np.where(there < lower, lower - coef, upper - coef) / step
-        first = float(room[crossing].min())
-        promised = -0.5 * float(np.vdot(on_face, step))
-        for share in (*(share for share in SHARES if share > first), first):
+            crossing_share = (
+                np.where(newton_point < lower, lower - coef, upper - coef) / step
+            )
+        first_crossing = float(crossing_share[is_crossing].min())
+        promised = -0.5 * float(np.vdot(face_gradient, step))
+        for share in (
+            *(share for share in STEP_SHARES if share > first_crossing),
+            first_crossing,
+        ):
             trial = np.clip(coef + share * step, lower, upper)
-            # what arrives at 0 or at a bound is there exactly
-            arrived = crossing & (room <= share)
-            trial[arrived] = np.where(there < lower, lower, upper)[arrived]
-            move = trial - coef
-            turned = self._curvature_times(move) + self._penalty.l2 * move
-            gain = -float(np.vdot(on_face, move)) - 0.5 * float(np.vdot(move, turned))
-            if gain >= SUFFICIENT * share * promised:
+            # coefficients that reach 0 or a bound are set to it exactly
+            has_arrived = is_crossing & (crossing_share <= share)
+            trial[has_arrived] = np.where(newton_point < lower, lower, upper)[
+                has_arrived
+            ]
+            coef_change = trial - coef
+            curvature_times = (
+                self._curvature_times(coef_change) + self._penalty.l2 * coef_change
+            )
+            gain = -float(np.vdot(face_gradient, coef_change)) - 0.5 * float(
+                np.vdot(coef_change, curvature_times)
+            )
+            if gain >= MODEL.accepted_share * share * promised:
                 break
         return trial, False

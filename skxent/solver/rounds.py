@@ -1,12 +1,12 @@
 """Smooth objectives: L-BFGS in rounds of preconditioned variables.
 
-Each round takes the curvature where it stands, changes variables so that the Hessian is
-near the identity, and lets SciPy minimise, which sees only ``u → (F, ∇_u F)``. A round
-ends when the next one promises to be quicker.
+Each round computes the curvature at the current params and changes variables so that
+the Hessian is near the identity. SciPy then minimises ``u → (F, ∇_u F)``. A round ends
+when a fresh Hessian promises to be faster.
 
-In variables with the identity for a Hessian, ½‖∇_u F‖² is the decrease that a Newton
-step promises: the distance to the optimum, in units of F. Where the Hessian is stale,
-the estimate is divided by the smallest curvature that was observed over recent steps.
+If the Hessian is the identity, a Newton step decreases F by ½‖∇_u F‖²: this estimates
+F − F*. If the Hessian is stale, the estimate is divided by the smallest curvature seen
+over recent steps.
 """
 
 from collections.abc import Callable
@@ -19,25 +19,27 @@ from ..model.problem import Evaluation
 from .lbfgs import run_lbfgs
 from .line_search import follow
 from .preconditioners.base import Preconditioner, Recipe
-from .preconditioners.choice import Reused, choose, choose_again
+from .preconditioners.choice import ReusedRecipe, choose, choose_again
 from .progress import Progress
 from .stopping import (
     CONVERGED,
     ITERATION_LIMIT,
-    LEAST_CURVATURE,
+    MIN_CURVATURE_RATIO,
+    N_RECENT_STEPS,
     SEPARABLE,
     STALLED,
     STOPPED,
     TINY,
-    WITNESSES,
-    all_rows_are_right,
+    all_rows_are_correct,
 )
 
-HUGE = 1e250
+# SciPy's line search needs a finite number to turn back. It gets this one where F
+# overflows.
+OVERFLOW_VALUE = 1e250
 
 
 class SmoothFit:
-    """The rounds of one fit, and what they share.
+    """A fit of a smooth objective, which moves its params round by round.
 
     Parameters
     ----------
@@ -47,20 +49,20 @@ class SmoothFit:
         As in `minimise`.
     progress : Progress
     lift : callable, default=None
-        Takes params to those that listeners know, where these differ.
+        Maps params to those that listeners expect, if these differ.
     preconditioner : Preconditioner, default=None
-        That of an earlier fit, for the first round.
+        For the first round, from an earlier fit.
 
     Attributes
     ----------
-    params, now : ndarray of shape (n_params,), Evaluation
-        Where the fit is, and the objective there.
+    params, evaluation : ndarray of shape (n_params,), Evaluation
+        The current params, and F and its gradient there.
     suboptimality : float
-        The estimate of (F − F*) / F there.
+        The estimate of (F − F*) / F at ``params``.
     preconditioner : Preconditioner or None
-        That of the last round.
+        The one of the last round.
     outcome : str
-        How the fit has ended, see `stopping`.
+        How the fit ended, see `stopping`.
     """
 
     def __init__(
@@ -77,34 +79,34 @@ class SmoothFit:
         self.tol, self.max_iter = tol, max_iter
         self.progress = progress
         self.params = without_shift(objective, start)
-        self.now = objective.evaluate(self.params)
+        self.evaluation = objective.evaluate(self.params)
         self.suboptimality = 1.0
         self.preconditioner = preconditioner
         self.outcome = ITERATION_LIMIT
         self._lift = lift
-        # the curvatures that steps with an inexact Hessian have shown
+        # observed along steps that were preconditioned by an inexact Hessian
         self.curvatures: list[float] = []
 
     def run(self) -> None:
-        """Go on until the estimate is at most ``tol``, or no round helps."""
+        """Run rounds until the estimate is at most ``tol``, or no round lowers F."""
         objective = self.objective
-        best = choose(objective)
-        recipe = self._first_recipe(best)
+        best_recipe = choose(objective)
+        recipe = self._first_recipe(best_recipe)
         n_rounds = n_stuck = 0
-        while not self.done():
-            before = self.now.value
+        while not self.should_stop():
+            previous_value = self.evaluation.value
             n_rounds += 1
-            self.progress.tell(_describe, n_rounds, objective, recipe)
-            _Round(self, recipe, best).run()
-            recipe = best = choose_again(objective, best)
-            if self.now.value < before:
+            self.progress.tell(_describe_round, n_rounds, objective, recipe)
+            _Round(self, recipe, best_recipe).run()
+            recipe = best_recipe = choose_again(objective, best_recipe)
+            if self.evaluation.value < previous_value:
                 n_stuck = 0
-            elif self.done():
+            elif self.should_stop():
                 break
             elif objective.rows.read_in_float64():
-                # what rounding errors of float32 hide may be seen
+                # float64 may show a decrease that rounding in float32 hides
                 self.progress.tell("float64 from here on".format)
-                self.now = objective.evaluate(self.params)
+                self.evaluation = objective.evaluate(self.params)
             elif self._follow_newton_step():
                 n_stuck = 0 if n_stuck > 1 else n_stuck + 1
             elif n_stuck < 2:
@@ -113,10 +115,10 @@ class SmoothFit:
                 self.outcome = STALLED
                 break
             if n_stuck == 2:
-                recipe = best.of_majorant(objective)
+                recipe = best_recipe.majorant_recipe(objective)
 
-    def done(self) -> bool:
-        """Whether to stop here; if so, ``outcome`` says why."""
+    def should_stop(self) -> bool:
+        """Return whether to stop, and set ``outcome`` if so."""
         if self.suboptimality <= self.tol:
             self.outcome = CONVERGED
         elif self.progress.stopped:
@@ -128,65 +130,65 @@ class SmoothFit:
         return True
 
     def start_round(self, recipe: Recipe) -> Preconditioner:
-        """Return the preconditioner of the next round, with the curvature here."""
+        """Build, keep and return the preconditioner with the current curvature."""
         self.preconditioner = recipe.build(self.objective, self.params)
         return self.preconditioner
 
-    def go_to(self, params: NDArray) -> Evaluation:
-        """Evaluate the objective at some params, and stay there."""
-        # with many classes of many columns, each vector that is let go matters
-        del self.now
+    def move_to(self, params: NDArray) -> Evaluation:
+        """Set the params, evaluate the objective there and return the evaluation."""
+        # with many classes and columns, the memory of each gradient matters
+        del self.evaluation
         self.params = params
-        self.now = self.objective.evaluate(params)
-        return self.now
+        self.evaluation = self.objective.evaluate(params)
+        return self.evaluation
 
     def estimate(self, suboptimality: float) -> None:
-        """Take the estimate of (F − F*) / F."""
+        """Set the estimate of (F − F*) / F, at most 1."""
         self.suboptimality = min(1.0, suboptimality)
 
     def note(self) -> None:
-        """Note an iteration that has led here."""
+        """Record an iteration that ended at the current params."""
         params, lift = self.params, self._lift
         self.progress.note(
-            self.now.value,
+            self.evaluation.value,
             self.suboptimality,
             self.objective.n_evals,
             lambda: params if lift is None else lift(params),
         )
 
-    def _first_recipe(self, best):
+    def _first_recipe(self, best_recipe: Recipe) -> Recipe:
         if self.preconditioner is not None:
-            return Reused(self.objective, self.preconditioner)
+            return ReusedRecipe(self.objective, self.preconditioner)
         coef, _ = self.objective.split(self.params)
         if self.objective.rows.typical_offset is None and not coef.any():
-            return best.where_rows_are_alike(self.objective)
-        return best
+            return best_recipe.where_probabilities_are_uniform(self.objective)
+        return best_recipe
 
-    def _follow_newton_step(self):
-        """Go along the Newton step as far as F falls; return whether it does.
+    def _follow_newton_step(self) -> bool:
+        """Move along the Newton step to the minimum of F; return whether F fell.
 
-        SciPy's line search gives up where the minimum is at a tiny part of the step.
+        SciPy's line search fails if the minimum is at a tiny share of the step.
         """
-        assert self.preconditioner is not None  # a round has come first
-        pulled = self.preconditioner.pull_back(self.now.gradient)
+        assert self.preconditioner is not None  # set by the first round
+        pulled = self.preconditioner.pull_back(self.evaluation.gradient)
         step = self.preconditioner.to_params(-pulled)
-        end = follow(self.objective, self.params, self.now, step)
-        if end is None or end[1].value >= self.now.value:
+        lowest = follow(self.objective, self.params, self.evaluation, step)
+        if lowest is None or lowest[1].value >= self.evaluation.value:
             return False
-        self.params, self.now = end
+        self.params, self.evaluation = lowest
         self.note()
         return True
 
-    def _is_separable(self):
-        """Whether features without a penalty give each row its class."""
+    def _is_separable(self) -> bool:
+        """Whether unpenalised features alone classify every row correctly."""
         free = self.objective.penalty.is_free
-        if not (free.any() and all_rows_are_right(self.now)):
+        if not (free.any() and all_rows_are_correct(self.evaluation)):
             return False
         if free.all():
             return True
         params = self.params.copy()
         self.objective.split(params)[0][:, ~free] = 0
-        return all_rows_are_right(self.objective.evaluate(params))
+        return all_rows_are_correct(self.objective.evaluate(params))
 
 
 class _Round:
@@ -196,42 +198,42 @@ class _Round:
     ----------
     fit : SmoothFit
     recipe, next_recipe : Recipe
-        For the preconditioner of this round and of the next.
+        They build the preconditioners of this round and of the next.
     """
 
     def __init__(self, fit: SmoothFit, recipe: Recipe, next_recipe: Recipe):
         self._fit = fit
         self._next_recipe = next_recipe
-        self._change = fit.start_round(recipe)
-        self._base = fit.params
+        self._preconditioner = fit.start_round(recipe)
+        self._origin = fit.params
         self._u = np.zeros_like(fit.params)
-        self._gradient = self._change.pull_back(fit.now.gradient)
-        # SciPy's first step has length 1. In these units that is the step −∇F, which
-        # is Newton's where the Hessian is the identity.
+        self._gradient = self._preconditioner.pull_back(fit.evaluation.gradient)
+        # SciPy's first step has length 1. In units of the length of the gradient, it is
+        # −∇F: Newton's step if the Hessian is the identity.
         self._unit = float(np.linalg.norm(self._gradient)) or 1.0
-        self._n_done = 0
-        # An exact Hessian starts with a clean slate. Another is as good as the last,
-        # and there may be less curvature than its steps have shown.
+        self._n_iterations = 0
+        # An exact Hessian makes older observations obsolete. An inexact one does not,
+        # and there may be less curvature than its steps have observed.
         self._is_diagonal = recipe.is_diagonal
-        self._curvatures = [] if recipe.is_whole else fit.curvatures
-        self._safety = 1 if recipe.is_whole or recipe.is_diagonal else 2
+        self._curvatures = [] if recipe.is_full_hessian else fit.curvatures
+        self._safety_factor = 1 if recipe.is_full_hessian or recipe.is_diagonal else 2
         self._estimates = [self._estimate()]
         fit.estimate(self._estimates[-1])
 
     def run(self) -> None:
-        """Minimise until the fit is done or a fresh Hessian pays."""
+        """Minimise until the fit stops or a fresh Hessian pays."""
         fit = self._fit
-        if fit.done():
+        if fit.should_stop():
             return
         self._previous = self._u, self._gradient
         n_iter = fit.progress.iterations_left(fit.max_iter)
         u = run_lbfgs(self._evaluate, self._u, self._after_iteration, n_iter)
-        # a line search that failed has left its last trial behind
+        # a failed line search leaves the fit at its last trial
         self._evaluate(u)
-        if not np.isfinite(fit.now.value):
+        if not np.isfinite(fit.evaluation.value):
             self._evaluate(self._previous[0] / self._unit)
 
-    def _evaluate(self, scaled):
+    def _evaluate(self, scaled: NDArray) -> tuple[float, NDArray]:
         """Evaluate F at u = unit · scaled; return it and its gradient."""
         fit = self._fit
         u = scaled * self._unit
@@ -239,62 +241,64 @@ class _Round:
             fit.progress.begin()
             self._u = u
             del self._gradient
-            params = self._change.to_params(u)
-            params += self._base
-            now = fit.go_to(params)
-            self._gradient = self._change.pull_back(now.gradient)
-        if not np.isfinite(fit.now.value):
-            # far beyond the optimum: SciPy's line search needs a number to turn back
-            return HUGE, np.nan_to_num(self._gradient * self._unit)
-        return fit.now.value, self._gradient * self._unit
+            params = self._preconditioner.to_params(u)
+            params += self._origin
+            evaluation = fit.move_to(params)
+            self._gradient = self._preconditioner.pull_back(evaluation.gradient)
+        if not np.isfinite(fit.evaluation.value):
+            return OVERFLOW_VALUE, np.nan_to_num(self._gradient * self._unit)
+        return fit.evaluation.value, self._gradient * self._unit
 
-    def _after_iteration(self, scaled):
+    def _after_iteration(self, scaled: NDArray) -> None:
         fit = self._fit
         self._evaluate(scaled)
-        if not np.isfinite(fit.now.value):
+        if not np.isfinite(fit.evaluation.value):
             raise StopIteration
         step = self._u - self._previous[0]
         curvature = step @ (self._gradient - self._previous[1]) / max(step @ step, TINY)
         self._curvatures.append(float(curvature))
-        self._n_done += 1
+        self._n_iterations += 1
         self._previous = self._u, self._gradient
         self._estimates.append(self._estimate())
         fit.estimate(self._estimates[-1])
         fit.note()
-        if fit.done() or self._refresh_pays():
+        if fit.should_stop() or self._refresh_pays():
             raise StopIteration
 
-    def _estimate(self):
-        """Estimate (F − F*) / F from the gradient and the curvature observed lately."""
-        decrement = 0.5 * self._safety * float(self._gradient @ self._gradient)
-        curvature = min([1.0, *self._curvatures[-WITNESSES:]])
+    def _estimate(self) -> float:
+        """Estimate (F − F*) / F from the gradient and recently observed curvature."""
+        decrement = 0.5 * self._safety_factor * float(self._gradient @ self._gradient)
+        curvature = min([1.0, *self._curvatures[-N_RECENT_STEPS:]])
         if decrement == 0:
             return 0.0
-        objective, now = self._fit.objective, self._fit.now
-        value = max(now.value, TINY)
-        estimate = decrement / max(curvature, LEAST_CURVATURE) / value
+        objective, evaluation = self._fit.objective, self._fit.evaluation
+        value = max(evaluation.value, TINY)
+        estimate = decrement / max(curvature, MIN_CURVATURE_RATIO) / value
         if self._is_diagonal and objective.penalty.is_strongly_convex:
-            # Directions of little curvature may be missed for long. The penalty's is
-            # a bound from below: the truth lies between the estimates by both.
-            bound = objective.penalty.decrement(objective.split(now.gradient)[0])
+            # L-BFGS may miss directions of little curvature for many steps. The
+            # curvature of the penalty is a lower bound. The truth lies between the two
+            # estimates: take their geometric mean.
+            bound = objective.penalty.decrement(objective.split(evaluation.gradient)[0])
             estimate = np.sqrt(estimate * max(bound / value, estimate))
         return estimate
 
-    def _refresh_pays(self):
-        """Whether a fresh Hessian promises to be quicker than going on."""
-        n_fresh, price = self._next_recipe.n_fresh, self._next_recipe.build_price
-        if self._n_done < max(n_fresh, price / 4):
+    def _refresh_pays(self) -> bool:
+        """Whether a fresh Hessian promises to be faster than continuing."""
+        n_fresh = self._next_recipe.n_evals_when_fresh
+        price = self._next_recipe.build_price
+        if self._n_iterations < max(n_fresh, price / 4):
             return False
-        start, now = self._estimates[-n_fresh], self._estimates[-1]
-        gain = np.log(start / now) / (n_fresh - 1)
-        to_go = np.log(now / self._fit.tol) if self._fit.tol else np.inf
-        return gain <= 0 or to_go / gain > price + n_fresh
+        earlier, latest = self._estimates[-n_fresh], self._estimates[-1]
+        rate = np.log(earlier / latest) / (n_fresh - 1)
+        remaining = np.log(latest / self._fit.tol) if self._fit.tol else np.inf
+        return rate <= 0 or remaining / rate > price + n_fresh
 
 
 def without_shift(objective: Objective, params: NDArray) -> NDArray:
-    """Return params whose classes sum to 0 where the penalty asks for it.
+    """Return params that sum to 0 over the classes of a softmax.
 
-    The loss does not see a common shift of all classes, and no round changes it.
+    A common shift of all classes does not change the loss, and no round changes it.
+    The penalty is smallest without one.
     """
     if not objective.loss.ignores_common_shift:
         return params
@@ -302,8 +306,8 @@ def without_shift(objective: Objective, params: NDArray) -> NDArray:
     return (rows - rows.mean(axis=0)).ravel()
 
 
-def _describe(number, objective, recipe):
-    """Say which Hessian preconditions a round."""
+def _describe_round(number: int, objective: Objective, recipe: Recipe) -> str:
+    """Return which Hessian preconditions a round, for messages."""
     is_all = recipe.n_sampled >= objective.n_samples
     rows = "all" if is_all else f"a sample of {recipe.n_sampled}"
     return f"round {number}: preconditioned by {recipe.description}, from {rows} rows"

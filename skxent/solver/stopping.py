@@ -1,32 +1,41 @@
-"""How a fit can end, and what the user is told.
+"""The outcomes of a fit, and the message for each.
 
-`why_stalled` looks for the cause where F falls no further though it should. The table
-in docs/messages.md explains each message.
+`why_stalled` finds the cause if F does not fall although the gradient promises that it
+does. The table in docs/messages.md explains each message.
 """
 
-import numpy as np
+from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model.objective import Objective
+from ..model.problem import Evaluation
 from ..model.rounding import rounding_of_answer, rounding_of_value
+
+if TYPE_CHECKING:
+    from .verification import NewtonStep
 
 CONVERGED = "converged"
 STOPPED = "stopped on request"
 ITERATION_LIMIT = "iteration limit"
 STALLED = "stalled"
-# Why a fit stalled, and that there is no optimum.
-ROUNDING = "rounding floor"
+# The causes of a stall, and the lack of an optimum.
+ROUNDING_FLOOR = "rounding floor"
 CANCELLATION = "cancellation"
 SATURATION = "saturation"
 WEAK_PENALTY = "weak penalty"
 SEPARABLE = "separable"
 
-# What every estimate of suboptimality divides by, if F is 0.
+# Estimates of suboptimality divide by at least this, because F may be 0.
 TINY = np.finfo(np.float64).tiny
-# Observed curvature below this share of the expected one is taken for rounding.
-LEAST_CURVATURE = 1e-6
-# How many of the last steps testify to the curvature.
-WITNESSES = 20
-# Rounding in the logits spoils F and its gradient where it moves F by this part.
-SPOILT = 1e-10
+# Observed curvature below this share of the expected curvature is rounding.
+MIN_CURVATURE_RATIO = 1e-6
+# The smallest curvature of so many recent steps corrects the estimates. Older steps saw
+# a Hessian from farther away.
+N_RECENT_STEPS = 20
+# Rounding in the logits counts as the cause of a stall if it moves F by this share.
+VISIBLE_ROUNDING = 1e-10
 
 _REACHED = (
     "after {n_iter} iterations at an estimated relative suboptimality of "
@@ -37,7 +46,7 @@ MESSAGES = {
         "The fit stopped after max_iter={n_iter} iterations at an estimated relative "
         "suboptimality of {suboptimality:.1e}, above tol={tol:.1e}. Increase max_iter."
     ),
-    ROUNDING: (
+    ROUNDING_FLOOR: (
         f"The fit stopped {_REACHED}, because rounding errors hide any further "
         "decrease. Use a larger tol."
     ),
@@ -66,29 +75,34 @@ MESSAGES = {
 }
 
 
-def all_rows_are_right(evaluation) -> bool:
-    """Whether each row gives its class more than one half: all margins are positive."""
+def all_rows_are_correct(evaluation: Evaluation) -> bool:
+    """Whether the model gives the class of every row more than probability ½."""
     return evaluation.largest_loss < np.log(2)
 
 
-def why_stalled(objective, params, evaluation, newton) -> str:
-    """Return the cause: what hides the decrease that the gradient promises.
+def why_stalled(
+    objective: Objective,
+    params: NDArray,
+    evaluation: Evaluation,
+    newton: "NewtonStep | None",
+) -> str:
+    """Return what hides the decrease that the gradient promises.
 
     Parameters
     ----------
     objective : Objective
     params : ndarray of shape (n_params,)
     evaluation : Evaluation
-        The objective there.
+        F and its gradient at ``params``.
     newton : NewtonStep or None
-        The step that finds no smaller value.
+        The step that found no smaller F.
     """
-    is_hidden = newton is not None and np.isinf(newton.decrement)
-    spoilt = max(
+    is_beyond_rounding = newton is not None and np.isinf(newton.decrement)
+    rounding = max(
         rounding_of_value(objective, params), rounding_of_answer(objective, params)
     )
-    if is_hidden or spoilt > SPOILT * evaluation.value:
+    if is_beyond_rounding or rounding > VISIBLE_ROUNDING * evaluation.value:
         return CANCELLATION
-    if all_rows_are_right(evaluation):
+    if all_rows_are_correct(evaluation):
         return WEAK_PENALTY
-    return ROUNDING if newton is None or newton.is_trusted else SATURATION
+    return ROUNDING_FLOOR if newton is None or newton.is_trusted else SATURATION

@@ -1,22 +1,22 @@
-"""Is a point the optimum? Judged in the coordinates of the data, by a Newton step.
+"""The Newton step that verifies an answer, in the coordinates of the data.
 
-A solver believes the model that it works with: variables in which the Hessian was near
-the identity some steps ago, a row space, a working set. None of these can tell that it
-is wrong. So the answer is judged by what they have no part in: the gradient of F in
-float64 there, and the Hessian H at that very point. Conjugate gradients solve H δ = −g
-with any change of variables for a preconditioner, one pass over the data for each
-product with H::
+A solver relies on a model: a stale Hessian, a row space, a working set. It cannot
+notice that its model is wrong. The verification therefore uses none of them, but the
+gradient g of F in float64 and the Hessian H at the answer. Preconditioned conjugate
+gradients solve H δ = −g, with one pass over the data for each product with H. They
+return::
 
-    decrement  ½ gᵀH⁻¹g, what the Newton step δ promises: F − F* near the optimum
-    change     the largest change of any logit by δ
+    decrement       ½ gᵀH⁻¹g, the decrease that the Newton step δ promises; near the
+                    optimum it is F − F*
+    largest change  the largest change of any logit by δ
 
 The cross-entropy is quasi-self-concordant: its curvature changes by at most a factor of
-e^|dz| while logits change by dz (F. Bach (2010), doi:10.1214/09-EJS521). A promise of a
-step that changes no logit by more than ½ can be trusted. Where one changes more, rows
-may saturate along δ, with much to gain beyond: `_line_search` follows it as long as F
-falls.
+e^|dz| while logits change by dz (F. Bach (2010), doi:10.1214/09-EJS521). A step that
+changes no logit by more than ½ keeps its promise. A longer step may saturate rows, and
+F may fall far beyond it: `line_search.follow` continues as long as F falls.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -26,46 +26,100 @@ from ..model.certificate import DualStep
 from ..model.curvature import HessianProduct, hessian_times
 from ..model.objective import Objective
 from ..model.problem import Evaluation
-from .hidden_directions import look_along, look_at_blind
 from .preconditioners.base import Preconditioner
 from .preconditioners.choice import exact_preconditioner
 from .preconditioners.prices import price_of_exact_hessian
+from .vanishing_curvature import inspect_direction, step_of_saturated_params
 
-# A Hessian of its own may cost the verification so many evaluations, or this share of
-# those so far. In Python, each of them takes so many nanoseconds.
-CHEAP, CHEAP_SHARE = 0.7, 0.03
-OVERHEAD = 3e5
-# The largest change of a logit for which a promise holds.
+# A step that changes no logit by more than this can be trusted: the curvature changes
+# by a factor of at most e^½.
 TRUSTED_CHANGE = 0.5
-# Conjugate gradients end when what they have not seen may promise this part of what
-# they have. An exact Hessian for a preconditioner gives all digits at once.
-PRECISION, EXACT_PRECISION = 0.1, 1e-6
-# What is promised where directions of little curvature are hidden may be too little.
-HIDDEN_FACTOR = 10
-# Where a ridge hides directions of little curvature, there may be this little.
-HIDDEN, FAINT = 1e-8, 1e-3
-# This part of a decrement of no account is not worth a step.
-NEGLIGIBLE = 1e-4
-# A preconditioner that is well conditioned has told enough below this part of it.
-HOPEFUL = 0.5
-# Products at the most, of any preconditioner and of an exact one.
-MAX_PRODUCTS, MAX_EXACT_PRODUCTS = 10, 40
+# A decrement is negligible below this share of what the caller tolerates. It does not
+# justify a step.
+NEGLIGIBLE_SHARE = 1e-4
+
+
+@dataclass(frozen=True)
+class HessianBudget:
+    """What the verification may spend on an exact Hessian, in evaluations.
+
+    Attributes
+    ----------
+    evaluations : float
+        It may always cost this many.
+    share_of_fit : float
+        It may cost this share of the evaluations of the fit.
+    overhead : float
+        What an evaluation takes in Python beside its work, in nanoseconds.
+    """
+
+    evaluations: float = 0.7
+    share_of_fit: float = 0.03
+    overhead: float = 3e5
+
+
+@dataclass(frozen=True)
+class ConjugateGradients:
+    """When the conjugate gradients of the verification stop.
+
+    Attributes
+    ----------
+    precision, exact_precision : float
+        They stop when the decrement still to come is this share of the decrement so
+        far. The exact Hessian as a preconditioner gives all digits at once.
+    max_products, max_exact_products : int
+        The largest number of products with the Hessian, each a pass over the data.
+    early_share : float
+        A well-conditioned preconditioner may stop them early, when all decrement is
+        below this share of what the caller tolerates.
+    """
+
+    precision: float = 0.1
+    exact_precision: float = 1e-6
+    max_products: int = 10
+    max_exact_products: int = 40
+    early_share: float = 0.5
+
+
+@dataclass(frozen=True)
+class SingularHessian:
+    """What to expect where a ridge hides directions of little curvature.
+
+    Attributes
+    ----------
+    hidden_curvature : float
+        The smallest curvature in a hidden direction, relative to the preconditioner's.
+    suspicious_curvature : float
+        Below this relative curvature a direction is inspected for rounding and for
+        saturated rows.
+    decrement_factor : float
+        The promise is multiplied by this, as it may be too small.
+    """
+
+    hidden_curvature: float = 1e-8
+    suspicious_curvature: float = 1e-3
+    decrement_factor: float = 10
+
+
+BUDGET = HessianBudget()
+CG = ConjugateGradients()
+SINGULAR = SingularHessian()
 
 
 class NewtonStep(NamedTuple):
-    """A step towards the optimum of the quadratic model, and what it promises.
+    """A step to the minimum of a quadratic model, and the decrease it promises.
 
     Attributes
     ----------
     dual : DualStep
         The step, and the Hessian of the mean loss times it.
     decrement : float
-        About ½ gᵀH⁻¹g, rather too much than too little, in units of F; inf where
-        rounding hides it.
+        About ½ gᵀH⁻¹g in units of F, an overestimate if in doubt; inf if rounding hides
+        it.
     largest_change : float
-        Of a logit.
+        The largest change of any logit.
     is_exact : bool
-        Whether the Hessian at the very point was the preconditioner.
+        Whether the preconditioner was the exact Hessian at this point.
     """
 
     dual: DualStep
@@ -75,7 +129,7 @@ class NewtonStep(NamedTuple):
 
     @property
     def is_trusted(self) -> bool:
-        """Whether F follows the model along the step."""
+        """Whether the quadratic model holds along the step."""
         return self.largest_change <= TRUSTED_CHANGE
 
 
@@ -83,8 +137,8 @@ def step_of_all(
     objective: Objective,
     params: NDArray,
     evaluation: Evaluation,
-    change: Preconditioner,
-    enough: float,
+    preconditioner: Preconditioner,
+    tolerance: float,
 ) -> NewtonStep:
     """Return the Newton step of a smooth objective.
 
@@ -93,44 +147,51 @@ def step_of_all(
     objective : Objective
     params : ndarray of shape (n_params,)
     evaluation : Evaluation
-        The objective there.
-    change : Preconditioner
-        The preconditioner, if the Hessian there is too dear.
-    enough : float
-        A decrement that is of no account, in units of F.
+        F and its gradient at ``params``.
+    preconditioner : Preconditioner
+        Used if the exact Hessian is too expensive.
+    tolerance : float
+        A decrement below this does not matter, in units of F.
     """
     is_exact = is_cheap(objective, objective.n_evals)
     if is_exact:
-        change = exact_preconditioner(objective, params)
-    gradient, blind = evaluation.gradient, None
+        preconditioner = exact_preconditioner(objective, params)
+    gradient, saturated = evaluation.gradient, None
     if is_exact:
-        negligible = NEGLIGIBLE * enough
-        blind = look_at_blind(objective, params, gradient, change.curvature, negligible)
-    if blind is not None:
-        gradient = np.where(blind.params, 0, gradient)
+        negligible = NEGLIGIBLE_SHARE * tolerance
+        saturated = step_of_saturated_params(
+            objective, params, gradient, preconditioner.curvature, negligible
+        )
+    if saturated is not None:
+        gradient = np.where(saturated.params, 0, gradient)
     newton = newton_step(
-        objective, params, gradient, change, enough=enough, is_exact=is_exact
+        objective,
+        params,
+        gradient,
+        preconditioner,
+        tolerance=tolerance,
+        is_exact=is_exact,
     )
-    if blind is None:
+    if saturated is None:
         return newton
-    # all rows that the blind params move are certain: F falls like a line
-    dual = newton.dual._replace(step=newton.dual.step + blind.step)
-    return NewtonStep(dual, newton.decrement + blind.gain, np.inf)
+    # the saturated params move saturated rows only: F falls linearly
+    dual = newton.dual._replace(step=newton.dual.step + saturated.step)
+    return NewtonStep(dual, newton.decrement + saturated.gain, np.inf)
 
 
-def is_cheap(objective, n_evals):
-    """Whether the fit so far, of ``n_evals`` evaluations, makes up for a Hessian."""
-    price = price_of_exact_hessian(objective, OVERHEAD)
-    return price <= max(CHEAP, CHEAP_SHARE * n_evals)
+def is_cheap(objective: Objective, n_evals: int) -> bool:
+    """Whether an exact Hessian is cheap beside ``n_evals`` evaluations."""
+    price = price_of_exact_hessian(objective, BUDGET.overhead)
+    return price <= max(BUDGET.evaluations, BUDGET.share_of_fit * n_evals)
 
 
 def newton_step(
     objective: Objective,
     params: NDArray,
     gradient: NDArray,
-    change: Preconditioner,
+    preconditioner: Preconditioner,
     *,
-    enough: float,
+    tolerance: float,
     is_exact: bool,
 ) -> NewtonStep:
     """Return the Newton step of a smooth objective, by conjugate gradients.
@@ -140,84 +201,109 @@ def newton_step(
     objective : Objective
     params : ndarray of shape (n_params,)
     gradient : ndarray of shape (n_params,)
-        That of F there.
-    change : Preconditioner
-        In which the Hessian is near the identity, or was.
-    enough : float
-        A decrement that is of no account, in units of F.
+        The gradient of F at ``params``.
+    preconditioner : Preconditioner
+        The Hessian is near the identity in its variables, or was when it was built.
+    tolerance : float
+        A decrement below this does not matter, in units of F.
     is_exact : bool
-        Whether the change of variables has the Hessian at ``params``.
+        Whether the preconditioner is the exact Hessian at ``params``.
     """
 
-    def with_penalty(of_loss, along):
-        """Return the product of the Hessian of F, from that of the mean loss."""
-        total = of_loss.copy()
+    def add_penalty_curvature(
+        loss_product: NDArray, param_direction: NDArray
+    ) -> NDArray:
+        """Return the Hessian of F times a direction, from that of the mean loss."""
+        total = loss_product.copy()
         of_coef, _ = objective.split(total)
-        objective.penalty.add_curvature(objective.split(along)[0], of_coef)
+        objective.penalty.add_curvature(objective.split(param_direction)[0], of_coef)
         return total
 
-    residual = -change.pull_back(gradient)
-    size = float(residual @ residual)
-    direction = residual
+    residual = -preconditioner.pull_back(gradient)
+    squared_norm = float(residual @ residual)
+    u_direction = residual
     step, product = np.zeros_like(params), np.zeros_like(params)
-    promised, largest, unseen, smallest = 0.0, 0.0, 0.5 * size, 1.0
+    promised = largest_change = 0.0
+    # a bound of the decrement beyond the directions so far
+    unseen_decrement, smallest_curvature = 0.5 * squared_norm, 1.0
     of_intercept = None
-    rarest = HIDDEN if change.is_nearly_singular else 1.0
-    precision = EXACT_PRECISION if is_exact else PRECISION
-    negligible = NEGLIGIBLE * enough
-    for n_done in range(MAX_EXACT_PRODUCTS if is_exact else MAX_PRODUCTS):
-        # one product at least: a step that promises nothing may still change logits
-        if size == 0 or (
-            n_done and unseen <= rarest * max(precision * promised, negligible)
+    hidden_curvature = (
+        SINGULAR.hidden_curvature if preconditioner.is_nearly_singular else 1.0
+    )
+    precision = CG.exact_precision if is_exact else CG.precision
+    negligible = NEGLIGIBLE_SHARE * tolerance
+    for n_products in range(CG.max_exact_products if is_exact else CG.max_products):
+        # at least one product: a step that promises nothing may still change logits
+        if squared_norm == 0 or (
+            n_products
+            and unseen_decrement
+            <= hidden_curvature * max(precision * promised, negligible)
         ):
             break
-        is_sure = n_done and not is_exact and change.is_well_conditioned
-        if is_sure and promised + unseen <= HOPEFUL * enough:
-            break
-        along = change.to_params(direction)
-        of_loss, of_logit, curvature, of_intercept = hessian_times(
-            objective, params, along
+        may_stop_early = (
+            n_products and not is_exact and preconditioner.is_well_conditioned
         )
-        turned = change.pull_back(with_penalty(of_loss, along))
-        curvature += objective.penalty.curvature(objective.split(along)[0])
-        share = curvature / float(direction @ direction)
-        if share < FAINT or of_logit == 0:
-            hidden = look_along(
-                objective, params, along, of_logit, size, curvature, enough
+        if may_stop_early and promised + unseen_decrement <= CG.early_share * tolerance:
+            break
+        param_direction = preconditioner.to_params(u_direction)
+        loss_product, logit_change, curvature, of_intercept = hessian_times(
+            objective, params, param_direction
+        )
+        curvature_times = preconditioner.pull_back(
+            add_penalty_curvature(loss_product, param_direction)
+        )
+        curvature += objective.penalty.curvature(objective.split(param_direction)[0])
+        observed_curvature = curvature / float(u_direction @ u_direction)
+        if observed_curvature < SINGULAR.suspicious_curvature or logit_change == 0:
+            unseen = inspect_direction(
+                objective,
+                params,
+                param_direction,
+                logit_change,
+                squared_norm,
+                curvature,
+                tolerance,
             )
-            if hidden is not None:
-                if hidden.room:
-                    step += hidden.room * along
-                    largest = np.inf
-                unseen = hidden.gain
+            if unseen is not None:
+                if unseen.step_length:
+                    step += unseen.step_length * param_direction
+                    largest_change = np.inf
+                unseen_decrement = unseen.gain
                 break
-        length = size / curvature
-        gain = 0.5 * length * size
+        length = squared_norm / curvature
+        gain = 0.5 * length * squared_norm
         if (
             gain <= negligible
-            and length * of_logit <= TRUSTED_CHANGE
-            and (rarest == 1 or share < FAINT)
+            and length * logit_change <= TRUSTED_CHANGE
+            and (
+                hidden_curvature == 1
+                or observed_curvature < SINGULAR.suspicious_curvature
+            )
         ):
-            # not worth a step, which may be long where no curvature is left
-            largest += length * of_logit
-            unseen = gain
+            # the gain does not justify a step, which may be long for lack of curvature
+            largest_change += length * logit_change
+            unseen_decrement = gain
             break
-        smallest = min(smallest, share)
-        step += length * along
-        product += length * of_loss
-        largest += length * of_logit
+        smallest_curvature = min(smallest_curvature, observed_curvature)
+        step += length * param_direction
+        product += length * loss_product
+        largest_change += length * logit_change
         promised += gain
-        residual = residual - length * turned
-        before, size = size, float(residual @ residual)
-        unseen = 0.5 * size / smallest
-        direction = residual + size / before * direction
+        residual = residual - length * curvature_times
+        previous_norm, squared_norm = squared_norm, float(residual @ residual)
+        unseen_decrement = 0.5 * squared_norm / smallest_curvature
+        u_direction = residual + squared_norm / previous_norm * u_direction
     else:
-        if rarest < 1:
-            # directions that rounding hides from the preconditioner are still to come
-            unseen = np.inf
-    left = gradient + with_penalty(product, step)
-    decrement = promised + unseen + change.decrement_outside(left)
-    if is_exact and change.is_nearly_singular:
-        decrement *= HIDDEN_FACTOR
-    dual = DualStep(step, HessianProduct(product, largest, 0.0, of_intercept))
-    return NewtonStep(dual, decrement, largest, is_exact)
+        if hidden_curvature < 1:
+            # there may be more directions that rounding hides from the preconditioner
+            unseen_decrement = np.inf
+    remaining_gradient = gradient + add_penalty_curvature(product, step)
+    decrement = (
+        promised
+        + unseen_decrement
+        + preconditioner.decrement_outside(remaining_gradient)
+    )
+    if is_exact and preconditioner.is_nearly_singular:
+        decrement *= SINGULAR.decrement_factor
+    dual = DualStep(step, HessianProduct(product, largest_change, 0.0, of_intercept))
+    return NewtonStep(dual, decrement, largest_change, is_exact)

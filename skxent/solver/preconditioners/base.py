@@ -1,4 +1,4 @@
-"""What all preconditioners share, and what all recipes for them share."""
+"""The base classes of preconditioners and of the recipes that build them."""
 
 from typing import ClassVar
 
@@ -15,9 +15,9 @@ class Preconditioner:
     is_nearly_singular : bool
         Whether the ridge of a factor hides directions of little curvature.
     is_well_conditioned : bool
-        Whether there are no directions of little curvature, as far as is known.
+        Whether no direction of little curvature is known.
     curvature : ndarray of shape (n_params,)
-        The diagonal of the Hessian, where the whole of it is known.
+        The diagonal of the Hessian. Only preconditioners from a full Hessian have it.
     """
 
     curvature: NDArray
@@ -33,12 +33,12 @@ class Preconditioner:
         raise NotImplementedError
 
     def decrement_outside(self, gradient: NDArray) -> float:
-        """Return what a Newton step may gain that no variable reaches: nothing."""
+        """Return what a Newton step may gain outside of the range of T."""
         return 0.0
 
 
 class Recipe:
-    """How to make a preconditioner, what it costs and how good it is.
+    """How to build a preconditioner, its price and its quality.
 
     Prices are in units of an evaluation of F and its gradient.
 
@@ -49,29 +49,29 @@ class Recipe:
     Attributes
     ----------
     description : str
-        What it is made of, for messages.
+        The kind of curvature, for messages.
     evaluations : float
-        Those that a fit takes to a relative suboptimality of 1e-8, a median over real
+        The evaluations of a fit to a relative suboptimality of 1e-8, a median over real
         data.
     n_fresh : int
-        Evaluations that are enough to converge once the Hessian is right.
+        Evaluations to convergence once the Hessian is that of the optimum.
     is_diagonal : bool
-        Whether it scales columns and no more.
+        Whether it only centres and scales columns.
     is_whole : bool
-        Whether it is made of the Hessian of all params together.
+        Whether it uses the Hessian of all params.
     n_sampled : int
-        How many rows it is made of.
+        The number of rows that contribute.
     n_bytes : int
-        What its matrices take while it is made.
+        The memory of its matrices while it is built.
     build_price, apply_price : float
-        The prices of making it, and of the changes of variables in an evaluation.
+        The price of building it, and that of applying it in an evaluation.
     """
 
     description: str
     evaluations: float
-    n_fresh: int
+    n_evals_when_fresh: int
     is_diagonal: ClassVar[bool] = False
-    is_whole = False
+    is_full_hessian = False
     n_bytes = 0
     build_price = apply_price = 0.0
 
@@ -82,15 +82,15 @@ class Recipe:
         """Return the preconditioner with the curvature at ``params``."""
         raise NotImplementedError
 
-    def where_rows_are_alike(self, objective: Objective) -> "Recipe":
-        """Return the recipe for a point where no row differs from another."""
+    def where_probabilities_are_uniform(self, objective: Objective) -> "Recipe":
+        """Return the recipe for a point where all rows have the same probabilities."""
         return self
 
-    def of_majorant(self, objective: Objective) -> "Recipe":
-        """Return the recipe with a curvature that is never too small far away.
+    def majorant_recipe(self, objective: Objective) -> "Recipe":
+        """Return the recipe with an upper bound of the curvature, a majorant.
 
-        The Hessian may be that of a few rows, where most are certain and wrong. A
-        majorant sees them all, and its first step never fails.
+        If most rows are saturated and wrong, the Hessian knows only a few rows. A
+        majorant includes them all, and its first step always lowers F.
         """
         raise NotImplementedError
 
@@ -98,8 +98,8 @@ class Recipe:
 def centred(rows: NDArray) -> NDArray:
     """Subtract the mean over classes of a softmax, (L, e), in place.
 
-    The loss does not see a common shift of all logits, and the penalty is smallest
-    without one; variables scaled by class would introduce it.
+    A common shift of all classes does not change the loss, and the penalty is smallest
+    without one. Variables that are scaled by class would introduce it.
     """
     if len(rows) > 1:
         rows -= rows.mean(axis=0)

@@ -1,4 +1,4 @@
-"""A Hessian for each class, or one that all classes share."""
+"""Preconditioners with a Hessian for each class, or one that all classes share."""
 
 from collections.abc import Callable
 
@@ -9,12 +9,12 @@ from ...model.curvature import class_hessians, mean_curvature
 from ...model.layout import ParamLayout
 from ...model.objective import Objective
 from .base import Preconditioner, Recipe, centred
-from .factor import InverseRoot
-from .prices import PRODUCT, SOLVE, price_of_evaluation, price_of_hessians
+from .inverse_root import InverseRoot
+from .prices import NANOSECONDS, price_of_evaluation, price_of_hessians
 
 
 class ClassPreconditioner(Preconditioner):
-    """``w_k = T_k u_k``: the classes each by themselves, or alike up to a factor.
+    """``w_k = T_k u_k``: a root for each class, or one root scaled for each class.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class ClassPreconditioner(Preconditioner):
     hessians : ndarray of shape (L, e, e) or (1, e, e)
         One for each class, or one for all.
     scales : ndarray of shape (L,), default=None
-        With one Hessian for all, the root of what to multiply it by for each class.
+        The square roots of the factors of the shared Hessian, one for each class.
     """
 
     def __init__(
@@ -52,7 +52,10 @@ class ClassPreconditioner(Preconditioner):
         pulled = self._apply(rows, InverseRoot.solve_transposed)
         return (pulled / self._scales).ravel()
 
-    def _apply(self, rows: NDArray, solve: Callable) -> NDArray:
+    def _apply(
+        self, rows: NDArray, solve: Callable[[InverseRoot, NDArray], NDArray]
+    ) -> NDArray:
+        """Apply the roots to the rows of their classes, (L, e)."""
         if len(self._roots) == 1:
             return solve(self._roots[0], rows.T).T
         pairs = list(zip(self._roots, rows, strict=True))
@@ -60,23 +63,25 @@ class ClassPreconditioner(Preconditioner):
         return np.stack(self._map(lambda pair: solve(*pair), pairs, work))
 
 
-class ByClass(Recipe):
-    """The recipe for a Hessian of each class; of one logit it is the whole Hessian."""
+class ClassRecipe(Recipe):
+    """The recipe for a Hessian of each class; with one logit, the full Hessian."""
 
     evaluations = 40.0
 
     def __init__(self, objective: Objective, n_sampled: int | None = None):
         super().__init__(objective)
         n_logits, e = objective.n_logits, objective.n_columns
-        self.is_whole = n_logits == 1
-        self.n_fresh = 5 if self.is_whole else 12
+        self.is_full_hessian = n_logits == 1
+        self.n_evals_when_fresh = 5 if self.is_full_hessian else 12
         self.n_bytes = 16 * n_logits * e**2
         self.n_sampled, self.build_price = price_of_hessians(
             objective, n_logits, n_sampled
         )
-        self.apply_price = SOLVE * n_logits * e**2 / price_of_evaluation(objective)
+        self.apply_price = (
+            NANOSECONDS.solve * n_logits * e**2 / price_of_evaluation(objective)
+        )
         self.description = (
-            "the Hessian" if self.is_whole else "a Hessian for each class"
+            "the Hessian" if self.is_full_hessian else "a Hessian for each class"
         )
 
     def build(self, objective: Objective, params: NDArray) -> ClassPreconditioner:
@@ -84,28 +89,30 @@ class ByClass(Recipe):
         hessians = class_hessians(objective, params, n_sampled=self.n_sampled)
         return ClassPreconditioner(objective, hessians)
 
-    def where_rows_are_alike(self, objective: Objective) -> Recipe:
-        """Return the recipe for a point where no row differs from another."""
-        return self if self.is_whole else Shared(objective, self.n_sampled)
+    def where_probabilities_are_uniform(self, objective: Objective) -> Recipe:
+        """Return the recipe for a point where all rows have the same probabilities."""
+        return self if self.is_full_hessian else SharedRecipe(objective, self.n_sampled)
 
-    def of_majorant(self, objective: Objective) -> Recipe:
+    def majorant_recipe(self, objective: Objective) -> Recipe:
         """Return the recipe for a majorant."""
-        return Majorant(objective)
+        return MajorantRecipe(objective)
 
 
-class Shared(Recipe):
+class SharedRecipe(Recipe):
     """The recipe for the mean Hessian of the classes, scaled for each."""
 
     description = "a Hessian that all classes share"
     evaluations = 240.0
-    n_fresh = 35
+    n_evals_when_fresh = 35
 
     def __init__(self, objective: Objective, n_sampled: int | None = None):
         super().__init__(objective)
         n_logits, e = objective.n_logits, objective.n_columns
         self.n_bytes = 24 * e**2
         self.n_sampled, self.build_price = price_of_hessians(objective, 1, n_sampled)
-        self.apply_price = PRODUCT * n_logits * e**2 / price_of_evaluation(objective)
+        self.apply_price = (
+            NANOSECONDS.product * n_logits * e**2 / price_of_evaluation(objective)
+        )
 
     def build(self, objective: Objective, params: NDArray) -> ClassPreconditioner:
         """Return the preconditioner with the curvature at ``params``."""
@@ -117,13 +124,13 @@ class Shared(Recipe):
             objective, hessian, np.sqrt(curvature / curvature.mean())
         )
 
-    def of_majorant(self, objective: Objective) -> Recipe:
+    def majorant_recipe(self, objective: Objective) -> Recipe:
         """Return the recipe for a majorant."""
-        return Majorant(objective)
+        return MajorantRecipe(objective)
 
 
-class Majorant(Recipe):
-    """The recipe for a majorant of the Hessian that all classes share."""
+class MajorantRecipe(Recipe):
+    """The recipe for an upper bound of the Hessian that all classes share."""
 
     description = "a majorant of the Hessian"
 

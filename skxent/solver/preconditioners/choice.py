@@ -1,50 +1,54 @@
-"""Which preconditioner promises the least time in all, from the sizes alone."""
+"""The choice of the preconditioner that promises the shortest fit, by size alone."""
 
 from numpy.typing import NDArray
 
 from ...model.objective import Objective
 from .base import Preconditioner, Recipe
-from .by_class import ByClass, Shared
-from .coupled import Coupled
-from .diagonal import Diagonal
-from .prices import MAX_BYTES, price_of_exact_hessian
+from .by_class import ClassRecipe, SharedRecipe
+from .coupled import CoupledRecipe
+from .diagonal import DiagonalRecipe
+from .prices import MAX_PRECONDITIONER_BYTES, price_of_exact_hessian
 
-# How many times a fit makes its preconditioner.
-REFRESHES = 2
+# A fit is expected to build its preconditioner so many times: at the start, and once
+# near the optimum.
+N_PRECONDITIONER_BUILDS = 2
 
 
 def choose(objective: Objective) -> Recipe:
-    """Return the recipe that promises the least time in all.
+    """Return the recipe that promises the shortest fit.
 
-    Each is priced in evaluations: those that it takes to converge, the changes of
-    variables in them, and what it costs to build it a few times.
+    The price of each, in units of an evaluation, is the sum of the evaluations to
+    convergence, of its use in them, and of building it a few times.
     """
-    kinds = [Diagonal, ByClass]
+    kinds = [DiagonalRecipe, ClassRecipe]
     if objective.n_logits > 1:
-        kinds += [Shared, Coupled]
+        kinds += [SharedRecipe, CoupledRecipe]
     recipes = [kind(objective) for kind in kinds]
-    return min((r for r in recipes if r.n_bytes <= MAX_BYTES), key=_price_in_all)
+    return min(
+        (r for r in recipes if r.n_bytes <= MAX_PRECONDITIONER_BYTES), key=_total_price
+    )
 
 
 def choose_again(objective: Objective, recipe: Recipe) -> Recipe:
-    """Return the recipe to go on with: the whole Hessian once as much has been spent.
+    """Return the recipe of the next round.
 
-    So a fit never takes much more than twice what the better of the two would.
+    It becomes the full Hessian once the fit has spent the price of one. A fit thus
+    never takes much more than twice the time of the better choice.
     """
-    if recipe.is_whole or price_of_exact_hessian(objective) > objective.n_evals:
+    if recipe.is_full_hessian or price_of_exact_hessian(objective) > objective.n_evals:
         return recipe
-    return whole_hessian(objective)
+    return full_hessian_recipe(objective)
 
 
-def whole_hessian(objective: Objective) -> Recipe:
-    """Return the recipe with the Hessian of all params, from all rows."""
+def full_hessian_recipe(objective: Objective) -> Recipe:
+    """Return the recipe for the Hessian of all params, from all rows."""
     if objective.n_logits == 1:
-        return ByClass(objective, n_sampled=objective.n_samples)
-    return Coupled(objective)
+        return ClassRecipe(objective, n_sampled=objective.n_samples)
+    return CoupledRecipe(objective)
 
 
-class Reused(Recipe):
-    """The recipe of a preconditioner that is there already."""
+class ReusedRecipe(Recipe):
+    """The recipe that returns an existing preconditioner."""
 
     description = "what an earlier fit was preconditioned by"
 
@@ -53,15 +57,16 @@ class Reused(Recipe):
         self._preconditioner = preconditioner
 
     def build(self, objective: Objective, params: NDArray) -> Preconditioner:
-        """Return the preconditioner, wherever ``params`` are."""
+        """Return the preconditioner, whatever ``params`` are."""
         return self._preconditioner
 
 
 def exact_preconditioner(objective: Objective, params: NDArray) -> Preconditioner:
-    """Return the preconditioner by the whole Hessian at ``params``."""
-    return whole_hessian(objective).build(objective, params)
+    """Return the preconditioner from the full Hessian at ``params``."""
+    return full_hessian_recipe(objective).build(objective, params)
 
 
-def _price_in_all(recipe):
+def _total_price(recipe: Recipe) -> float:
+    """Return the price of a whole fit, in evaluations."""
     of_evaluations = recipe.evaluations * (1 + recipe.apply_price)
-    return of_evaluations + REFRESHES * recipe.build_price
+    return of_evaluations + N_PRECONDITIONER_BUILDS * recipe.build_price

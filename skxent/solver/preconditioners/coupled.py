@@ -1,4 +1,4 @@
-"""The Hessian of all params of a softmax together."""
+"""The preconditioner from the Hessian of all params of a softmax."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,13 +6,20 @@ from numpy.typing import NDArray
 from ...model.curvature import coupled_hessian
 from ...model.objective import Objective
 from .base import Preconditioner, Recipe, centred
-from .by_class import Majorant, Shared
-from .factor import InverseRoot
-from .prices import SOLVE, price_of_evaluation, price_of_exact_hessian
+from .by_class import MajorantRecipe, SharedRecipe
+from .inverse_root import InverseRoot
+from .prices import NANOSECONDS, price_of_evaluation, price_of_exact_hessian
 
 
 class CoupledPreconditioner(Preconditioner):
-    """``params = T u`` from the Hessian of all params of a softmax."""
+    """``params = T u`` from the Hessian of all params of a softmax.
+
+    Parameters
+    ----------
+    objective : Objective
+    hessian : ndarray of shape (n_params, n_params)
+        Of the mean loss. Overwritten.
+    """
 
     def __init__(self, objective: Objective, hessian: NDArray):
         self._shape = (objective.n_logits, objective.n_columns)
@@ -34,29 +41,29 @@ class CoupledPreconditioner(Preconditioner):
         return self._root.solve_transposed(rows.ravel()[self._order])
 
 
-class Coupled(Recipe):
+class CoupledRecipe(Recipe):
     """The recipe for the Hessian of all classes together."""
 
     description = "the Hessian of all classes together"
     evaluations = 20.0
-    n_fresh = 10
-    is_whole = True
+    n_evals_when_fresh = 10
+    is_full_hessian = True
 
     def __init__(self, objective: Objective):
         super().__init__(objective)
         size = objective.n_params
         self.n_bytes = 40 * size**2
         self.build_price = price_of_exact_hessian(objective)
-        self.apply_price = SOLVE * size**2 / price_of_evaluation(objective)
+        self.apply_price = NANOSECONDS.solve * size**2 / price_of_evaluation(objective)
 
     def build(self, objective: Objective, params: NDArray) -> CoupledPreconditioner:
         """Return the preconditioner with the curvature at ``params``."""
         return CoupledPreconditioner(objective, coupled_hessian(objective, params))
 
-    def where_rows_are_alike(self, objective: Objective) -> Recipe:
-        """Return the recipe for a point where no row differs from another."""
-        return Shared(objective, self.n_sampled)
+    def where_probabilities_are_uniform(self, objective: Objective) -> Recipe:
+        """Return the recipe for a point where all rows have the same probabilities."""
+        return SharedRecipe(objective, self.n_sampled)
 
-    def of_majorant(self, objective: Objective) -> Recipe:
+    def majorant_recipe(self, objective: Objective) -> Recipe:
         """Return the recipe for a majorant."""
-        return Majorant(objective)
+        return MajorantRecipe(objective)

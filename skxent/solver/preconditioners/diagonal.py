@@ -1,4 +1,4 @@
-"""Centred and scaled columns: the diagonal of the Hessian."""
+"""The diagonal preconditioner: centred and scaled columns."""
 
 from typing import ClassVar
 
@@ -10,13 +10,13 @@ from ...model.objective import Objective
 from .base import Preconditioner, Recipe, centred
 from .roots import RIDGE
 
-# Evaluations of dense data. The columns of sparse data have scales alike, and are
-# hardly correlated.
-EVALUATIONS, SPARSE_EVALUATIONS = 500.0, 150.0
+# Evaluations that a fit takes with the diagonal alone. Sparse columns have similar
+# scales and little correlation, so they need fewer.
+DENSE_EVALUATIONS, SPARSE_EVALUATIONS = 500.0, 150.0
 
 
 class DiagonalPreconditioner(Preconditioner):
-    """Centred and scaled columns, class by class, without touching X.
+    """Centred and scaled columns, class by class, without a copy of X.
 
     Parameters
     ----------
@@ -25,16 +25,16 @@ class DiagonalPreconditioner(Preconditioner):
     first, second : ndarray of shape (L, d)
         The moments of the columns, weighted by the curvature.
     axis_aligned : bool, default=False
-        Whether each coefficient shall be a multiple of its own variable, as bounds
-        need it; otherwise the classes sum to 0.
+        Whether each coefficient is a multiple of its own variable, as bounds require.
+        Otherwise the classes sum to 0.
 
     Attributes
     ----------
     scale : ndarray of shape (L, d)
-        Coefficients are the variables divided by this.
+        A coefficient is its variable divided by this.
     """
 
-    # nobody knows, and the fit has an estimate of its own for what a diagonal misses
+    # unknown, but the estimate of the fit accounts for what a diagonal misses
     is_well_conditioned = True
 
     def __init__(
@@ -49,12 +49,12 @@ class DiagonalPreconditioner(Preconditioner):
         self._centre = (lambda rows: rows) if axis_aligned else centred
         self._mean = np.zeros_like(first)
         if objective.fit_intercept:
-            # no curvature at all where all rows are certain
+            # if all rows are saturated, there is no curvature
             np.divide(first, zeroth, out=self._mean, where=zeroth > 0)
-        # Where a column hardly varies, the difference is rounding: hence the floor.
+        # If a column hardly varies, the difference is rounding: hence the floor.
         variance = np.maximum(second - zeroth * self._mean**2, RIDGE * second)
         diagonal = variance + objective.penalty.l2
-        # A column without spread or penalty has no gradient: any scale will do.
+        # A column without spread or penalty has no gradient: any scale works.
         self.scale = np.sqrt(np.where(diagonal > 0, diagonal, 1))
         self._intercept_scale = np.sqrt(np.where(zeroth > 0, zeroth, 1)[:, 0])
 
@@ -93,11 +93,11 @@ class DiagonalPreconditioner(Preconditioner):
         return out
 
 
-class Diagonal(Recipe):
+class DiagonalRecipe(Recipe):
     """The recipe for the diagonal of the Hessian."""
 
     description = "the diagonal of the Hessian"
-    n_fresh = 60
+    n_evals_when_fresh = 60
     is_diagonal: ClassVar[bool] = True
     build_price = 2.0
 
@@ -109,12 +109,12 @@ class Diagonal(Recipe):
         """Return the preconditioner with the curvature at ``params``."""
         return DiagonalPreconditioner(objective, *curvature_moments(objective, params))
 
-    def of_majorant(self, objective: Objective) -> "Recipe":
+    def majorant_recipe(self, objective: Objective) -> "Recipe":
         """Return the recipe for the diagonal of a majorant."""
-        return DiagonalOfMajorant(objective)
+        return DiagonalMajorantRecipe(objective)
 
 
-class DiagonalOfMajorant(Diagonal):
+class DiagonalMajorantRecipe(DiagonalRecipe):
     """The recipe for the diagonal of a majorant of the Hessian."""
 
     description = "the diagonal of a majorant of the Hessian"
@@ -126,13 +126,13 @@ class DiagonalOfMajorant(Diagonal):
 
 
 def evaluations_by_diagonal(objective: Objective) -> float:
-    """Return the evaluations that centred and scaled columns take to converge."""
-    return SPARSE_EVALUATIONS if objective.rows.is_sparse else EVALUATIONS
+    """Return the expected number of evaluations with the diagonal alone."""
+    return SPARSE_EVALUATIONS if objective.rows.is_sparse else DENSE_EVALUATIONS
 
 
 def axis_aligned_preconditioner(
     objective: Objective, params: NDArray
 ) -> DiagonalPreconditioner:
-    """Return centred and scaled columns, one variable for each coefficient."""
+    """Return the diagonal preconditioner with one variable for each coefficient."""
     moments = curvature_moments(objective, params)
     return DiagonalPreconditioner(objective, *moments, axis_aligned=True)

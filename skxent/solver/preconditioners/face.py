@@ -1,4 +1,4 @@
-"""The face of an answer with kinks and bounds: the coefficients that may move there."""
+"""The preconditioner of a face: the coefficients that kinks and bounds leave free."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +10,10 @@ from .roots import RIDGE, root_of, solve_root, solve_root_transposed
 
 
 class FacePreconditioner(Preconditioner):
-    """A change of variables of the free coefficients and the intercepts.
+    """A preconditioner of the free coefficients and of the intercepts.
 
-    Where a common shift of all classes is free, it stays 0: the loss does not see it,
-    and `Penalty.balanced` has settled it.
+    If a common shift of all classes is free, it stays 0: the loss does not respond to
+    it, and `Penalty.balanced` has optimised it.
 
     Parameters
     ----------
@@ -21,20 +21,21 @@ class FacePreconditioner(Preconditioner):
     hessian : ndarray of shape (n_params, n_params)
         Of the mean loss.
     free : ndarray of shape (L, d), bool
+        Which coefficients may move.
 
     Attributes
     ----------
     rounding : float
-        What rounding leaves in the curvature of columns that are far from 0, relative.
+        The largest share of a column's curvature that may be rounding.
     """
 
-    # the last digits of columns that are nearly collinear are asked for
+    # nearly collinear columns matter here: look for directions that the ridge hides
     is_nearly_singular = True
 
     def __init__(self, objective: Objective, hessian: NDArray, free: NDArray):
         self._shape = free.shape
         self._moving = np.flatnonzero(free)
-        self._shifts = free.all(axis=0) & objective.loss.ignores_common_shift
+        self._shiftable = free.all(axis=0) & objective.loss.ignores_common_shift
         self._hessian = CentredHessian(hessian.copy(), objective.layout)
         self.rounding = self._hessian.rounding()
         if objective.loss.ignores_common_shift:
@@ -46,9 +47,9 @@ class FacePreconditioner(Preconditioner):
 
     def to_params(self, u: NDArray) -> NDArray:
         """Return T u."""
-        moving, variables = np.split(u, [len(self._moving)])
+        moving_variables, variables = np.split(u, [len(self._moving)])
         coef = np.zeros(self._shape[0] * self._shape[1])
-        coef[self._moving] = solve_root(*self._root, moving)
+        coef[self._moving] = solve_root(*self._root, moving_variables)
         coef = self._without_shift(coef)
         if len(variables):
             variables = self._hessian.intercepts.follow(coef, variables)
@@ -59,14 +60,14 @@ class FacePreconditioner(Preconditioner):
         of_coef, of_intercepts = self._hessian.in_order(gradient)
         if len(of_intercepts):
             intercepts = self._hessian.intercepts
-            of_intercepts, by_slopes = intercepts.pull_back(of_intercepts)
-            of_coef = of_coef + by_slopes
+            of_intercepts, coef_correction = intercepts.pull_back(of_intercepts)
+            of_coef = of_coef + coef_correction
         of_coef = self._without_shift(of_coef)
-        moving = solve_root_transposed(*self._root, of_coef[self._moving])
-        return np.concatenate([moving, of_intercepts])
+        moving_variables = solve_root_transposed(*self._root, of_coef[self._moving])
+        return np.concatenate([moving_variables, of_intercepts])
 
-    def _without_shift(self, of_coef):
-        """Take out the common shift of classes, in place."""
+    def _without_shift(self, of_coef: NDArray) -> NDArray:
+        """Subtract common shifts of all classes, in place."""
         rows = of_coef.reshape(self._shape)
-        rows[:, self._shifts] -= rows[:, self._shifts].mean(axis=0)
+        rows[:, self._shiftable] -= rows[:, self._shiftable].mean(axis=0)
         return of_coef

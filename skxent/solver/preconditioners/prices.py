@@ -1,83 +1,149 @@
-"""The cost model: what Hessians and evaluations cost, from the sizes alone.
+"""The cost model: the prices of Hessians and of evaluations, by size alone.
 
-Nanoseconds on one core, measured by ``benchmarks/cost_model.py``. Only their ratios
-matter.
+Its constants were measured by ``benchmarks/cost_model.py``. Only their ratios matter.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from ...model.curvature import squares_are_dense
 from ...model.objective import Objective
 
-READ = 0.6  # a number of X from memory
-PRODUCT = 0.1  # a number of X times a coefficient, there (logits) and back (gradient)
-LOSS = 5.0  # loss and residual of a logit
-SQUARE = 0.016  # a product of two entries of a row, summed into a Hessian
-SPARSE_SQUARE = 10.0  # the same of two stored entries of a sparse row
-GATHER = 1.2  # a number of X, scaled and stored for such a product
-FACTOR = 0.018  # e³ of these for a Cholesky factorisation
-SOLVE = 0.4  # e² of these for T u and Tᵀ g together
 
-# All rows go into a Hessian while that costs no more than this many evaluations; then
-# a sample that costs as much, but not fewer rows for a matrix than this times columns.
+@dataclass(frozen=True)
+class Nanoseconds:
+    """The price of each elementary operation, in nanoseconds on one core.
+
+    Attributes
+    ----------
+    read : float
+        Reads a number of X from memory.
+    product : float
+        Multiplies a number of X by a coefficient, there (logits) and back (gradient).
+    loss : float
+        Computes the loss and the residual of a logit.
+    square : float
+        Multiplies two entries of a dense row and adds the product to a Hessian.
+    sparse_square : float
+        Does the same for two stored entries of a sparse row.
+    gather : float
+        Scales and stores a number of X for such a product.
+    factor : float
+        Times e³: a Cholesky factorisation.
+    solve : float
+        Times e²: T u and Tᵀ g together.
+    """
+
+    read: float = 0.6
+    product: float = 0.1
+    loss: float = 5.0
+    square: float = 0.016
+    sparse_square: float = 10.0
+    gather: float = 1.2
+    factor: float = 0.018
+    solve: float = 0.4
+
+
+NANOSECONDS = Nanoseconds()
+# A Hessian uses all rows while that costs at most this many evaluations, and otherwise
+# a sample that costs as much.
 MAX_BUILD = 8
+# A sample has at least so many rows for each column, or its Hessian would be singular.
 ROWS_PER_COLUMN = 2
-# What the matrices of a change of variables may take together, while it is made.
-MAX_BYTES = 2**28
+# The matrices of a preconditioner may take this much memory while it is built.
+MAX_PRECONDITIONER_BYTES = 2**28
 
 
 def price_of_evaluation(objective: Objective) -> float:
     """Return the price of F and its gradient, in nanoseconds."""
-    n, n_logits, stored = objective.n_samples, objective.n_logits, _stored(objective)
-    return n * (READ * stored + PRODUCT * stored * n_logits + LOSS * n_logits)
+    n, n_logits = objective.n_samples, objective.n_logits
+    stored = _stored_per_row(objective)
+    return n * (
+        NANOSECONDS.read * stored
+        + NANOSECONDS.product * stored * n_logits
+        + NANOSECONDS.loss * n_logits
+    )
 
 
 def price_of_hessians(
     objective: Objective, n_matrices: int, n_sampled: int | None = None
 ) -> tuple[int, float]:
-    """Return how many rows to use for each of some (e, e) matrices, and the price.
+    """Return the number of rows for some (e, e) Hessians, and their price.
 
-    The price is that of the matrices and their factors, in evaluations. The number of
-    rows follows from it, unless it is given.
+    Parameters
+    ----------
+    objective : Objective
+    n_matrices : int
+    n_sampled : int, default=None
+        The number of rows, if it is given; otherwise `MAX_BUILD` determines it.
+
+    Returns
+    -------
+    n_rows : int
+    price : float
+        Of all matrices and their factors, in evaluations.
     """
     n, e = objective.n_samples, objective.n_columns
-    evaluation = price_of_evaluation(objective)
-    row = n_matrices * (GATHER * _stored(objective) + _square(objective)) / evaluation
+    price_of_pass = price_of_evaluation(objective)
+    price_of_row = (
+        n_matrices
+        * (
+            NANOSECONDS.gather * _stored_per_row(objective)
+            + _price_of_row_products(objective)
+        )
+        / price_of_pass
+    )
     if n_sampled is not None:
         rows = n_sampled
     elif objective.rows.is_sparse:
-        # A sum of rare columns, as of one-hot levels, may be constant on a sample
-        # of rows and not on all: curvature that the sample misses.
+        # A sum of rare columns, such as one-hot levels, may be constant on a sample
+        # but not on all rows: the sample would miss its curvature.
         rows = n
     else:
-        rows = min(n, max(ROWS_PER_COLUMN * e, int(MAX_BUILD / row)))
-    return rows, rows * row + n_matrices * FACTOR * e**3 / evaluation
+        rows = min(n, max(ROWS_PER_COLUMN * e, int(MAX_BUILD / price_of_row)))
+    return (
+        rows,
+        rows * price_of_row + n_matrices * NANOSECONDS.factor * e**3 / price_of_pass,
+    )
 
 
 def price_of_exact_hessian(objective: Objective, overhead: float = 0.0) -> float:
-    """Return what the Hessian of all params and its factor cost, in evaluations.
+    """Return the price of the Hessian of all params and its factor, in evaluations.
 
-    Each of these takes ``overhead`` nanoseconds beside its own, for what is done
-    between them. It is infinite where the Hessian does not fit into memory.
+    Parameters
+    ----------
+    objective : Objective
+    overhead : float, default=0.0
+        Nanoseconds that each evaluation takes in addition to its work.
+
+    Returns
+    -------
+    float
+        inf if the Hessian does not fit into memory.
     """
     n, size = objective.n_samples, objective.n_params
-    if 40 * size**2 > MAX_BYTES:
+    if 40 * size**2 > MAX_PRECONDITIONER_BYTES:
         return np.inf
-    row = GATHER * _stored(objective) + _square(objective)
+    price_of_row = NANOSECONDS.gather * _stored_per_row(
+        objective
+    ) + _price_of_row_products(objective)
     if objective.n_logits > 1:
-        row = GATHER * size + SQUARE * size**2
-    return (n * row + FACTOR * size**3) / (price_of_evaluation(objective) + overhead)
+        price_of_row = NANOSECONDS.gather * size + NANOSECONDS.square * size**2
+    return (n * price_of_row + NANOSECONDS.factor * size**3) / (
+        price_of_evaluation(objective) + overhead
+    )
 
 
-def _stored(objective):
-    """Return how many numbers of X are stored for a row, at least 1 if sparse."""
+def _stored_per_row(objective: Objective) -> float:
+    """Return the stored numbers of X in a row, at least 1 if sparse."""
     if objective.rows.is_sparse:
         return max(1, objective.rows.n_stored / objective.n_samples)
     return objective.n_features
 
 
-def _square(objective):
-    """Return the price of the products of the entries of a row, in nanoseconds."""
+def _price_of_row_products(objective: Objective) -> float:
+    """Return the price of all products of two entries of a row, in nanoseconds."""
     if squares_are_dense(objective):
-        return SQUARE * objective.n_columns**2
-    return SPARSE_SQUARE * _stored(objective) ** 2
+        return NANOSECONDS.square * objective.n_columns**2
+    return NANOSECONDS.sparse_square * _stored_per_row(objective) ** 2

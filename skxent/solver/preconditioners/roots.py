@@ -1,24 +1,41 @@
-"""Roots of matrices that are positive definite, or would be without rounding."""
+"""Roots of matrices that are positive definite up to rounding."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, blas, cholesky, eigh, qr
 
-# Below this share of the diagonal, curvature is rounding.
+# Curvature below this share of the diagonal is rounding.
 RIDGE = 1e-12
-# Rounding is met by this ridge at the most, or by eigenvalues lifted to so many times
-# the most negative one.
-LARGEST_RIDGE, LIFTED = 1e-8, 10
+# The ridge grows up to this while Cholesky fails. A larger one would change directions
+# that carry information.
+LARGEST_RIDGE = 1e-8
+# Then negative eigenvalues are rounding. All eigenvalues are lifted to at least so many
+# times the size of the most negative one.
+EIGENVALUE_LIFT = 10
 
 
 def root_of(matrix: NDArray, ridge: float) -> tuple[NDArray, NDArray]:
-    """Return D and U with D Uᵀ U D equal to the matrix, up to a ridge.
+    """Return D and U such that D Uᵀ U D is the matrix plus a ridge.
 
-    Where rounding has left negative eigenvalues, these and all of their size are lifted
-    to where they are surely positive.
+    If rounding has made eigenvalues negative, these and all of similar size are lifted
+    to values that are surely positive.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (m, m)
+        Overwritten.
+    ridge : float
+        Relative to the diagonal.
+
+    Returns
+    -------
+    scale : ndarray of shape (m,)
+        The diagonal of D.
+    upper : ndarray of shape (m, m)
+        U, upper triangular.
     """
     diagonal = matrix.diagonal()
-    # A variable without curvature has no gradient: any scale will do.
+    # A variable without curvature has no gradient: any scale works.
     scale = np.sqrt(np.where(diagonal > 0, diagonal, 1))
     matrix /= scale[:, None]
     matrix /= scale
@@ -30,29 +47,29 @@ def root_of(matrix: NDArray, ridge: float) -> tuple[NDArray, NDArray]:
             ridge = max(RIDGE, 100 * ridge)
     np.fill_diagonal(matrix, 1)
     values, vectors = eigh(matrix, check_finite=False)
-    values = np.maximum(values, max(LIFTED * abs(values[0]), LARGEST_RIDGE))
+    values = np.maximum(values, max(EIGENVALUE_LIFT * abs(values[0]), LARGEST_RIDGE))
     upper = qr(np.sqrt(values)[:, None] * vectors.T, mode="r", check_finite=False)[0]
     return scale, np.asfortranarray(upper * np.sign(upper.diagonal())[:, None])
 
 
-def solve_root(scale: NDArray, upper: NDArray, right: NDArray) -> NDArray:
-    """Return D⁻¹ U⁻¹ times a vector or columns: a root of the inverse matrix."""
-    return (_solve(upper, right).T / scale).T
+def solve_root(scale: NDArray, upper: NDArray, rhs: NDArray) -> NDArray:
+    """Return D⁻¹ U⁻¹ times a vector or a matrix: a root of the inverse."""
+    return (_solve(upper, rhs).T / scale).T
 
 
-def solve_root_transposed(scale: NDArray, upper: NDArray, right: NDArray) -> NDArray:
-    """Return U⁻ᵀ D⁻¹ times a vector or columns."""
-    return _solve(upper, (right.T / scale).T, transposed=True)
+def solve_root_transposed(scale: NDArray, upper: NDArray, rhs: NDArray) -> NDArray:
+    """Return U⁻ᵀ D⁻¹ times a vector or a matrix."""
+    return _solve(upper, (rhs.T / scale).T, transposed=True)
 
 
-def _solve(upper, right, transposed=False):
-    """Solve U x = right, or Uᵀ x = right, for a vector or for columns.
+def _solve(upper: NDArray, rhs: NDArray, transposed: bool = False) -> NDArray:
+    """Solve U x = rhs, or Uᵀ x = rhs, for a vector or a matrix.
 
-    By BLAS itself: SciPy's solve_triangular takes longer to check its arguments than to
-    solve a small system, and this is done twice in each evaluation.
+    Each evaluation does this twice, and SciPy's solve_triangular spends more time on
+    the check of its arguments than on a small system. Hence BLAS.
     """
-    if not right.size:
-        return right
-    if right.ndim == 1:
-        return blas.dtrsv(upper, right, trans=transposed)
-    return blas.dtrsm(1.0, upper, right, trans_a=transposed)
+    if not rhs.size:
+        return rhs
+    if rhs.ndim == 1:
+        return blas.dtrsv(upper, rhs, trans=transposed)
+    return blas.dtrsm(1.0, upper, rhs, trans_a=transposed)

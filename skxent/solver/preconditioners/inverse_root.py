@@ -1,4 +1,6 @@
-"""A root of an inverse Hessian, of coefficients and intercepts."""
+"""A root of the inverse Hessian of coefficients and intercepts."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,21 +9,37 @@ from ...model.layout import ParamLayout
 from .centred_hessian import CentredHessian
 from .roots import RIDGE, root_of, solve_root, solve_root_transposed
 
-# Columns of which each has this part of its variance to itself are well conditioned.
-WELL_CONDITIONED = 1e-3
-# A pivot below so many ridges, or roundings of a term, may be nothing else.
-HIDING, HIDING_ROUNDING = 1e2, 1e3
+
+@dataclass(frozen=True)
+class PivotThresholds:
+    """What the smallest squared pivot of a scaled Hessian says of its conditioning.
+
+    Attributes
+    ----------
+    well_conditioned : float
+        Above this share of its variance, no column is nearly a combination of others.
+    n_ridges, n_roundings : float
+        A pivot below so many ridges, or below so many roundings of a term, may consist
+        of nothing else.
+    """
+
+    well_conditioned: float = 1e-3
+    n_ridges: float = 1e2
+    n_roundings: float = 1e3
+
+
+PIVOTS = PivotThresholds()
 
 
 class InverseRoot:
-    """T with ``T Tᵀ`` the inverse of a Hessian, which it uses up.
+    """A matrix T such that ``T Tᵀ`` is the inverse of a Hessian.
 
-    It is made of the Hessian of centred columns, with the penalty and a ridge.
+    The Hessian is that of centred columns, with the penalty and a ridge added.
 
     Parameters
     ----------
     hessian : ndarray of shape (n_params, n_params)
-        Of the mean loss.
+        Of the mean loss. Overwritten.
     layout : ParamLayout
     l2 : ndarray of shape (d,)
         The second derivative of the penalty.
@@ -41,13 +59,13 @@ class InverseRoot:
         rounding = centred.rounding()
         self._root = root_of(matrix, ridge=RIDGE)
         self._n_coefs = len(matrix)
-        smallest = float(self._root[1].diagonal().min(initial=1.0)) ** 2
-        hidden = max(HIDING * RIDGE, HIDING_ROUNDING * rounding)
-        self.is_nearly_singular = smallest < hidden
-        self.is_well_conditioned = smallest > WELL_CONDITIONED
+        smallest_pivot = float(self._root[1].diagonal().min(initial=1.0)) ** 2
+        unreliable_pivot = max(PIVOTS.n_ridges * RIDGE, PIVOTS.n_roundings * rounding)
+        self.is_nearly_singular = smallest_pivot < unreliable_pivot
+        self.is_well_conditioned = smallest_pivot > PIVOTS.well_conditioned
 
     def solve(self, u: NDArray) -> NDArray:
-        """Return T u of a vector or of columns, coefficients first."""
+        """Return T u for a vector or a matrix u, coefficients first."""
         coef = solve_root(*self._root, u[: self._n_coefs])
         if self._n_coefs == len(u):
             return coef
@@ -55,10 +73,10 @@ class InverseRoot:
         return np.concatenate([coef, intercepts])
 
     def solve_transposed(self, gradient: NDArray) -> NDArray:
-        """Return Tᵀ gradient of a vector or of columns, coefficients first."""
+        """Return Tᵀ gradient for a vector or a matrix, coefficients first."""
         of_coef, of_intercepts = np.split(gradient, [self._n_coefs])
         if not len(of_intercepts):
             return solve_root_transposed(*self._root, of_coef)
-        variables, by_slopes = self._intercepts.pull_back(of_intercepts)
-        u = solve_root_transposed(*self._root, of_coef + by_slopes)
+        variables, coef_correction = self._intercepts.pull_back(of_intercepts)
+        u = solve_root_transposed(*self._root, of_coef + coef_correction)
         return np.concatenate([u, variables])
