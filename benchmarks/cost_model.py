@@ -27,10 +27,10 @@ from threadpoolctl import threadpool_limits
 
 from skxent import CrossEntropyObjective
 from skxent.solver import rounds
-from skxent.solver.preconditioners import prices
-from skxent.solver.preconditioners.by_class import ByClass, Shared
-from skxent.solver.preconditioners.coupled import Coupled
-from skxent.solver.preconditioners.diagonal import Diagonal
+from skxent.solver.preconditioners.by_class import ClassRecipe, SharedRecipe
+from skxent.solver.preconditioners.coupled import CoupledRecipe
+from skxent.solver.preconditioners.diagonal import DiagonalRecipe
+from skxent.solver.preconditioners.prices import NANOSECONDS
 
 RNG = np.random.default_rng(0)
 # Every Hessian gets the same price, in evaluations: the counts then differ by the
@@ -42,7 +42,7 @@ def main():
     args = _parse_arguments()
     with threadpool_limits(1, user_api="blas"):
         rows = [
-            [name, f"{value:.3g}", f"{getattr(prices, name):g}"]
+            [name, f"{value:.3g}", f"{getattr(NANOSECONDS, name):g}"]
             for name, value in measure(args.rows).items()
         ]
     print_table(["constant", "measured, ns", "in the module"], rows)
@@ -74,14 +74,14 @@ def measure(n_rows):
     text = sparse.random_array((20_000, 1000), density=0.03, format="csr", rng=RNG)
 
     per = {
-        "READ": (lambda: large @ large[0], large.size),
-        "PRODUCT": (lambda: (coef @ rows.T, r.T @ rows), rows.size * n_logits),
-        "LOSS": (lambda: narrow.value_and_gradient(params), r.size),
-        "SQUARE": (lambda: rows.T @ rows, len(rows) * e**2),
-        "SPARSE_SQUARE": (lambda: text.T @ text, 20_000 * 30**2),
-        "GATHER": (lambda: rows * root, rows.size),
-        "FACTOR": (lambda: cholesky(gram, check_finite=False), e**3),
-        "SOLVE": (lambda: [solve(upper, coef[0], trans) for trans in "NT"], e**2),
+        "read": (lambda: large @ large[0], large.size),
+        "product": (lambda: (coef @ rows.T, r.T @ rows), rows.size * n_logits),
+        "loss": (lambda: narrow.value_and_gradient(params), r.size),
+        "square": (lambda: rows.T @ rows, len(rows) * e**2),
+        "sparse_square": (lambda: text.T @ text, 20_000 * 30**2),
+        "gather": (lambda: rows * root, rows.size),
+        "factor": (lambda: cholesky(gram, check_finite=False), e**3),
+        "solve": (lambda: [solve(upper, coef[0], trans) for trans in "NT"], e**2),
     }
     return {name: seconds_of(step) / size * 1e9 for name, (step, size) in per.items()}
 
@@ -101,9 +101,9 @@ def seconds_of(step, repeats=7):
 
 def recipes(n_classes):
     """Return the recipes that differ: with one logit, two of them do."""
-    return (
-        [Diagonal, ByClass] if n_classes == 2 else [Diagonal, Shared, ByClass, Coupled]
-    )
+    if n_classes == 2:
+        return [DiagonalRecipe, ClassRecipe]
+    return [DiagonalRecipe, SharedRecipe, ClassRecipe, CoupledRecipe]
 
 
 def count(dataset, recipe):
@@ -137,7 +137,7 @@ def _parse_arguments():
         "--rows",
         type=int,
         default=400_000,
-        help="of the 100 columns that READ reads: no cache may hold them",
+        help="of the 100 columns that are read: no cache may hold them",
     )
     return parser.parse_args()
 

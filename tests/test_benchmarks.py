@@ -38,7 +38,7 @@ RUNS = {
     ),
     "cost_model.py": (
         "--data DIR --sets tiny --rows 2000",
-        r"^\| tiny \| ByClass +\| \d+ +\| \d ",
+        r"^\| tiny \| ClassRecipe +\| \d+ +\| \d ",
     ),
     "stress.py": (
         "--smooth 2 --other 2 --list --json raw.json",
