@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..model.objective import Objective
 from ..model.problem import Evaluation
 
-# Saturated rows far away need about so many bisections, one for each binary digit.
+# Bisection halves the bracket: this many trials exhaust the 53 digits of a float64.
 MAX_TRIALS = 60
 
 

@@ -21,8 +21,8 @@ from .stopping import CONVERGED, MESSAGES, why_stalled
 from .working_set import WorkingSetFit
 
 # An answer that fails verification restarts the fit in the coordinates of the data. A
-# restart is fruitless if it gains less than this share of the promised decrease; after
-# so many fruitless ones the fit gives up.
+# restart is fruitless if it gains less than this share of the promised decrease. After
+# this many fruitless restarts the fit gives up.
 FRUITFUL_SHARE = 1e-2
 MAX_FRUITLESS_RESTARTS = 10
 
@@ -127,9 +127,8 @@ def minimise(
             fit.run()
             answer = judge(objective, fit, row_space)
             gain = previous.evaluation.value - answer.evaluation.value
-            n_fruitless += (
-                gain
-                < FRUITFUL_SHARE * previous.suboptimality * previous.evaluation.value
+            n_fruitless += gain < (
+                FRUITFUL_SHARE * previous.suboptimality * previous.evaluation.value
             )
         if answer.needs_restart:
             answer = _stalled_answer(objective, fit, answer)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# A fit gives up after so many steps inside of quadratic models. Some hundreds are
+# A fit gives up after this many steps inside of quadratic models. Some hundreds are
 # usual. Where rounding spoils each model, the next one is no better than the last.
 MAX_EFFORT = 6_000
 # The ratio of successive gains. Below the first, convergence is fast and leaves nothing

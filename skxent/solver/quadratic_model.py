@@ -46,7 +46,7 @@ class ModelTolerances:
         The model is solved until the gain to come is this share of the gain so far. The
         next model differs by more.
     accepted_share : float
-        A share of a step is accepted if it gains this part of its promise.
+        A share of a step is accepted if it gains this share of its promise.
     noiseless : float
         The largest relative rounding in the curvature of a column that leaves a model
         well conditioned.
@@ -194,7 +194,7 @@ class QuadraticModel:
             if is_new_face:
                 face = self._face(coef, slope)
             sign, lower, upper, free = face
-            face_gradient = slope + penalty.l2 * coef + penalty.l1 * sign
+            face_gradient = self._gradient_on_face(coef, slope, sign)
             step, remaining = self._newton_step(face_gradient, free)
             if is_new_face:
                 if remaining <= max(tolerance, MODEL.remaining_share * gain):
@@ -235,9 +235,15 @@ class QuadraticModel:
         """Return the orthant in which the model falls, and its free coefficients."""
         sign = np.where(coef != 0, np.sign(coef), -np.sign(slope))
         lower, upper = self._penalty.bounds_of_orthant(sign)
-        downhill = -(slope + self._penalty.l2 * coef + self._penalty.l1 * sign)
+        downhill = -self._gradient_on_face(coef, slope, sign)
         free = ~((coef <= lower) & (downhill <= 0) | (coef >= upper) & (downhill >= 0))
         return _Face(sign, lower, upper, free)
+
+    def _gradient_on_face(
+        self, coef: NDArray, slope: NDArray, sign: NDArray
+    ) -> NDArray:
+        """Return the gradient of the model where coefficients have these signs."""
+        return slope + self._penalty.l2 * coef + self._penalty.l1 * sign
 
     def _newton_step(
         self, face_gradient: NDArray, free: NDArray
@@ -324,25 +330,20 @@ class QuadraticModel:
         if not is_crossing.any():
             return newton_point, True
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            crossing_share = (
-                np.where(newton_point < lower, lower - coef, upper - coef) / step
-            )
+            distance = np.where(newton_point < lower, lower - coef, upper - coef)
+            crossing_share = distance / step
         first_crossing = float(crossing_share[is_crossing].min())
         promised = -0.5 * float(np.vdot(face_gradient, step))
-        for share in (
-            *(share for share in STEP_SHARES if share > first_crossing),
-            first_crossing,
-        ):
+        shares = [share for share in STEP_SHARES if share > first_crossing]
+        for share in (*shares, first_crossing):
             trial = np.clip(coef + share * step, lower, upper)
             # coefficients that reach 0 or a bound are set to it exactly
             has_arrived = is_crossing & (crossing_share <= share)
-            trial[has_arrived] = np.where(newton_point < lower, lower, upper)[
-                has_arrived
-            ]
+            reached = np.where(newton_point < lower, lower, upper)
+            trial[has_arrived] = reached[has_arrived]
             coef_change = trial - coef
-            curvature_times = (
-                self._curvature_times(coef_change) + self._penalty.l2 * coef_change
-            )
+            curvature_times = self._curvature_times(coef_change)
+            self._penalty.add_curvature(coef_change, out=curvature_times)
             gain = -float(np.vdot(face_gradient, coef_change)) - 0.5 * float(
                 np.vdot(coef_change, curvature_times)
             )

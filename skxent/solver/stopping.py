@@ -31,8 +31,8 @@ SEPARABLE = "separable"
 TINY = np.finfo(np.float64).tiny
 # Observed curvature below this share of the expected curvature is rounding.
 MIN_CURVATURE_RATIO = 1e-6
-# The smallest curvature of so many recent steps corrects the estimates. Older steps saw
-# a Hessian from farther away.
+# The smallest curvature of this many recent steps corrects the estimates. Older steps
+# saw a Hessian from farther away.
 N_RECENT_STEPS = 20
 # Rounding in the logits counts as the cause of a stall if it moves F by this share.
 VISIBLE_ROUNDING = 1e-10

@@ -79,7 +79,9 @@ def step_of_saturated_params(
         A gain up to this does not justify a step.
     """
     curvature = curvature.copy()
-    objective.split(curvature)[0][:] += objective.penalty.l2
+    of_coef, _ = objective.split(curvature)
+    # the Hessian of the penalty is diagonal
+    objective.penalty.add_curvature(np.ones_like(of_coef), out=of_coef)
     saturated = curvature <= SATURATED * mean_squares(objective)
     direction = np.where(saturated, -remaining_gradient, 0.0)
     slope = float(direction @ direction)

@@ -20,9 +20,9 @@ from .verification import NEGLIGIBLE_SHARE, NewtonStep, is_cheap, newton_step
 from .working_set import MAX_COPIED_SHARE
 
 # A column whose kink does not hold it during the step joins the model. The model is
-# rebuilt at most so many times.
+# rebuilt at most this many times.
 MAX_MODEL_REVISIONS = 3
-# The Newton step replaces the model's step if it promises so many times as much.
+# The Newton step replaces the model's step if it promises this many times as much.
 REPLACING_FACTOR = 3
 # Rounding of this share of the curvature makes a model useless.
 MAX_CURVATURE_ROUNDING = 1e-8

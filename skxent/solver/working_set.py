@@ -23,13 +23,13 @@ from .progress import Progress
 from .quadratic_model import FINE_RIDGE
 from .stopping import CONVERGED, ITERATION_LIMIT, STALLED, STOPPED, TINY
 
-# A working set holds the features whose coefficient is not 0, and at least so many
-# more.
+# A working set holds the features whose coefficient is not 0, and at least this
+# many more.
 MIN_NEW_FEATURES = 50
 # A working set of a larger share of the features would copy most of X. It then takes
 # all of them instead.
 MAX_COPIED_SHARE = 0.5
-# Newton's method is expected to build so many Hessians on a working set.
+# Newton's method is expected to build this many Hessians on a working set.
 N_NEWTON_HESSIANS = 5
 
 

@@ -9,7 +9,7 @@ from .coupled import CoupledRecipe
 from .diagonal import DiagonalRecipe
 from .prices import MAX_PRECONDITIONER_BYTES, price_of_exact_hessian
 
-# A fit is expected to build its preconditioner so many times: at the start, and once
+# A fit is expected to build its preconditioner this many times: at the start, and once
 # near the optimum.
 N_PRECONDITIONER_BUILDS = 2
 

@@ -19,8 +19,8 @@ class PivotThresholds:
     well_conditioned : float
         Above this share of its variance, no column is nearly a combination of others.
     n_ridges, n_roundings : float
-        A pivot below so many ridges, or below so many roundings of a term, may consist
-        of nothing else.
+        A pivot below this many ridges, or this many rounding errors of a term, may
+        consist of nothing else.
     """
 
     well_conditioned: float = 1e-3

@@ -49,7 +49,8 @@ NANOSECONDS = Nanoseconds()
 # A Hessian uses all rows while that costs at most this many evaluations, and otherwise
 # a sample that costs as much.
 MAX_BUILD = 8
-# A sample has at least so many rows for each column, or its Hessian would be singular.
+# A sample has at least this many rows for each column. With fewer rows than columns its
+# Hessian would be singular.
 ROWS_PER_COLUMN = 2
 # The matrices of a preconditioner may take this much memory while it is built.
 MAX_PRECONDITIONER_BYTES = 2**28
@@ -86,14 +87,9 @@ def price_of_hessians(
     """
     n, e = objective.n_samples, objective.n_columns
     price_of_pass = price_of_evaluation(objective)
-    price_of_row = (
-        n_matrices
-        * (
-            NANOSECONDS.gather * _stored_per_row(objective)
-            + _price_of_row_products(objective)
-        )
-        / price_of_pass
-    )
+    gather = NANOSECONDS.gather * _stored_per_row(objective)
+    products = _price_of_row_products(objective)
+    price_of_row = n_matrices * (gather + products) / price_of_pass
     if n_sampled is not None:
         rows = n_sampled
     elif objective.rows.is_sparse:

@@ -9,8 +9,8 @@ RIDGE = 1e-12
 # The ridge grows up to this while Cholesky fails. A larger one would change directions
 # that carry information.
 LARGEST_RIDGE = 1e-8
-# Then negative eigenvalues are rounding. All eigenvalues are lifted to at least so many
-# times the size of the most negative one.
+# If Cholesky still fails, negative eigenvalues are rounding. All eigenvalues are lifted
+# to at least this many times the size of the most negative one.
 EIGENVALUE_LIFT = 10
 
 
