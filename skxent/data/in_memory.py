@@ -57,40 +57,20 @@ class InMemoryRows:
         center: ArrayLike | None = None,
         threads: BlockThreads | None = None,
     ):
-        self._blocks = RowBlocks(X, center)
+        self._read_from(RowBlocks(X, center))
         self.targets, self.offset = targets, offset
         self.weights, self.mean_factor, self.weight_sum = relative_weights(
             sample_weight, X.shape[0]
         )
         self._threads = BlockThreads() if threads is None else threads
 
-    @property
-    def X(self) -> Any:
-        return self._blocks.X
-
-    @property
-    def n_samples(self) -> int:
-        return self.X.shape[0]
-
-    @property
-    def n_features(self) -> int:
-        return self.X.shape[1]
-
-    @property
-    def n_stored(self) -> int:
-        return stored_array(self.X).size
-
-    @property
-    def is_sparse(self) -> bool:
-        return sparse.issparse(self.X)
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self._blocks.dtype
-
-    @property
-    def center(self) -> NDArray | None:
-        return self._blocks.center
+    def _read_from(self, blocks: RowBlocks) -> None:
+        """Take blocks and what they tell; each evaluation asks for it several times."""
+        self._blocks = blocks
+        self.X, self.dtype, self.center = blocks.X, blocks.dtype, blocks.center
+        self.n_samples, self.n_features = self.X.shape
+        self.n_stored = stored_array(self.X).size
+        self.is_sparse = sparse.issparse(self.X)
 
     @cached_property
     def typical_offset(self) -> NDArray | None:
@@ -160,12 +140,12 @@ class InMemoryRows:
 
     def with_columns(self, columns: NDArray) -> "InMemoryRows":
         other = copy(self)
-        other._blocks = self._blocks.with_columns(columns)
+        other._read_from(self._blocks.with_columns(columns))
         return other
 
     def with_coordinates(self, X: NDArray) -> "InMemoryRows":
         other = copy(self)
-        other._blocks = RowBlocks(X)
+        other._read_from(RowBlocks(X))
         return other
 
     def with_other_rows(
@@ -201,7 +181,7 @@ class InMemoryRows:
         is_changed = self.dtype != np.float64
         if is_changed:
             # a new object, because other rows may share the blocks
-            self._blocks = self._blocks.in_float64()
+            self._read_from(self._blocks.in_float64())
         return is_changed
 
     def threads(self) -> AbstractContextManager[None]:

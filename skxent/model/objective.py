@@ -19,7 +19,6 @@ from ..data.containers import check_container
 from ..data.in_memory import InMemoryRows
 from ..data.preparation import as_floating, check_offset, check_targets
 from ..data.rows import Rows
-from .layout import ParamLayout
 from .losses import LOSSES
 from .penalty import Penalty
 from .problem import Evaluation, Problem
@@ -84,8 +83,8 @@ class Objective(Problem):
 
     def _described_by(self, rows: Rows, penalty: SeparablePenalty) -> "Objective":
         other = copy(self)
-        other.rows, other.penalty, other.n_evals = rows, penalty, 0
-        other.layout = ParamLayout(self.n_logits, rows.n_features, self.fit_intercept)
+        other._set_rows(rows)
+        other.penalty = penalty
         return other
 
 

@@ -60,42 +60,27 @@ class Problem:
         As given.
     layout : ParamLayout
         The positions of coefficients and intercepts in params.
+    n_samples, n_features, n_logits : int
+        The numbers n of rows, d of columns of X, and L of logits of a row.
+    n_columns, n_params : int
+        The number of columns of X, plus 1 if there are intercepts: e; and the length of
+        params.
     n_evals : int
         The number of evaluations of value and gradient.
     """
 
     def __init__(self, rows: Rows, loss: Loss, n_classes: int, fit_intercept: bool):
-        self.rows, self.loss = rows, loss
+        self.loss = loss
         self.n_classes, self.fit_intercept = n_classes, fit_intercept
-        self.layout = ParamLayout(
-            loss.n_logits(n_classes), rows.n_features, fit_intercept
-        )
-        self.n_evals = 0
+        self.n_logits = loss.n_logits(n_classes)
+        self._set_rows(rows)
 
-    @property
-    def n_samples(self) -> int:
-        """The number of rows: n."""
-        return self.rows.n_samples
-
-    @property
-    def n_features(self) -> int:
-        """The number of columns of X: d."""
-        return self.layout.n_features
-
-    @property
-    def n_logits(self) -> int:
-        """The number of logits of a row: L."""
-        return self.layout.n_logits
-
-    @property
-    def n_columns(self) -> int:
-        """The number of columns of X, plus 1 if there are intercepts: e."""
-        return self.layout.n_columns
-
-    @property
-    def n_params(self) -> int:
-        """The length of params."""
-        return self.layout.n_params
+    def _set_rows(self, rows: Rows) -> None:
+        """Take rows, and what follows from their number of columns."""
+        self.rows, self.n_evals = rows, 0
+        self.n_samples, self.n_features = rows.n_samples, rows.n_features
+        self.layout = ParamLayout(self.n_logits, self.n_features, self.fit_intercept)
+        self.n_columns, self.n_params = self.layout.n_columns, self.layout.n_params
 
     def split(self, params: NDArray) -> tuple[NDArray, NDArray]:
         """Return views of coefficients, (L, d), and intercepts, (L,) or empty."""

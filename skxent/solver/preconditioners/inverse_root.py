@@ -74,7 +74,7 @@ class InverseRoot:
 
     def solve_transposed(self, gradient: NDArray) -> NDArray:
         """Return Tᵀ gradient for a vector or a matrix, coefficients first."""
-        of_coef, of_intercepts = np.split(gradient, [self._n_coefs])
+        of_coef, of_intercepts = gradient[: self._n_coefs], gradient[self._n_coefs :]
         if not len(of_intercepts):
             return solve_root_transposed(*self._root, of_coef)
         variables, coef_correction = self._intercepts.pull_back(of_intercepts)
