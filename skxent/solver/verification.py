@@ -47,6 +47,8 @@ class HessianBudget:
     ----------
     evaluations : float
         It may always cost this many.
+    if_averaged : float
+        It may cost this many if the preconditioner averages the classes.
     share_of_fit : float
         It may cost this share of the evaluations of the fit.
     overhead : float
@@ -54,6 +56,7 @@ class HessianBudget:
     """
 
     evaluations: float = 0.7
+    if_averaged: float = 5.0
     share_of_fit: float = 0.03
     overhead: float = 3e5
 
@@ -153,7 +156,7 @@ def step_of_all(
     tolerance : float
         A decrement below this does not matter, in units of F.
     """
-    is_exact = is_cheap(objective, objective.n_evals)
+    is_exact = is_cheap(objective, objective.n_evals, preconditioner.is_averaged)
     if is_exact:
         preconditioner = exact_preconditioner(objective, params)
     gradient, saturated = evaluation.gradient, None
@@ -179,10 +182,15 @@ def step_of_all(
     return NewtonStep(dual, newton.decrement + saturated.gain, np.inf)
 
 
-def is_cheap(objective: Objective, n_evals: int) -> bool:
-    """Whether an exact Hessian is cheap beside ``n_evals`` evaluations."""
+def is_cheap(objective: Objective, n_evals: int, is_averaged: bool = False) -> bool:
+    """Whether an exact Hessian is cheap beside ``n_evals`` evaluations.
+
+    If the preconditioner averages the classes, the Hessian may cost more: what a single
+    class sees in a rare column is missing from the average.
+    """
     price = price_of_exact_hessian(objective, BUDGET.overhead)
-    return price <= max(BUDGET.evaluations, BUDGET.share_of_fit * n_evals)
+    evaluations = BUDGET.if_averaged if is_averaged else BUDGET.evaluations
+    return price <= max(evaluations, BUDGET.share_of_fit * n_evals)
 
 
 def newton_step(

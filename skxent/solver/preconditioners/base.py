@@ -14,6 +14,8 @@ class Preconditioner:
     ----------
     is_nearly_singular : bool
         Whether the ridge of a factor hides directions of little curvature.
+    is_averaged : bool
+        Whether it averages the Hessians of the classes.
     is_well_conditioned : bool
         Whether no direction of little curvature is known.
     curvature : ndarray of shape (n_params,)
@@ -22,6 +24,7 @@ class Preconditioner:
 
     curvature: NDArray
     is_nearly_singular = False
+    is_averaged = False
     is_well_conditioned = False
 
     def to_params(self, u: NDArray) -> NDArray:

@@ -37,6 +37,7 @@ class ClassPreconditioner(Preconditioner):
             work=hessians.size * objective.n_columns / 3,
         )
         self.is_nearly_singular = any(root.is_nearly_singular for root in self._roots)
+        self.is_averaged = len(self._roots) < objective.n_logits
         self.is_well_conditioned = all(r.is_well_conditioned for r in self._roots)
         self._scales = 1.0 if scales is None else scales[:, None]
         self._map = objective.rows.map
