@@ -807,3 +807,15 @@ def test_what_rounding_of_float32_hides_is_found_in_float64():
     reference = BinaryLogReg(tol=1e-12).fit(X.astype(np.float64), y)
     assert model.converged_
     assert_allclose(model.loss_curve_[-1], reference.loss_curve_[-1], rtol=1e-12)
+
+
+def test_line_searches_do_not_grope_in_the_noise_of_float32():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 10, 20_000)
+    X = rng.normal(size=(10, 128))[y] / 2 + rng.normal(size=(20_000, 128))
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    n_evals = [
+        SoftmaxReg(C=100).fit(X.astype(dtype), y).n_evals_
+        for dtype in (np.float64, np.float32)
+    ]
+    assert n_evals[1] <= n_evals[0] + 10

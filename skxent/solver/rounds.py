@@ -36,6 +36,9 @@ from .stopping import (
 # SciPy's line search needs a finite number to turn back. It gets this one where F
 # overflows.
 OVERFLOW_VALUE = 1e250
+# A change of F by less than this share of it may be rounding in float32.
+FLOAT32_NOISE = 4 * float(np.finfo(np.float32).eps)
+FLOAT64_MESSAGE = "float64 from here on"
 
 
 class SmoothFit:
@@ -105,7 +108,7 @@ class SmoothFit:
                 break
             elif objective.rows.read_in_float64():
                 # float64 may show a decrease that rounding in float32 hides
-                self.progress.tell("float64 from here on".format)
+                self.progress.tell(FLOAT64_MESSAGE.format)
                 self.evaluation = objective.evaluate(self.params)
             elif self._follow_newton_step():
                 n_stuck = 0 if n_stuck > 1 else n_stuck + 1
@@ -211,7 +214,9 @@ class _Round:
         # SciPy's first step has length 1. In units of the length of the gradient, it is
         # −∇F: Newton's step if the Hessian is the identity.
         self._unit = float(np.linalg.norm(self._gradient)) or 1.0
-        self._n_iterations = 0
+        self._n_iterations = self._n_trials = 0
+        # added to F once the rows are read in float64, so that it does not jump
+        self._value_offset = 0.0
         # An exact Hessian makes older observations obsolete. An inexact one does not,
         # and there may be less curvature than its steps have observed.
         self._is_diagonal = recipe.is_diagonal
@@ -226,6 +231,7 @@ class _Round:
         if fit.should_stop():
             return
         self._previous = self._u, self._gradient
+        self._previous_value = fit.evaluation.value
         n_iter = fit.progress.iterations_left(fit.max_iter)
         u = run_lbfgs(self._evaluate, self._u, self._after_iteration, n_iter)
         # a failed line search leaves the fit at its last trial
@@ -244,10 +250,36 @@ class _Round:
             params = self._preconditioner.to_params(u)
             params += self._origin
             evaluation = fit.move_to(params)
+            self._n_trials += 1
+            if self._n_trials > 1 and self._is_hidden_by_float32(evaluation.value):
+                evaluation = self._read_in_float64(params)
             self._gradient = self._preconditioner.pull_back(evaluation.gradient)
         if not np.isfinite(fit.evaluation.value):
             return OVERFLOW_VALUE, np.nan_to_num(self._gradient * self._unit)
-        return fit.evaluation.value, self._gradient * self._unit
+        return fit.evaluation.value + self._value_offset, self._gradient * self._unit
+
+    def _is_hidden_by_float32(self, value: float) -> bool:
+        """Whether rounding in float32 may hide the change of F since the last step.
+
+        A line search would then take trial after trial in the noise.
+        """
+        is_float32 = self._fit.objective.rows.dtype == np.float32
+        change = abs(value - self._previous_value)
+        return is_float32 and change <= FLOAT32_NOISE * abs(value)
+
+    def _read_in_float64(self, params: NDArray) -> Evaluation:
+        """Read the rows in float64 from now on, and return F and its gradient.
+
+        L-BFGS keeps what it has learned: an offset makes F continuous where the last
+        step has ended.
+        """
+        fit = self._fit
+        fit.objective.rows.read_in_float64()
+        fit.progress.tell(FLOAT64_MESSAGE.format)
+        previous = self._preconditioner.to_params(self._previous[0]) + self._origin
+        value = fit.objective.evaluate(previous).value
+        self._value_offset = self._previous_value - value
+        return fit.move_to(params)
 
     def _after_iteration(self, scaled: NDArray) -> None:
         fit = self._fit
@@ -259,6 +291,8 @@ class _Round:
         self._curvatures.append(float(curvature))
         self._n_iterations += 1
         self._previous = self._u, self._gradient
+        self._previous_value = fit.evaluation.value + self._value_offset
+        self._n_trials = 0
         self._estimates.append(self._estimate())
         fit.estimate(self._estimates[-1])
         fit.note()
