@@ -24,6 +24,9 @@ from .weights import relative_weights
 # Below this number of multiplications threads cost more than they save: passing the
 # interpreter lock on takes as long as a few BLAS calls on a block in the cache.
 THREADED_WORK = 2**22
+# With few columns, a pass is nearly all exponentials and logarithms. A value that a row
+# has in addition to X costs as much as this number of multiplications.
+PRODUCTS_PER_VALUE = 16
 # The size of a block of columns, which has to fit into a core's level-2 cache.
 COLUMN_BYTES = 2**19
 
@@ -83,7 +86,7 @@ class InMemoryRows:
         width: int = 0,
         work: int = 1,
     ) -> list[NDArray]:
-        n_threads = self._threads_for(work * self.n_stored)
+        n_threads = self._threads_for(self._work(width, work))
         blocks = list(self._blocks.slices(width, n_threads))
         interrupted = self._threads.interrupted
 
@@ -109,13 +112,13 @@ class InMemoryRows:
             return function(self._block(where))
 
         slices = list(self._blocks.slices(width))
-        return self.map(call_with_block, slices, work * self.n_stored)
+        return self.map(call_with_block, slices, self._work(width, work))
 
     def map(self, function: Callable, items: Sequence, work: float) -> list[Any]:
         return list(self._threads.map(function, items, self._threads_for(work)))
 
     def describe(self, width: int, work: int) -> str:
-        n_threads = self._threads_for(work * self.n_stored)
+        n_threads = self._threads_for(self._work(width, work))
         n_blocks = len(list(self._blocks.slices(width, n_threads)))
         n_threads = min(n_threads, n_blocks)
         return (
@@ -196,6 +199,10 @@ class InMemoryRows:
             None if self.offset is None else self.offset[where],
             start,
         )
+
+    def _work(self, width: int, work: int) -> int:
+        """Return the products of a pass, and what its other values are worth in them."""
+        return work * self.n_stored + PRODUCTS_PER_VALUE * width * self.n_samples
 
     def _threads_for(self, work: float) -> int:
         """Return the number of threads to use for ``work`` multiplications."""
