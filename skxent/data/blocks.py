@@ -15,7 +15,7 @@ from scipy import sparse
 # A core's share of the last-level cache. Blocks in the level-2 cache would be read
 # faster, but the threads would lose as much time by waiting for the interpreter lock,
 # which each of them needs for every block.
-BLOCK_BYTES = 2**23
+BLOCK_BYTES = 6 * 2**20
 # With fewer rows, adding the (L, d) results of the blocks would cost more than the
 # results themselves.
 MIN_BLOCK_ROWS = 256
