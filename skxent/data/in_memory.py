@@ -201,7 +201,7 @@ class InMemoryRows:
         )
 
     def _work(self, width: int, work: int) -> int:
-        """Return the products of a pass, and what its other values are worth in them."""
+        """Return the products of a pass, with its other values in units of these."""
         return work * self.n_stored + PRODUCTS_PER_VALUE * width * self.n_samples
 
     def _threads_for(self, work: float) -> int:
