@@ -1,6 +1,6 @@
 """Linear classifiers trained by cross-entropy, for people who use scikit-learn."""
 
-from . import _former_names
+from ._former_names import register
 from .classifiers.estimators import BinaryLogReg, SoftmaxReg
 from .classifiers.model_selection import l1_C_min
 from .evaluation.calibration import CalibrationDecomposition, calibration_decomposition
@@ -22,7 +22,8 @@ from .plots.coefficients import CoefficientDisplay
 from .plots.convergence import ConvergenceDisplay
 from .plots.reliability import ReliabilityDisplay
 
-del _former_names
+register()
+del register
 
 __version__ = "0.1.0"
 

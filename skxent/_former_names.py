@@ -4,39 +4,34 @@ Code and pickles from then find them here: ``from skxent.scoring import ...``.
 """
 
 import sys
+from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
 
 from .classifiers import estimators, model_selection
 from .evaluation import calibration, information, loss, report, scorer
 from .plots import coefficients, convergence, reliability
 
-for module in (
-    calibration,
-    estimators,
-    information,
-    model_selection,
-    reliability,
-    report,
-):
-    sys.modules[f"skxent.{module.__name__.rpartition('.')[2]}"] = module
+# Each former module, and those that have what was in it.
+HOMES = {
+    "calibration": [calibration],
+    "displays": [coefficients, convergence],
+    "estimators": [estimators],
+    "information": [information],
+    "model_selection": [model_selection],
+    "reliability": [reliability],
+    "report": [report],
+    "scoring": [loss, scorer],
+}
 
 
-def _register(name: str, **members: Any) -> None:
-    """Make a module with these members, which have moved to several modules."""
-    module = ModuleType(f"skxent.{name}", f"Former home of {', '.join(members)}.")
-    vars(module).update(members)
-    sys.modules[module.__name__] = module
-
-
-_register(
-    "scoring",
-    cross_entropy_loss=loss.cross_entropy_loss,
-    LogLossScorer=scorer.LogLossScorer,
-    log_loss_scorer=scorer.log_loss_scorer,
-)
-_register(
-    "displays",
-    CoefficientDisplay=coefficients.CoefficientDisplay,
-    ConvergenceDisplay=convergence.ConvergenceDisplay,
-)
+def register() -> None:
+    """Make the former modules importable, and attributes of the package."""
+    package = sys.modules[__name__.rpartition(".")[0]]
+    for name, homes in HOMES.items():
+        module = ModuleType(f"{package.__name__}.{name}", homes[0].__doc__)
+        module.__spec__ = ModuleSpec(module.__name__, loader=None)
+        for home in homes:
+            public = {k: v for k, v in vars(home).items() if not k.startswith("_")}
+            vars(module).update(public)
+        sys.modules[module.__name__] = module
+        setattr(package, name, module)

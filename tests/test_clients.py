@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.util
 import inspect
 import pickle
 import re
@@ -235,6 +236,8 @@ def test_subclasses_have_what_parameters_they_like(data):
 def test_modules_are_found_under_their_former_names(module, name):
     former = importlib.import_module(f"skxent.{module}")
     assert getattr(former, name) is getattr(skxent, name)
+    assert getattr(skxent, module) is former
+    assert importlib.util.find_spec(f"skxent.{module}").name == former.__name__
 
 
 # --- private parts of scikit-learn --------------------------------------------------

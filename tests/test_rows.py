@@ -184,3 +184,21 @@ def test_a_fit_may_start_with_the_preconditioner_of_another(both_kinds, K):
     )
     assert again.converged
     assert again.loss_curve[-1] == pytest.approx(fresh.loss_curve[-1], rel=1e-10)
+
+
+def test_fits_of_one_problem_do_not_notice_each_other(monkeypatch):
+    monkeypatch.setattr("skxent.data.blocks.SMALL_BYTES", 0)
+    X, y, s = some_data(2)
+    rows = InMemoryRows(X.astype(np.float32), y, s)
+    problem = Problem(rows, BinaryCrossEntropy(), 2, True)
+    penalty = Penalty.elastic_net(0.1, 0.0, None, None, problem.n_features)
+    first = Objective(problem, penalty)
+    second = first.with_penalty(penalty)
+    assert first.rows.read_in_float64()
+    assert rows.dtype == second.rows.dtype == np.float32
+    start = second.initial_point()
+    counts = [
+        minimise(second, start, tol=1e-8, max_iter=100).n_evals for _ in range(3)
+    ]
+    # the first goes over to float64 at its end
+    assert counts[1] == counts[2] <= counts[0]

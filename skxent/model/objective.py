@@ -79,7 +79,7 @@ class Objective(Problem):
 
     def with_penalty(self, penalty: SeparablePenalty) -> "Objective":
         """Return the same objective with another penalty."""
-        return self._described_by(self.rows, penalty)
+        return self._described_by(copy(self.rows), penalty)
 
     def _described_by(self, rows: Rows, penalty: SeparablePenalty) -> "Objective":
         other = copy(self)

@@ -50,7 +50,7 @@ class Answer(NamedTuple):
         How the fit ended, see `stopping`.
     suboptimality, gap : float
         The estimate of (F − F*) / F, and the certified bound of F − F*.
-    doubt : NewtonStep or None
+    rejected_step : NewtonStep or None
         The step that showed that the fit has to continue, if any.
     """
 

@@ -109,6 +109,7 @@ def minimise(
     """
     progress = Progress() if progress is None else progress
     limits = _Limits(tol, max_iter, progress)
+    n_evals_before = objective.n_evals
     with objective.rows.threads():
         fit, row_space = _first_fit(objective, start, limits, preconditioner)
         fit.run()
@@ -138,7 +139,7 @@ def minimise(
         suboptimality=float(answer.suboptimality),
         duality_gap=float(answer.gap),
         n_iter=len(progress.loss_curve),
-        n_evals=objective.n_evals,
+        n_evals=objective.n_evals - n_evals_before,
         loss_curve=np.array(progress.loss_curve),
         seconds=np.array(progress.seconds),
         preconditioner=None if row_space else fit.preconditioner,

@@ -265,7 +265,8 @@ class _Round:
         """
         is_float32 = self._fit.objective.rows.dtype == np.float32
         change = abs(value - self._previous_value)
-        return is_float32 and change <= FLOAT32_NOISE * abs(value)
+        is_hidden = np.isfinite(value) and change <= FLOAT32_NOISE * abs(value)
+        return bool(is_float32 and is_hidden)
 
     def _read_in_float64(self, params: NDArray) -> Evaluation:
         """Read the rows in float64 from now on, and return F and its gradient.
