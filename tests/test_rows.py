@@ -197,8 +197,6 @@ def test_fits_of_one_problem_do_not_notice_each_other(monkeypatch):
     assert first.rows.read_in_float64()
     assert rows.dtype == second.rows.dtype == np.float32
     start = second.initial_point()
-    counts = [
-        minimise(second, start, tol=1e-8, max_iter=100).n_evals for _ in range(3)
-    ]
+    counts = [minimise(second, start, tol=1e-8, max_iter=100).n_evals for _ in range(3)]
     # the first goes over to float64 at its end
     assert counts[1] == counts[2] <= counts[0]
