@@ -22,10 +22,10 @@ penalty_weights : array-like of shape (n_features,) or dict, default=None
     Factors π of the penalty for each feature, or for the features named in a dict. 0
     leaves a feature unpenalised. None means 1 for all.
 bounds : tuple (lower, upper) or dict, default=None
-    Bounds on the coefficients for X in its given units, the same for every class. Each
-    bound is a number, an array of shape (n_features,) or None for no bound. A dict maps
-    names of features to such pairs of numbers. ``(0, None)`` keeps all coefficients
-    non-negative.
+    Bounds on the coefficients, in the units of the given X. All classes have the same
+    bounds. Each bound is a number, an array of shape (n_features,) or None for no
+    bound. A dict maps names of features to such pairs of numbers. ``(0, None)`` keeps
+    all coefficients non-negative.
 label_smoothing : float, default=0.0
     The share ε, below 1, of each target that is spread evenly over all classes:
     (1 − ε) target + ε / K.

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 # A core's share of the last-level cache. Blocks in the level-2 cache would be read
-# faster, but the threads would lose as much time by waiting for the interpreter lock,
-# which each of them needs for every block.
+# faster. But a thread has to hold the interpreter lock to start a block: with so many
+# blocks, threads would lose as much time by waiting for each other.
 BLOCK_BYTES = 6 * 2**20
 # With fewer rows, adding the (L, d) results of the blocks would cost more than the
 # results themselves.

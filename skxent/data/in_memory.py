@@ -86,8 +86,7 @@ class InMemoryRows:
         width: int = 0,
         work: int = 1,
     ) -> list[NDArray]:
-        n_threads = self._threads_for(self._work(width, work))
-        blocks = list(self._blocks.slices(width, n_threads))
+        shares = self._shares(width, work)
         interrupted = self._threads.interrupted
 
         def add_up(share: list[slice]) -> list[NDArray]:
@@ -98,10 +97,7 @@ class InMemoryRows:
                 function(self._block(where), *arrays)
             return arrays
 
-        n_shares = min(n_threads, len(blocks))
-        cuts = [len(blocks) * i // n_shares for i in range(n_shares + 1)]
-        shares = [blocks[a:b] for a, b in pairwise(cuts)]
-        totals, *others = self._threads.map(add_up, shares, n_shares)
+        totals, *others = self._threads.map(add_up, shares, len(shares))
         for arrays in others:
             for result, total, array in zip(results, totals, arrays, strict=True):
                 result.merge(total, array)
@@ -118,9 +114,8 @@ class InMemoryRows:
         return list(self._threads.map(function, items, self._threads_for(work)))
 
     def describe(self, width: int, work: int) -> str:
-        n_threads = self._threads_for(self._work(width, work))
-        n_blocks = len(list(self._blocks.slices(width, n_threads)))
-        n_threads = min(n_threads, n_blocks)
+        shares = self._shares(width, work)
+        n_blocks, n_threads = sum(map(len, shares)), len(shares)
         return (
             f"{self.n_samples} rows of {self.n_features} columns in {n_blocks} "
             f"block{'s'[: n_blocks > 1]} for {n_threads} thread{'s'[: n_threads > 1]}, "
@@ -199,6 +194,14 @@ class InMemoryRows:
             None if self.offset is None else self.offset[where],
             start,
         )
+
+    def _shares(self, width: int, work: int) -> list[list[slice]]:
+        """Return the blocks of a pass, dealt out to the threads that it pays to use."""
+        n_threads = self._threads_for(self._work(width, work))
+        blocks = list(self._blocks.slices(width, n_threads))
+        n_shares = min(n_threads, len(blocks))
+        cuts = [len(blocks) * i // n_shares for i in range(n_shares + 1)]
+        return [blocks[a:b] for a, b in pairwise(cuts)]
 
     def _work(self, width: int, work: int) -> int:
         """Return the products of a pass, with its other values in units of these."""

@@ -113,7 +113,7 @@ class Rows(Protocol):
         width: int = 0,
         work: int = 1,
     ) -> list[NDArray]:
-        """Call ``function(block, *arrays)`` for every block; return the arrays.
+        """Apply ``function(block, *arrays)`` to each block and return the arrays.
 
         Parameters
         ----------

@@ -154,3 +154,43 @@ def _kind(label: Any) -> str:
     if isinstance(label, Number | np.bool_):
         return "number" if label == label else "NaN"
     return "string" if isinstance(label, str) else type(label).__name__
+
+
+def columns_of_labels(
+    y_true: Any, classes: Any, sample_weight: ArrayLike | None, table: str
+) -> tuple[NDArray[np.intp], list[Any], NDArray[np.floating[Any]]]:
+    """Find the column of each label in a table of predictions.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n,)
+    classes : array-like of shape (K,)
+        The label of each column.
+    sample_weight : array-like of shape (n,) or None
+    table : str
+        The name of the table, for messages.
+
+    Returns
+    -------
+    codes : ndarray of shape (n,)
+        The column of each label, -1 for unseen labels of rows without weight.
+    columns : list
+        The labels of the columns.
+    shares : ndarray of shape (n,)
+        The weight of each row.
+
+    Raises
+    ------
+    ValueError
+        If a label of positive weight is not in `classes`, or as in `class_codes`.
+    """
+    labels, columns = label_list(y_true, "y_true"), label_list(classes, "classes")
+    shares = row_shares(sample_weight, len(labels))
+    codes, unseen = class_codes(labels, columns, shares)
+    if unseen:
+        raise ValueError(
+            "y_true holds labels that are not in classes: "
+            f"{format_labels(unseen)}, expected only {format_labels(columns)}. Give "
+            f"{table} a column and classes an entry for every label."
+        )
+    return codes, columns, shares

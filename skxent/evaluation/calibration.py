@@ -2,7 +2,7 @@ r"""Decomposition of the cross-entropy: miscalibration, discrimination, uncertai
 
 Let y, 0 or 1, be an event that is predicted with probability p. Isotonic regression of
 y on p gives the recalibrated probability c. Of all increasing functions of p, c has the
-smallest cross-entropy; the same holds for every other proper score. With c::
+smallest cross-entropy. It also minimises every other proper score. With c::
 
     H(y, p) = [H(y, p) − H(y, c)]  −  [H(y) − H(y, c)]  +  H(y)
                miscalibration ≥ 0     discrimination ≥ 0   uncertainty

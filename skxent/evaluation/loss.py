@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .alignment import class_codes, label_list, row_shares
-from .messages import format_labels
+from .alignment import columns_of_labels
 from .probabilities import check_log_proba
 
 # scikit-learn's log_loss clips probabilities in float64 at eps.
@@ -87,17 +86,10 @@ def cross_entropy_loss(
     >>> cross_entropy_loss([0], log_proba, classes=[1, 0])
     1000.0
     """
-    labels = label_list(y_true, "y_true")
-    columns = label_list(classes, "classes")
-    shares = row_shares(sample_weight, len(labels))
-    codes, unseen = class_codes(labels, columns, shares)
-    if unseen:
-        raise ValueError(
-            "y_true holds labels that are not in classes: "
-            f"{format_labels(unseen)}, expected only {format_labels(columns)}. Give "
-            "log_proba a column and classes an entry for every label."
-        )
-    checked = check_log_proba(log_proba, (len(labels), len(columns)), "log_proba")
+    codes, columns, shares = columns_of_labels(
+        y_true, classes, sample_weight, "log_proba"
+    )
+    checked = check_log_proba(log_proba, (len(codes), len(columns)), "log_proba")
     return mean_loss(checked, codes, shares)
 
 

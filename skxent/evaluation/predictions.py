@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..data.targets import SUM_TOLERANCE
-from .alignment import class_codes, label_list, row_shares
+from .alignment import class_codes, columns_of_labels, label_list, row_shares
 from .messages import format_labels, type_name
 from .probabilities import check_log_proba, classes_of, predicted_log_proba
 
@@ -87,23 +87,15 @@ def predictions_from(
     ValueError
         If a label of positive weight is not in `classes`, or an argument is invalid.
     """
-    labels = label_list(y_true, "y_true")
-    columns = label_list(np.unique(y_true) if classes is None else classes, "classes")
-    shares = row_shares(sample_weight, len(labels))
-    codes, unseen = class_codes(labels, columns, shares)
-    if unseen:
-        raise ValueError(
-            "y_true holds labels that are not in classes: "
-            f"{format_labels(unseen)}, expected only {format_labels(columns)}. Give "
-            "y_prob a column and classes an entry for every label."
-        )
+    classes = np.unique(y_true) if classes is None else classes
+    codes, columns, shares = columns_of_labels(y_true, classes, sample_weight, "y_prob")
     proba = np.asarray(y_prob, dtype=np.float64)
     if proba.ndim == 1 and len(columns) == 2:
         proba = np.column_stack([1 - proba, proba])
-    if proba.shape != (len(labels), len(columns)):
+    if proba.shape != (len(codes), len(columns)):
         raise ValueError(
             f"y_prob has shape {np.shape(y_prob)}, expected "
-            f"{(len(labels), len(columns))}: one row per label, one column for each of "
+            f"{(len(codes), len(columns))}: one row per label, one column for each of "
             f"{format_labels(columns)}. Name the label of each column in classes."
         )
     # These comparisons are False for NaN.

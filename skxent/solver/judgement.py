@@ -13,8 +13,8 @@ from ..model.certificate import RESOLVED, certify
 from ..model.objective import Objective
 from ..model.problem import EPS, Evaluation
 from ..model.rounding import rounding_of_answer
+from .fit import Fit
 from .line_search import MAX_TRIALS, follow, follow_within
-from .rounds import SmoothFit
 from .row_space import LiftedPreconditioner, RowSpace
 from .stopping import (
     CONVERGED,
@@ -27,15 +27,12 @@ from .stopping import (
 )
 from .verification import NewtonStep, step_of_all
 from .verification_with_kinks import step_of_model
-from .working_set import WorkingSetFit
 
 # Sums over rows resolve about this share of F. No decrease below it can be verified.
 SUM_RESOLUTION = 1e-11
 # The logits of saturated rows may hide a far larger decrease than the model promises. A
 # relative promise that cannot be trusted is therefore raised to this power.
 UNTRUSTED_POWER = 1 / 5
-
-Fit = SmoothFit | WorkingSetFit
 
 
 class Answer(NamedTuple):
@@ -73,7 +70,7 @@ def judge(objective: Objective, fit: Fit, row_space: RowSpace | None) -> Answer:
     Parameters
     ----------
     objective : Objective
-    fit : SmoothFit or WorkingSetFit
+    fit : Fit
         A fit that has run.
     row_space : RowSpace or None
         The row space in which it has run, if any.
@@ -169,7 +166,7 @@ def certified(
     Parameters
     ----------
     objective : Objective
-    fit : SmoothFit or WorkingSetFit
+    fit : Fit
     params : ndarray of shape (n_params,)
     evaluation : Evaluation
         F and its gradient at ``params``.

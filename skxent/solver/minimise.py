@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.objective import Objective
+from .fit import Fit
 from .judgement import Answer, certified, judge
 from .preconditioners.base import Preconditioner
 from .progress import Progress
@@ -159,7 +160,7 @@ def _first_fit(
     start: NDArray,
     limits: _Limits,
     preconditioner: Preconditioner | None,
-) -> tuple[SmoothFit | WorkingSetFit, RowSpace | None]:
+) -> tuple[Fit, RowSpace | None]:
     """Return the faster kind of fit, and its row space if it has one."""
     tell = limits.progress.tell
     if objective.penalty.is_smooth and row_space_pays(objective):
@@ -182,16 +183,14 @@ def _fit(
     start: NDArray,
     limits: _Limits,
     preconditioner: Preconditioner | None = None,
-) -> SmoothFit | WorkingSetFit:
+) -> Fit:
     """Return a fit in the coordinates of the data."""
     if objective.penalty.is_smooth:
         return SmoothFit(objective, start, *limits, preconditioner=preconditioner)
     return WorkingSetFit(objective, start, *limits)
 
 
-def _stalled_answer(
-    objective: Objective, fit: SmoothFit | WorkingSetFit, answer: Answer
-) -> Answer:
+def _stalled_answer(objective: Objective, fit: Fit, answer: Answer) -> Answer:
     """Return the last answer of a fit whose restarts bring nothing."""
     outcome = why_stalled(
         objective, answer.params, answer.evaluation, answer.rejected_step

@@ -16,14 +16,20 @@ from numpy.typing import NDArray
 
 from ..model.objective import Objective
 from ..model.problem import Evaluation
+from .fit import Fit
 from .lbfgs import run_lbfgs
 from .line_search import follow
-from .preconditioners.base import Preconditioner, Recipe
-from .preconditioners.choice import ReusedRecipe, choose, choose_again
+from .preconditioners.base import Preconditioner, Recipe, centred
+from .preconditioners.choice import (
+    ReusedRecipe,
+    choose,
+    choose_again,
+    majorant_recipe,
+    uniform_recipe,
+)
 from .progress import Progress
 from .stopping import (
     CONVERGED,
-    ITERATION_LIMIT,
     MIN_CURVATURE_RATIO,
     N_RECENT_STEPS,
     SEPARABLE,
@@ -41,31 +47,17 @@ FLOAT32_NOISE = 4 * float(np.finfo(np.float32).eps)
 FLOAT64_MESSAGE = "float64 from here on"
 
 
-class SmoothFit:
+class SmoothFit(Fit):
     """A fit of a smooth objective, which moves its params round by round.
 
     Parameters
     ----------
-    objective : Objective
-    start : ndarray of shape (n_params,)
-    tol, max_iter
-        As in `minimise`.
-    progress : Progress
+    objective, start, tol, max_iter, progress
+        As in `Fit`.
     lift : callable, default=None
         Maps params to those that listeners expect, if these differ.
     preconditioner : Preconditioner, default=None
         For the first round, from an earlier fit.
-
-    Attributes
-    ----------
-    params, evaluation : ndarray of shape (n_params,), Evaluation
-        The current params, and F and its gradient there.
-    suboptimality : float
-        The estimate of (F − F*) / F at ``params``.
-    preconditioner : Preconditioner or None
-        The one of the last round.
-    outcome : str
-        How the fit ended, see `stopping`.
     """
 
     def __init__(
@@ -78,14 +70,9 @@ class SmoothFit:
         lift: Callable[[NDArray], NDArray] | None = None,
         preconditioner: Preconditioner | None = None,
     ):
-        self.objective = objective
-        self.tol, self.max_iter = tol, max_iter
-        self.progress = progress
-        self.params = without_shift(objective, start)
-        self.evaluation = objective.evaluate(self.params)
-        self.suboptimality = 1.0
+        start = without_shift(objective, start)
+        super().__init__(objective, start, tol, max_iter, progress)
         self.preconditioner = preconditioner
-        self.outcome = ITERATION_LIMIT
         self._lift = lift
         # observed along steps that were preconditioned by an inexact Hessian
         self.curvatures: list[float] = []
@@ -118,7 +105,7 @@ class SmoothFit:
                 self.outcome = STALLED
                 break
             if n_stuck == 2:
-                recipe = best_recipe.majorant_recipe(objective)
+                recipe = majorant_recipe(objective, best_recipe)
 
     def should_stop(self) -> bool:
         """Return whether to stop, and set ``outcome`` if so."""
@@ -164,7 +151,7 @@ class SmoothFit:
             return ReusedRecipe(self.objective, self.preconditioner)
         coef, _ = self.objective.split(self.params)
         if self.objective.rows.typical_offset is None and not coef.any():
-            return best_recipe.where_probabilities_are_uniform(self.objective)
+            return uniform_recipe(self.objective, best_recipe)
         return best_recipe
 
     def _follow_newton_step(self) -> bool:
@@ -337,8 +324,7 @@ def without_shift(objective: Objective, params: NDArray) -> NDArray:
     """
     if not objective.loss.ignores_common_shift:
         return params
-    rows = params.reshape(objective.n_logits, -1)
-    return (rows - rows.mean(axis=0)).ravel()
+    return centred(params.reshape(objective.n_logits, -1).copy()).ravel()
 
 
 def _describe_round(number: int, objective: Objective, recipe: Recipe) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..model.objective import Objective
 from .box_rounds import BoxRounds
 from .column_subset import ColumnSubset
+from .fit import Fit
 from .newton import NewtonSteps
 from .optimality import estimate_suboptimality, feasible_start, violations
 from .preconditioners.diagonal import (
@@ -21,7 +22,7 @@ from .preconditioners.diagonal import (
 from .preconditioners.prices import price_of_exact_hessian
 from .progress import Progress
 from .quadratic_model import FINE_RIDGE
-from .stopping import CONVERGED, ITERATION_LIMIT, STALLED, STOPPED, TINY
+from .stopping import CONVERGED, STALLED, STOPPED, TINY
 
 # A working set holds the features whose coefficient is not 0, and at least this
 # many more.
@@ -33,27 +34,13 @@ MAX_COPIED_SHARE = 0.5
 N_NEWTON_HESSIANS = 5
 
 
-class WorkingSetFit:
-    """A fit with kinks or bounds; `SmoothFit` is its smooth counterpart.
+class WorkingSetFit(Fit):
+    """A fit with kinks or bounds, which solves one working set after the other.
 
     Parameters
     ----------
-    objective : Objective
-    start : ndarray of shape (n_params,)
-    tol, max_iter
-        As in `minimise`.
-    progress : Progress
-
-    Attributes
-    ----------
-    params, evaluation : ndarray of shape (n_params,), Evaluation
-        The current params, and F and its gradient there.
-    suboptimality : float
-        The estimate of (F − F*) / F at ``params``.
-    preconditioner : DiagonalPreconditioner or None
-        The last one.
-    outcome : str
-        How the fit ended, see `stopping`.
+    objective, start, tol, max_iter, progress
+        As in `Fit`.
     """
 
     def __init__(
@@ -64,14 +51,8 @@ class WorkingSetFit:
         max_iter: int,
         progress: Progress,
     ):
-        self.objective = objective
-        self.tol, self.max_iter = tol, max_iter
-        self.progress = progress
-        self.params = feasible_start(objective, start)
-        self.evaluation = objective.evaluate(self.params)
-        self.suboptimality = 1.0
-        self.preconditioner: DiagonalPreconditioner | None = None
-        self.outcome = ITERATION_LIMIT
+        start = feasible_start(objective, start)
+        super().__init__(objective, start, tol, max_iter, progress)
         self._curvatures: list[float] = []
         # coarser once a quadratic model did not reach its minimum
         self._ridge = FINE_RIDGE

@@ -56,11 +56,11 @@ class Recipe:
     evaluations : float
         The evaluations of a fit to a relative suboptimality of 1e-8, a median over real
         data.
-    n_fresh : int
+    n_evals_when_fresh : int
         Evaluations to convergence once the Hessian is that of the optimum.
     is_diagonal : bool
         Whether it only centres and scales columns.
-    is_whole : bool
+    is_full_hessian : bool
         Whether it uses the Hessian of all params.
     n_sampled : int
         The number of rows that contribute.
@@ -83,18 +83,6 @@ class Recipe:
 
     def build(self, objective: Objective, params: NDArray) -> Preconditioner:
         """Return the preconditioner with the curvature at ``params``."""
-        raise NotImplementedError
-
-    def where_probabilities_are_uniform(self, objective: Objective) -> "Recipe":
-        """Return the recipe for a point where all rows have the same probabilities."""
-        return self
-
-    def majorant_recipe(self, objective: Objective) -> "Recipe":
-        """Return the recipe with an upper bound of the curvature, a majorant.
-
-        If most rows are saturated and wrong, the Hessian knows only a few rows. A
-        majorant includes them all, and its first step always lowers F.
-        """
         raise NotImplementedError
 
 

@@ -90,14 +90,6 @@ class ClassRecipe(Recipe):
         hessians = class_hessians(objective, params, n_sampled=self.n_sampled)
         return ClassPreconditioner(objective, hessians)
 
-    def where_probabilities_are_uniform(self, objective: Objective) -> Recipe:
-        """Return the recipe for a point where all rows have the same probabilities."""
-        return self if self.is_full_hessian else SharedRecipe(objective, self.n_sampled)
-
-    def majorant_recipe(self, objective: Objective) -> Recipe:
-        """Return the recipe for a majorant."""
-        return MajorantRecipe(objective)
-
 
 class SharedRecipe(Recipe):
     """The recipe for the mean Hessian of the classes, scaled for each."""
@@ -124,10 +116,6 @@ class SharedRecipe(Recipe):
         return ClassPreconditioner(
             objective, hessian, np.sqrt(curvature / curvature.mean())
         )
-
-    def majorant_recipe(self, objective: Objective) -> Recipe:
-        """Return the recipe for a majorant."""
-        return MajorantRecipe(objective)
 
 
 class MajorantRecipe(Recipe):

@@ -4,9 +4,9 @@ from numpy.typing import NDArray
 
 from ...model.objective import Objective
 from .base import Preconditioner, Recipe
-from .by_class import ClassRecipe, SharedRecipe
+from .by_class import ClassRecipe, MajorantRecipe, SharedRecipe
 from .coupled import CoupledRecipe
-from .diagonal import DiagonalRecipe
+from .diagonal import DiagonalMajorantRecipe, DiagonalRecipe
 from .prices import MAX_PRECONDITIONER_BYTES, price_of_exact_hessian
 
 # A fit is expected to build its preconditioner this many times: at the start, and once
@@ -45,6 +45,27 @@ def full_hessian_recipe(objective: Objective) -> Recipe:
     if objective.n_logits == 1:
         return ClassRecipe(objective, n_sampled=objective.n_samples)
     return CoupledRecipe(objective)
+
+
+def uniform_recipe(objective: Objective, recipe: Recipe) -> Recipe:
+    """Return the recipe for a point where all rows have the same probabilities.
+
+    There, the Hessians of the classes differ by a factor only: one serves all.
+    """
+    if recipe.is_diagonal or objective.n_logits == 1:
+        return recipe
+    return SharedRecipe(objective, recipe.n_sampled)
+
+
+def majorant_recipe(objective: Objective, recipe: Recipe) -> Recipe:
+    """Return the recipe of the same kind with an upper bound of the curvature.
+
+    If most rows are saturated and wrong, the Hessian knows only a few rows. A majorant
+    includes them all, and its first step always lowers F.
+    """
+    if recipe.is_diagonal:
+        return DiagonalMajorantRecipe(objective)
+    return MajorantRecipe(objective)
 
 
 class ReusedRecipe(Recipe):

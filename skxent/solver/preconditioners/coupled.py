@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 from ...model.curvature import coupled_hessian
 from ...model.objective import Objective
 from .base import Preconditioner, Recipe, centred
-from .by_class import MajorantRecipe, SharedRecipe
 from .inverse_root import InverseRoot
 from .prices import NANOSECONDS, price_of_evaluation, price_of_exact_hessian
 
@@ -59,11 +58,3 @@ class CoupledRecipe(Recipe):
     def build(self, objective: Objective, params: NDArray) -> CoupledPreconditioner:
         """Return the preconditioner with the curvature at ``params``."""
         return CoupledPreconditioner(objective, coupled_hessian(objective, params))
-
-    def where_probabilities_are_uniform(self, objective: Objective) -> Recipe:
-        """Return the recipe for a point where all rows have the same probabilities."""
-        return SharedRecipe(objective, self.n_sampled)
-
-    def majorant_recipe(self, objective: Objective) -> Recipe:
-        """Return the recipe for a majorant."""
-        return MajorantRecipe(objective)

@@ -109,10 +109,6 @@ class DiagonalRecipe(Recipe):
         """Return the preconditioner with the curvature at ``params``."""
         return DiagonalPreconditioner(objective, *curvature_moments(objective, params))
 
-    def majorant_recipe(self, objective: Objective) -> "Recipe":
-        """Return the recipe for the diagonal of a majorant."""
-        return DiagonalMajorantRecipe(objective)
-
 
 class DiagonalMajorantRecipe(DiagonalRecipe):
     """The recipe for the diagonal of a majorant of the Hessian."""
