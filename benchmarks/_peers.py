@@ -20,7 +20,7 @@ celer, where these are installed.
 
 from importlib.util import find_spec
 
-import _checkout  # noqa: F401
+import _checkout  # noqa: F401 -- it puts the checkout on sys.path
 from sklearn.linear_model import LogisticRegression
 
 OURS = "skxent"

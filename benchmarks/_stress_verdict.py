@@ -26,7 +26,7 @@ from collections import Counter
 from pathlib import Path
 from time import perf_counter
 
-import _checkout  # noqa: F401
+import _checkout  # noqa: F401 -- it puts the checkout on sys.path
 import numpy as np
 from _stress_objective import Objective, limits
 from _stress_reference import find_optimum
