@@ -19,8 +19,8 @@ from threadpoolctl import threadpool_limits
 
 from skxent import BinaryLogReg, CrossEntropyObjective, SoftmaxReg
 from skxent.model.certificate import certify
+from skxent.model.class_hessians import class_hessians
 from skxent.model.curvature import (
-    class_hessians,
     coupled_hessian,
     curvature_moments,
     mean_curvature,

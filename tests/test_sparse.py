@@ -68,7 +68,7 @@ def test_the_cheapest_squares_give_one_hessian(monkeypatch):
     X = one_hot(2000, 30, 10)
     y = binary_labels(X)
     dense_squares = BinaryLogReg().fit(X, y)
-    monkeypatch.setattr("skxent.model.curvature.COLUMNS_PER_ENTRY", 0)
+    monkeypatch.setattr("skxent.model.row_products.COLUMNS_PER_ENTRY", 0)
     sparse_squares = BinaryLogReg().fit(X, y)
     assert_allclose(dense_squares.coef_, sparse_squares.coef_, rtol=1e-3, atol=1e-5)
 

@@ -18,7 +18,8 @@ from scipy.special import expit
 
 from skxent import BinaryLogReg, CrossEntropyObjective, SoftmaxReg
 from skxent.model.certificate import certify
-from skxent.model.curvature import class_hessians, coupled_hessian, hessian_times
+from skxent.model.class_hessians import class_hessians
+from skxent.model.curvature import coupled_hessian, hessian_times
 from skxent.model.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
 from skxent.solver.line_search import follow
 from skxent.solver.minimise import minimise

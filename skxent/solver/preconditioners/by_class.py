@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ...model.curvature import class_hessians, mean_curvature
+from ...model.class_hessians import class_hessians
+from ...model.curvature import mean_curvature
 from ...model.layout import ParamLayout
 from ...model.objective import Objective
 from .base import Preconditioner, Recipe, centred

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...model.curvature import squares_are_dense
 from ...model.objective import Objective
+from ...model.row_products import squares_are_dense
 
 
 @dataclass(frozen=True)
