@@ -19,12 +19,13 @@ from threadpoolctl import threadpool_limits
 
 from skxent import BinaryLogReg, CrossEntropyObjective, SoftmaxReg
 from skxent.model.certificate import certify
-from skxent.model.class_hessians import class_hessians
+from skxent.model.class_hessians import _with_moments, class_hessians
 from skxent.model.curvature import (
     coupled_hessian,
     curvature_moments,
     mean_curvature,
 )
+from skxent.model.problem import Problem
 from skxent.solver.minimise import minimise
 from skxent.solver.preconditioners.by_class import ClassPreconditioner
 from skxent.solver.preconditioners.coupled import CoupledPreconditioner
@@ -510,7 +511,11 @@ def uneven_objective(loss, K, container=np.asarray):
 @pytest.mark.parametrize("shared", [False, True])
 def test_sampled_hessians_are_unbiased(loss, K, shared, container, monkeypatch):
     # E Σ_i [chosen] / π_i · h_i x̃_i x̃_iᵀ = Σ_i h_i x̃_i x̃_iᵀ. By the central limit
-    # theorem, the mean of many samples is within five standard errors of it.
+    # theorem, the mean of many samples is within five standard errors of it, before
+    # their diagonals are replaced by the exact ones.
+    monkeypatch.setattr(
+        "skxent.model.class_hessians._with_moments", lambda sampled, *_: sampled
+    )
     monkeypatch.setattr("skxent.data.blocks.MIN_BLOCK_ROWS", 125)
     monkeypatch.setattr("skxent.data.blocks.MAX_BLOCK_ROWS", 125)
     objective = uneven_objective(loss, K, container)
@@ -534,7 +539,37 @@ def test_sampled_hessians_are_unbiased(loss, K, shared, container, monkeypatch):
     assert (error <= 5 * standard_error + 1e-12 * abs(exact).max()).all()
 
 
-@pytest.mark.parametrize("case", ["near", "well fitted", "outlier"])
+@losses
+@containers
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_sampled_hessians_have_the_exact_diagonal(
+    loss, K, shared, container, fit_intercept
+):
+    # also of a column whose rows are not in the sample, and that of the intercept
+    objective = uneven_objective(loss, K, container)
+    problem = Problem(objective.rows, objective.loss, K, fit_intercept)
+    params = np.random.default_rng(1).normal(size=problem.n_params) * 0.03
+    exact = class_hessians(problem, params, shared=shared)
+    for n_sampled in (1, 20, 200):
+        sampled = class_hessians(problem, params, shared=shared, n_sampled=n_sampled)
+        for sample, hessian in zip(sampled, exact, strict=True):
+            assert_allclose(sample.diagonal(), hessian.diagonal(), rtol=1e-12)
+            assert_allclose(sample, sample.T, rtol=1e-12, atol=1e-16)
+            if fit_intercept:
+                assert_allclose(sample[-1], hessian[-1], rtol=1e-9, atol=1e-15)
+
+
+def test_columns_that_are_constant_in_a_sample_have_no_correlations():
+    # the covariances in the sample are rounding, but the variance is not
+    X = np.column_stack([np.linspace(-1, 1, 7), np.full(7, 0.1), np.ones(7)])
+    first, second = np.array([0.0, 50.0]), np.array([400.0, 20.0])
+    hessian = _with_moments(X.T @ X, 600.0, first, second)
+    assert_allclose(hessian[0, :2], [400, 0], atol=1e-12)
+    assert_allclose(hessian[1:, 1:], [[20, 50], [50, 600]])
+
+
+@pytest.mark.parametrize("case", ["near", "nearly constant", "well fitted", "outlier"])
 @pytest.mark.parametrize("shared", [False, True])
 @losses
 def test_sampled_hessians_are_near_the_exact_ones(case, shared, loss, K):
@@ -545,6 +580,8 @@ def test_sampled_hessians_are_near_the_exact_ones(case, shared, loss, K):
     params = some_params(objective, size=0.03)
     coef, _ = objective.split(params)
     away = np.linspace(-1, 1, len(coef)) if len(coef) > 1 else 1
+    if case == "nearly constant":
+        objective.rows.X[:, -1] = 1 - objective.rows.X[:, -1]
     if case == "well fitted":
         coef[:, -1] += 12.0 * away
     if case == "outlier":

@@ -3,11 +3,15 @@
 Let ``x̃ = (x, 1)`` be a row of X followed by 1 for the intercept. The block of class k
 is ``H_kk = 1/S Σ_i s_i h_ik x̃_i x̃_iᵀ``, with the curvature h = p (1 − p).
 
-A preconditioner needs the Hessian only roughly. Near the optimum few rows have much
-curvature, so a sample of rows replaces all. The probability of a row is
-the mean of two shares: its share of the total curvature, and its share of the diagonal
-entries of the Hessian, averaged over the columns. Each chosen row is divided by its
-probability. The second share keeps the rows that have a rare nonzero column.
+A preconditioner needs the Hessian only roughly: a sample of rows replaces all. Each
+block of rows is sampled by itself. The probability of a row is the mean of two shares:
+its share of the curvature of the block, and its share of the diagonal of the Hessian,
+averaged over the columns. Near the optimum, few rows have much curvature: the first
+share chooses them. The second one keeps the rows that have a rare nonzero column. Each
+chosen row is divided by its probability.
+
+The sample decides on the correlations of the columns only. The diagonal, and the row of
+the intercept, are exact sums over all rows.
 """
 
 from typing import Any
@@ -24,6 +28,9 @@ from .row_products import gram, products, squares, squares_are_dense, with_inter
 # Up to this number of columns, one product for all classes is faster than one product
 # for each class.
 FEW_COLUMNS = 20
+# A column of a sample whose variance is below this share of its mean square is constant
+# up to rounding.
+CONSTANT = 1e-12
 
 
 def class_hessians(
@@ -113,48 +120,109 @@ def _hessians_of_all_rows(problem: Problem, curvature: RowCurvature) -> NDArray:
 def _hessians_of_sampled_rows(
     problem: Problem, curvature: RowCurvature, n_sampled: int
 ) -> NDArray:
-    n_matrices, d = curvature.n_matrices, problem.n_features
+    n_matrices, d, e = curvature.n_matrices, problem.n_features, problem.n_columns
+    share_of_rows = n_sampled / problem.n_samples
 
-    def add_moments(block: Block, total: NDArray, diagonal: NDArray) -> None:
+    def sample(block: Block, *moments: NDArray) -> list[tuple[Any, NDArray]]:
+        """Return the chosen rows for each matrix, and the roots of their weights.
+
+        Adds the sums of h, h x and h x² to the moments.
+        """
         h = curvature(block)
-        total += h.sum(axis=0)
-        diagonal += transposed(squares(block.X)) @ h
-
-    total, diagonal = problem.rows.map_reduce(
-        add_moments,
-        Sum(n_matrices),
-        Sum(d, n_matrices),
-        width=3 * n_matrices,
-        work=problem.n_logits,
-    )
-    of_total, of_diagonal = _inverse(total), _inverse(diagonal)
-
-    def choose(block: Block) -> list[tuple[Any, NDArray]]:
-        """Return the sampled rows for each matrix, and the roots of their weights."""
-        h = curvature(block)
-        share = h * (of_total + (squares(block.X) @ of_diagonal) / d) / 2
-        probability = np.minimum(1, n_sampled * share)
+        X = block.X.astype(np.float64, copy=False)
+        of_block = squares(X)
+        total, diagonal = h.sum(axis=0), (transposed(of_block) @ h).T
+        for moment, term in zip(
+            moments, (total, (transposed(X) @ h).T, diagonal), strict=True
+        ):
+            moment += term
+        # the mean of the shares of the curvature and of the diagonal, summing to 1
+        of_columns = _inverse(diagonal) / max(1, np.count_nonzero(diagonal.any(axis=0)))
+        probability = h * (_inverse(total) + of_block @ of_columns.T)
+        probability *= 0.5 * share_of_rows * len(h)
         # the seed depends on the block only, not on the thread
         chosen = np.random.default_rng(block.start).random(h.shape) < probability
         picks = []
         for k in range(n_matrices):
             (row,) = np.nonzero(chosen[:, k])
-            picks.append((block.X[row], np.sqrt(h[row, k] / probability[row, k])))
+            weight = h[row, k] / np.minimum(1, probability[row, k])
+            picks.append((block.X[row], np.sqrt(weight)))
         return picks
 
-    picks = problem.rows.map_blocks(choose, width=3 * n_matrices, work=problem.n_logits)
+    def add_block(block: Block, sampled: NDArray, *moments: NDArray) -> None:
+        ((X, root),) = sample(block, *moments)
+        sampled[0] += gram(problem, X, root)
+
+    def sample_block(block: Block) -> tuple[list[tuple[Any, NDArray]], list[NDArray]]:
+        moments = [np.zeros(result.shape) for result in of_moments]
+        return sample(block, *moments), moments
 
     def hessian(k: int) -> NDArray:
-        X = [of_block[k][0] for of_block in picks]
-        root = np.concatenate([of_block[k][1] for of_block in picks])
+        X = [picks[k][0] for picks, _ in of_blocks]
+        root = np.concatenate([picks[k][1] for picks, _ in of_blocks])
         stack = sparse.vstack if problem.rows.is_sparse else np.concatenate
-        return gram(problem, stack(X), root)
+        sampled = gram(problem, stack(X), root)
+        return _with_moments(sampled, *(moment[k] for moment in moments))
 
-    return problem.rows.mean_factor * np.stack(
-        problem.rows.map(hessian, range(n_matrices), n_matrices * n_sampled * d**2)
-    )
+    of_moments = Sum(n_matrices), Sum(n_matrices, d), Sum(n_matrices, d)
+    width = 3 * n_matrices + d
+    if n_matrices == 1:
+        work = problem.n_logits + int(e * share_of_rows)
+        (sampled,), *moments = problem.rows.map_reduce(
+            add_block, Sum(1, e, e), *of_moments, width=width, work=work
+        )
+        hessians = [_with_moments(sampled, *(moment[0] for moment in moments))]
+    else:
+        # Each block would add to L matrices: keep the few rows instead.
+        of_blocks = problem.rows.map_blocks(
+            sample_block, width=width, work=problem.n_logits
+        )
+        moments = [sum(parts) for parts in zip(*(m for _, m in of_blocks), strict=True)]
+        work = n_matrices * n_sampled * d**2
+        hessians = problem.rows.map(hessian, range(n_matrices), work)
+    return problem.rows.mean_factor * np.stack(hessians)
 
 
-def _inverse(sums: NDArray) -> NDArray:
+def _with_moments(
+    sampled: NDArray, zeroth: float, first: NDArray, second: NDArray
+) -> NDArray:
+    """Return the Hessian with the correlations of a sample and the exact moments.
+
+    Parameters
+    ----------
+    sampled : ndarray of shape (e, e)
+        The Hessian of sampled rows. Overwritten.
+    zeroth : float
+    first, second : ndarray of shape (d,)
+        The sums of h, h x and h x² over all rows.
+    """
+    d = len(first)
+    has_intercept = len(sampled) > d
+    uncentred = sampled.diagonal()[:d].copy()
+    of_sample, variance = uncentred, second
+    if has_intercept:
+        of_intercept, inverse = sampled[:d, d].copy(), _inverse(sampled[d, d])
+        of_sample = uncentred - inverse * of_intercept**2
+        variance = np.maximum(0, second - first**2 * _inverse(zeroth))
+    # a column that is constant in the sample has no correlations, but rounding
+    varies = of_sample > CONSTANT * uncentred
+    scale = np.sqrt(variance * _inverse(np.where(varies, of_sample, 0)))
+    hessian = sampled[:d, :d]
+    hessian *= scale[:, None]
+    hessian *= scale
+    if has_intercept:
+        # centred by the means of the sample, uncentred by those of all rows
+        mean = scale * of_intercept
+        hessian += np.stack([-inverse * mean, _inverse(zeroth) * first], axis=1) @ (
+            np.stack([mean, first])
+        )
+        sampled[:d, d] = sampled[d, :d] = first
+        sampled[d, d] = zeroth
+    hessian[np.arange(d), np.arange(d)] = second
+    return sampled
+
+
+def _inverse(sums: NDArray | float) -> NDArray:
     """Return 1 / sums, or 0 where a sum is 0."""
+    sums = np.asarray(sums)
     return np.divide(1, sums, out=np.zeros_like(sums), where=sums > 0)

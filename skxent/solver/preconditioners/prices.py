@@ -52,6 +52,14 @@ MAX_BUILD = 8
 # A sample has at least this many rows for each column. With fewer rows than columns its
 # Hessian would be singular.
 ROWS_PER_COLUMN = 2
+# With this many rows for each column, a sample preconditions as well as all rows. Its
+# correlations differ by about e^½ / n_rows^½ from the exact ones.
+ENOUGH_ROWS_PER_COLUMN = 300
+# A sample costs about this many evaluations in addition to its products: a pass for the
+# exact diagonal and for the choice of its rows.
+PRICE_OF_CHOICE = 2
+# A sample that saves less than this many evaluations is not worth its noise.
+LEAST_SAVING = 1
 # The matrices of a preconditioner may take this much memory while it is built.
 MAX_PRECONDITIONER_BYTES = 2**28
 
@@ -77,7 +85,7 @@ def price_of_hessians(
     objective : Objective
     n_matrices : int
     n_sampled : int, default=None
-        The number of rows, if it is given; otherwise `MAX_BUILD` determines it.
+        The number of rows, if it is given; otherwise their prices determine it.
 
     Returns
     -------
@@ -90,18 +98,23 @@ def price_of_hessians(
     gather = NANOSECONDS.gather * _stored_per_row(objective)
     products = _price_of_row_products(objective)
     price_of_row = n_matrices * (gather + products) / price_of_pass
-    if n_sampled is not None:
-        rows = n_sampled
-    elif objective.rows.is_sparse:
+    rows = n_sampled or _rows_to_use(objective, price_of_row)
+    price_of_rows = min(rows, n) * price_of_row + PRICE_OF_CHOICE * (rows < n)
+    price_of_factors = n_matrices * NANOSECONDS.factor * e**3 / price_of_pass
+    return min(rows, n), price_of_rows + price_of_factors
+
+
+def _rows_to_use(objective: Objective, price_of_row: float) -> int:
+    """Return the number of rows of a sample, or of all rows if it saves too little."""
+    n, e = objective.n_samples, objective.n_columns
+    if objective.rows.is_sparse:
         # A sum of rare columns, such as one-hot levels, may be constant on a sample
         # but not on all rows: the sample would miss its curvature.
-        rows = n
-    else:
-        rows = min(n, max(ROWS_PER_COLUMN * e, int(MAX_BUILD / price_of_row)))
-    return (
-        rows,
-        rows * price_of_row + n_matrices * NANOSECONDS.factor * e**3 / price_of_pass,
-    )
+        return n
+    affordable = min(int(MAX_BUILD / price_of_row), ENOUGH_ROWS_PER_COLUMN * e)
+    rows = max(ROWS_PER_COLUMN * e, affordable)
+    saved = (n - rows) * price_of_row - PRICE_OF_CHOICE
+    return rows if saved > LEAST_SAVING else n
 
 
 def price_of_exact_hessian(objective: Objective, overhead: float = 0.0) -> float:
