@@ -4,8 +4,8 @@ A block and its logits fit into a core's cache. A sum over rows that needs ``X w
 then ``Xᵀ r`` therefore reads X from memory once.
 """
 
-from collections.abc import Iterator
 from copy import copy
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,7 @@ class RowBlocks:
         other.center = None if self.center is None else self.center[columns]
         return other
 
-    def slices(self, width: int = 0, n_shares: int = 1) -> Iterator[slice]:
+    def slices(self, width: int = 0, n_shares: int = 1) -> tuple[slice, ...]:
         """Return the slices of rows of the blocks.
 
         Parameters
@@ -81,13 +81,11 @@ class RowBlocks:
         row_bytes = (
             stored_array(self.X).nbytes // max(1, n) + width * self.dtype.itemsize
         )
-        largest = min(BLOCK_BYTES // max(1, row_bytes), MAX_BLOCK_ROWS)
         smallest = MIN_BLOCK_ROWS
         if sparse.issparse(self.X):
             smallest = max(smallest, MIN_BLOCK_ENTRIES * d * n // max(1, self.X.nnz))
-        n_blocks = n_shares * -(-n // (max(smallest, largest) * n_shares))
-        step = max(min(n, smallest), -(-n // n_blocks))
-        return (slice(start, min(start + step, n)) for start in range(0, n, step))
+        largest = min(BLOCK_BYTES // max(1, row_bytes), MAX_BLOCK_ROWS)
+        return _slices(n, smallest, largest, n_shares)
 
     def take(self, rows: slice | NDArray) -> Any:
         """Return rows minus the center, as a view if possible."""
@@ -108,6 +106,14 @@ class RowBlocks:
     def spread(self) -> NDArray:
         """Return the indices of the sampled rows, at equal distances in X."""
         return np.arange(0, self.X.shape[0], _spacing(self.X))
+
+
+@lru_cache
+def _slices(n: int, smallest: int, largest: int, n_shares: int) -> tuple[slice, ...]:
+    """Return slices of n rows; each evaluation of a fit asks for the same ones."""
+    n_blocks = n_shares * -(-n // (max(smallest, largest) * n_shares))
+    step = max(min(n, smallest), -(-n // n_blocks))
+    return tuple(slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
 def _spacing(X: Any) -> int:

@@ -89,7 +89,7 @@ class InMemoryRows:
         shares = self._shares(width, work)
         interrupted = self._threads.interrupted
 
-        def add_up(share: list[slice]) -> list[NDArray]:
+        def add_up(share: tuple[slice, ...]) -> list[NDArray]:
             arrays = [np.zeros(result.shape) for result in results]
             for where in share:
                 if interrupted.is_set():
@@ -107,7 +107,7 @@ class InMemoryRows:
         def call_with_block(where: slice) -> Any:
             return function(self._block(where))
 
-        slices = list(self._blocks.slices(width))
+        slices = self._blocks.slices(width)
         return self.map(call_with_block, slices, self._work(width, work))
 
     def map(self, function: Callable, items: Sequence, work: float) -> list[Any]:
@@ -195,10 +195,10 @@ class InMemoryRows:
             start,
         )
 
-    def _shares(self, width: int, work: int) -> list[list[slice]]:
+    def _shares(self, width: int, work: int) -> list[tuple[slice, ...]]:
         """Return the blocks of a pass, dealt out to the threads that it pays to use."""
         n_threads = self._threads_for(self._work(width, work))
-        blocks = list(self._blocks.slices(width, n_threads))
+        blocks = self._blocks.slices(width, n_threads)
         n_shares = min(n_threads, len(blocks))
         cuts = [len(blocks) * i // n_shares for i in range(n_shares + 1)]
         return [blocks[a:b] for a, b in pairwise(cuts)]

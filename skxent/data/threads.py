@@ -16,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import scipy.linalg  # noqa: F401 -- it loads SciPy's BLAS
+
 from .._sklearn_compat import get_threadpool_controller
 
 
@@ -124,6 +126,9 @@ def _limit_by_thread() -> None:
         library.set_num_threads(1)
 
 
+# Search for the libraries at import: it takes as long as two small fits, and the first
+# fit should not take longer than the others. SciPy has loaded its BLAS by now.
+get_threadpool_controller()
 ONE_BLAS_THREAD = _OneBlasThread()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
