@@ -23,7 +23,7 @@ from importlib.util import find_spec
 import _checkout  # noqa: F401 -- it puts the checkout on sys.path
 from sklearn.linear_model import LogisticRegression
 
-OURS = "skxent"
+OURS, DEFAULT = "skxent", "default"
 PEERS = ("lbfgs", "newton-cholesky", "newton-cg", "glum", "saga", "liblinear")
 LASSO_PEERS = ("liblinear", "saga", "skglm", "celer")
 # All others belong to scikit-learn.
@@ -61,7 +61,7 @@ def make_solver(solver, n_rows, n_classes, C, tol=None, max_iter=None):
         if max_iter is not None:
             options = options | {"max_iter": max_iter}
         return estimator(C=C, **options)
-    if solver == "default":
+    if solver == DEFAULT:
         return LogisticRegression(C=C)
     if solver == "glum":
         from glum import GeneralizedLinearRegressor

@@ -1,4 +1,4 @@
-"""The drawing of `picture`: one panel for each set, one curve for each solver."""
+"""The drawing of `picture`: a grid of panels, one a set, with one curve a solver."""
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -14,7 +14,7 @@ STYLES = {
 OURS, NEWTON, DEFAULT = "skxent", "newton-cholesky", "default"
 INK, GOAL_COLOUR = "#222222", "#e3f1e3"
 GOAL, LOWEST, HIGHEST = 1e-6, 1e-10, 10
-X_TICKS = {0.01: "10 ms", 0.1: "0.1 s", 1: "1 s", 10: "10 s"}
+X_TICKS = {0.001: "1 ms", 0.01: "10 ms", 0.1: "0.1 s", 1: "1 s", 10: "10 s"}
 Y_TICKS = {1: "100%", 1e-2: "1%", 1e-4: "10⁻⁴", 1e-6: "10⁻⁶", 1e-8: "10⁻⁸"}
 COLUMNS = 3
 OPTIONS = {
@@ -34,17 +34,24 @@ OPTIONS = {
 
 def draw(report, path):
     """Draw the measurements of `picture` to a file, .svg or .png."""
-    n_rows = -(-len(report["sets"]) // COLUMNS)
+    n_panels = len(report["sets"])
+    n_rows = -(-n_panels // COLUMNS)
+    fits = [fit for result in report["sets"] for fit in _fits(result)]
+    # On the left there is room for the label of the quickest fit.
+    quickest = min((fit["seconds"] for fit in fits), default=report["limit"])
+    x_limits = quickest / 6, 1.7 * report["limit"]
     with mpl.rc_context(OPTIONS):
         # White, as GitHub's page may be dark.
-        figure = Figure(figsize=(11.5, 1.35 + 2.6 * n_rows), facecolor="white")
-        top = 1 - 0.95 / figure.get_figheight()
+        figure = Figure(figsize=(11.5, 1.4 + 2.9 * n_rows), facecolor="white")
+        top = 1 - 1.2 / figure.get_figheight()
         bottom = 0.6 / figure.get_figheight()
         axes = figure.subplots(n_rows, COLUMNS, sharex=True, sharey=True, squeeze=False)
-        figure.subplots_adjust(0.085, bottom, 0.985, top - 0.04, 0.06, 0.22)
+        figure.subplots_adjust(0.085, bottom, 0.985, top, 0.06, 0.42)
         for ax, result in zip(axes.flat, report["sets"], strict=False):
-            _draw_panel(ax, result, report["limit"])
-        for ax in axes.flat[len(report["sets"]) :]:
+            _set_axes(ax, x_limits)
+            _draw_panel(ax, result)
+            _label_ends(ax, result, x_limits)
+        for ax in axes.flat[n_panels:]:
             ax.set_axis_off()
         # on the right, where slow curves end before they get there
         place = {"transform": axes[0, 0].get_yaxis_transform(), "ha": "right"}
@@ -52,16 +59,17 @@ def draw(report, path):
         axes[0, 0].text(0.97, GOAL / 3, text, va="top", color="#3d7a3d", **place)
         for ax in axes[:, 0]:
             ax.set_ylabel("above the optimum")
-        for ax in axes[-1]:
+        # The lowest panels of the columns, also where the last row is not full.
+        for ax in axes.flat[max(0, n_panels - COLUMNS) : n_panels]:
             ax.set_xlabel("time of the fit")
         _write_legend(figure)
         metadata = {"Date": None} if str(path).endswith(".svg") else None
         figure.savefig(path, metadata=metadata, dpi=100)
 
 
-def _draw_panel(ax, result, limit):
+def _set_axes(ax, x_limits):
     ax.set(xscale="log", yscale="log")
-    ax.set(xlim=(0.003, 1.7 * limit), ylim=(LOWEST / 4, 20 * HIGHEST))
+    ax.set(xlim=x_limits, ylim=(LOWEST / 4, 20 * HIGHEST))
     ax.xaxis.set_major_locator(FixedLocator(list(X_TICKS)))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticklabels(X_TICKS.values())
@@ -69,14 +77,21 @@ def _draw_panel(ax, result, limit):
     ax.yaxis.set_minor_locator(NullLocator())
     ax.set_yticklabels(Y_TICKS.values())
     ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(length=0)
+    # In a tall picture, the lowest row is too far from the others.
+    ax.tick_params(length=0, labelbottom=True)
     ax.grid(color="#eeeeee", linewidth=0.8)
     ax.set_axisbelow(True)
     ax.axhspan(LOWEST / 4, GOAL, color=GOAL_COLOUR, linewidth=0)
+
+
+def _draw_panel(ax, result):
+    # A long name must not reach the next panel.
+    size = min(11, 340 / len(result["set"]))
+    name = {"loc": "left", "fontsize": size, "fontweight": "bold", "pad": 18}
+    ax.set_title(result["set"], **name)
     n, d, n_classes = result["shape"]
-    title = f"{n:,} × {d}, {n_classes} classes"
-    ax.set_title(result["set"], loc="left", fontsize=11, fontweight="bold")
-    ax.set_title(title, loc="right", fontsize=9.5)
+    place = {"transform": ax.transAxes, "va": "bottom", "fontsize": 9.5}
+    ax.text(0, 1.02, f"{n:,} × {d:,}, {n_classes} classes", **place)
     for solver, (colour, _) in STYLES.items():
         points = result["curves"][solver]
         if solver == OURS and "failure" not in result["defaults"][OURS]:
@@ -86,11 +101,26 @@ def _draw_panel(ax, result, limit):
         y = [_height(point) for point in points]
         width = 2.6 if solver == OURS else 1.6
         ax.plot(x, y, color=colour, linewidth=width, marker="o", markersize=width + 0.6)
-        if solver == NEWTON and points and points[-1]["error"] <= GOAL:
-            end = points[-1]["seconds"], _height(points[-1])
-            _write(ax, _time(points[-1]["seconds"]), end, (8, -4), "left", colour)
-    for solver, colour in ((DEFAULT, STYLES["lbfgs"][0]), (OURS, STYLES[OURS][0])):
-        _mark(ax, result["defaults"][solver], colour, limit)
+
+
+def _label_ends(ax, result, x_limits):
+    """Write the times beside the ends of the curves, on the sides that are free."""
+    newton = _best_so_far(result["curves"][NEWTON])[-1:]
+    ours = result["defaults"][OURS]
+    newton_is_first = bool(newton) and newton[0]["seconds"] < ours.get("seconds", 0)
+    for fit in newton:
+        if fit["error"] <= GOAL:
+            on_left = newton_is_first or fit["seconds"] > x_limits[1] / 6
+            _write_time(ax, fit, on_left, STYLES[NEWTON][0], "normal")
+    default = result["defaults"][DEFAULT]
+    _mark(ax, default, True, STYLES["lbfgs"][0], x_limits)
+    _mark(ax, ours, not newton_is_first, STYLES[OURS][0], x_limits)
+
+
+def _fits(result):
+    """Return all fits of a set that ended."""
+    groups = [*result["curves"].values(), result["defaults"].values()]
+    return [fit for group in groups for fit in group if "failure" not in fit]
 
 
 def _best_so_far(points):
@@ -102,24 +132,30 @@ def _best_so_far(points):
     return best
 
 
-def _mark(ax, fit, colour, limit):
+def _mark(ax, fit, time_on_left, colour, x_limits):
     """Mark a fit without arguments, and say what it comes to."""
     if "failure" in fit:
         return
     point = fit["seconds"], _height(fit)
     ax.plot(*point, marker="o", markersize=10, color=colour, markeredgecolor="white")
     if fit["error"] <= GOAL:
-        _write(ax, _time(fit["seconds"]), point, (-11, -4), "right", colour, "bold")
+        _write_time(ax, fit, time_on_left, colour, "bold")
     else:
         text = f"{_percent(fit['error'])} above"
         # At the right edge, the text ends there.
         offset, side = ((0, 14), "center")
-        if fit["seconds"] > limit / 6:
+        if fit["seconds"] > x_limits[1] / 10:
             offset, side = ((14, 14), "right")
         _write(ax, text, point, offset, side, colour, "bold")
 
 
-def _write(ax, text, point, offset, side, colour, weight="normal"):
+def _write_time(ax, fit, on_left, colour, weight):
+    offset, side = ((-11, -4), "right") if on_left else ((9, -4), "left")
+    point = fit["seconds"], _height(fit)
+    _write(ax, _time(fit["seconds"]), point, offset, side, colour, weight)
+
+
+def _write(ax, text, point, offset, side, colour, weight):
     ax.annotate(
         text,
         point,
@@ -157,6 +193,8 @@ def _height(point):
 
 
 def _percent(error):
+    if error < 0.001:
+        return f"{error:.0e}"
     return f"{error:.0%}" if error >= 0.01 else f"{error:.1%}"
 
 

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
-from _peers import OURS, PACKAGED
+from _peers import DEFAULT, OURS, PACKAGED
 from _worker import TIMEOUT
 from threadpoolctl import threadpool_info
 
@@ -15,11 +15,15 @@ import skxent
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "threadpoolctl", *PACKAGED)
 SHAPE = "n x d x K"
-TARGET_COLUMNS = ["set", SHAPE, "ours", "passes", "evals", "subopt", "memory"]
-DEFAULT_COLUMNS = [
-    *["set", SHAPE, "ours", "subopt"],
-    *["LogisticRegression()", "subopt", "ratio"],
+TIMES = {
+    "cold": "the first fit of a process",
+    "warm": "the median of the fits that follow it",
+}
+TIME_COLUMNS = [
+    *["set", SHAPE, "ours"],
+    *["LogisticRegression()", "stops at", "ratio to it"],
 ]
+DETAIL_COLUMNS = ["set", "passes", "evals", "subopt", "memory"]
 
 
 def environment():
@@ -82,94 +86,105 @@ def print_report(report, args):
     """Print the tables, in Markdown."""
     print(describe(report["environment"]))
     for kind in ("dense", "sparse"):
-        results = [r for r in report["targets"] if r["sparse"] == (kind == "sparse")]
-        if results:
-            goal = f"a relative suboptimality of {args.target:g}"
-            print(f"\nTime to {goal}, {kind} sets, {args.dtype}:\n")
-            _print_targets(results, args)
-    if report["defaults"]:
-        print(f"\nTime of default fits, {args.dtype}:\n")
-        rows = [_default_row(result) for result in report["defaults"]]
-        print_table(DEFAULT_COLUMNS, rows)
+        results = [r for r in report["results"] if r["sparse"] == (kind == "sparse")]
+        if not results:
+            continue
+        tried = {solver for result in results for solver in result["solvers"]}
+        peers = [peer for peer in args.peers if peer in tried]
+        for time, meaning in TIMES.items():
+            print(f"\nTime of {kind} fits, {args.dtype}, {time}: {meaning}.\n")
+            rows = [_time_row(result, time, peers, args.limit) for result in results]
+            print_table([*TIME_COLUMNS, *peers, "ratio to best"], rows)
+            print(f"\nLogisticRegression(): {conclusion(results, time, DEFAULT)}")
+            print(f"Best peer within {args.target:g}: {conclusion(results, time)}")
+        print(f"\nWhat our {kind} fits take, {args.dtype}:\n")
+        print_table(DETAIL_COLUMNS, [_detail_row(result) for result in results])
+        print(f"\n{missed_by_ours(results)}")
 
 
-def _print_targets(results, args):
-    tried = {solver for result in results for solver in result["solvers"]}
-    peers = [peer for peer in args.peers if peer in tried]
-    rows = [_target_row(result, peers, args.limit) for result in results]
-    print_table([*TARGET_COLUMNS, *peers, "ratio"], rows)
-    print(f"\n{conclusion(results)}")
-
-
-def _target_row(result, peers, limit):
-    ours = result["solvers"][OURS]
-    details = ["—"] * 4
-    if "seconds" in ours:
-        details = [
-            count_cell(ours["seconds"] / ours["pass_seconds"]),
-            count_cell(ours["runs"][0].get("n_evals_")),
-            error_cell(ours["error"]),
-            memory_cell(ours["peak_bytes"]),
-        ]
+def _time_row(result, time, peers, limit):
+    ours, default = result["solvers"][OURS], result["solvers"][DEFAULT]
     outcomes = [result["solvers"].get(peer) for peer in peers]
-    ratio = speed_ratio(result)
+    finished = "error" in default
     return [
         result["set"],
         shape_cell(result["reference"]["shape"]),
-        outcome_cell(ours, limit),
-        *details,
-        *(outcome_cell(outcome, limit) for outcome in outcomes),
-        "—" if ratio is None else f"{ratio:.2f}",
+        outcome_cell(ours, time, limit),
+        time_cell(default[time]) if finished else outcome_cell(default, time, limit),
+        error_cell(default["error"]) if finished else "—",
+        ratio_cell(speed_ratio(result, time, DEFAULT)),
+        *(outcome_cell(outcome, time, limit) for outcome in outcomes),
+        ratio_cell(speed_ratio(result, time)),
     ]
 
 
-def _default_row(result):
-    ours, peer = result["solvers"][OURS], result["solvers"]["default"]
-    if "failure" in ours or "failure" in peer:
-        return [result["set"], *["failed"] * 6]
+def _detail_row(result):
+    ours = result["solvers"][OURS]
+    if "error" not in ours:
+        return [result["set"], *["—"] * 4]
     return [
         result["set"],
-        shape_cell(result["reference"]["shape"]),
-        time_cell(ours["seconds"]),
+        count_cell(ours["warm"] / ours["pass_seconds"]),
+        count_cell(ours["runs"][0].get("n_evals_")),
         error_cell(ours["error"]),
-        time_cell(peer["seconds"]),
-        error_cell(peer["error"]),
-        f"{peer['seconds'] / ours['seconds']:.2f}",
+        memory_cell(ours["peak_bytes"]),
     ]
 
 
-def outcome_cell(outcome, limit):
+def outcome_cell(outcome, time, limit):
+    """Return the time to the target, or what came in its place."""
     if outcome is None:
         return "—"
     if outcome["reached"]:
-        return time_cell(outcome["seconds"])
+        return time_cell(outcome[time])
     if outcome.get("failure") == TIMEOUT:
         return f"> {limit:g} s"
-    missed = outcome if "error" in outcome else outcome.get("best")
+    if "error" in outcome:
+        missed = {"error": outcome["error"], "seconds": outcome[time]}
+    else:
+        missed = outcome.get("best")
     if missed is None:
         return outcome["failure"][:40]
     return f"subopt {error_cell(missed['error'])} ({time_cell(missed['seconds'])})"
 
 
-def speed_ratio(result):
-    """Return the time of the best peer over ours, None unless both reach the target."""
-    ours = result["solvers"][OURS]
-    times = [
-        outcome["seconds"]
-        for solver, outcome in result["solvers"].items()
-        if solver != OURS and outcome["reached"]
-    ]
-    return min(times) / ours["seconds"] if times and ours["reached"] else None
+def speed_ratio(result, time, peer=None):
+    """Return the time of a peer over ours, None if ours misses the target.
+
+    It is that of the named peer, wherever it stops, or else that of the fastest one
+    that reaches the target.
+    """
+    solvers = result["solvers"]
+    ours = solvers[OURS]
+    rivals = [o for solver, o in solvers.items() if solver != OURS and o["reached"]]
+    if peer is not None:
+        rivals = [solvers[peer]]
+    times = [outcome[time] for outcome in rivals if time in outcome]
+    return min(times) / ours[time] if times and ours["reached"] else None
 
 
-def conclusion(results):
-    ratios = [ratio for ratio in map(speed_ratio, results) if ratio is not None]
+def conclusion(results, time, peer=None):
+    """Return the mean of the ratios, and where ours is slower."""
+    ratios = {result["set"]: speed_ratio(result, time, peer) for result in results}
+    ratios = {name: ratio for name, ratio in ratios.items() if ratio is not None}
+    if not ratios:
+        return "no set has a ratio."
+    mean = float(np.exp(np.mean(np.log(list(ratios.values())))))
+    slower = ", ".join(name for name, ratio in ratios.items() if ratio < 1)
+    number = "1 set" if len(ratios) == 1 else f"{len(ratios)} sets"
+    return (
+        f"geometric mean of the ratio on {number}: {mean:.2f}; "
+        f"below 1 on: {slower or 'none'}."
+    )
+
+
+def missed_by_ours(results):
     missed = [r["set"] for r in results if not r["solvers"][OURS]["reached"]]
-    text = "No set on which both ours and a peer reach the target."
-    if ratios:
-        mean = float(np.exp(np.mean(np.log(ratios))))
-        text = f"Geometric mean of the ratio on {len(ratios)} sets: {mean:.2f}."
-    return f"{text} Ours misses the target on: {', '.join(missed) or 'none'}."
+    return f"Ours misses the target on: {', '.join(missed) or 'none'}."
+
+
+def ratio_cell(ratio):
+    return "—" if ratio is None else f"{ratio:.2f}"
 
 
 def shape_cell(shape):

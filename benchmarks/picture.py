@@ -1,4 +1,4 @@
-"""The picture of the README: how near to the optimum a fit is after how much time.
+"""A picture, that of the README: how near to the optimum a fit is after how much time.
 
 Question: what does more time buy with `LogisticRegression`, and what with ours? Each
 point of a curve is a fit with a limit of iterations, at C = 1 on raw data: its wall
@@ -8,22 +8,26 @@ seconds. The peers have a tolerance of 1e-14, so that nothing else ends them. Ma
 the two fits with default parameters: ours, and LogisticRegression().
 
 F is computed from coef_ and intercept_ by `_objective`, F* by `_reference`. Every point
-has a process of its own (`_worker`), in which a short fit is repeated, --repeats times
-at most; its time is the shortest, which other programs disturb least. Not drawn are
-fits that took longer than a better one.
+has a process of its own (`_worker`), in which a short fit is repeated, up to --repeats
+times in all; its time is the shortest, which other programs disturb least. Not drawn
+are fits that took longer than a better one.
 
     python benchmarks/picture.py --data DIR     # measure, print the table, and draw
     python benchmarks/picture.py                # draw again what was measured last
+    python benchmarks/picture.py --data DIR --sets all --json all.json --picture all.svg
 
-The measurements go to results/picture.json, the picture to docs/images/.
+--sets takes names and the groups "dense", "sparse" and "all", as `compare` does; each
+set gets a panel. newton-cholesky is left out where it would need too large a Hessian.
+The measurements go to results/picture.json, the picture to docs/images/, unless other
+files are named.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from _datasets import fingerprint
-from _peers import OURS
+from _datasets import fingerprint, is_sparse
+from _peers import DEFAULT, OURS, is_applicable
 from _picture_drawing import draw
 from _report import (
     describe,
@@ -36,7 +40,7 @@ from _report import (
     write_json,
 )
 from _worker import run_job
-from compare import RESULTS, cached, names_in, say
+from compare import RESULTS, cached, chosen_sets, names_in, say
 
 SETS = [
     *["adult", "bank_marketing", "credit_default"],
@@ -45,7 +49,6 @@ SETS = [
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "time_to_optimum.svg"
 # The first number of iterations of a curve, and the factor from one to the next.
 CURVES = {OURS: (1, 2), "newton-cholesky": (1, 2), "lbfgs": (10, 3)}
-DEFAULT = "default"
 TIGHTEST = 1e-14
 # Below this, F* itself is not known.
 FLOOR = 1e-10
@@ -58,7 +61,7 @@ def main():
     args = _parse_arguments()
     if args.data:
         report = {"environment": environment(), "limit": args.limit, "sets": []}
-        for name in args.sets:
+        for name in chosen_sets(args.sets, args.data):
             result = measure(name, args)
             if result is not None:
                 report["sets"].append(result)
@@ -82,14 +85,14 @@ def measure(name, args):
         return None
     optimum = reference["optimum"]
     job |= {"task": "fit", "limit": args.limit}
-    curves = {
-        solver: follow(solver, first, growth, job, optimum, args)
-        for solver, (first, growth) in CURVES.items()
-    }
+    shape, sparse = reference["shape"], is_sparse(name, args.data)
+    curves = {solver: [] for solver in CURVES}
+    for solver, (first, growth) in CURVES.items():
+        if is_applicable(solver, sparse, shape):
+            curves[solver] = follow(solver, first, growth, job, optimum, args)
     defaults = {
         solver: timed(solver, job, optimum, args.repeats) for solver in (OURS, DEFAULT)
     }
-    shape = reference["shape"]
     return {"set": name, "shape": shape, "curves": curves, "defaults": defaults}
 
 
@@ -98,7 +101,10 @@ def follow(solver, first, growth, job, optimum, args):
     points, max_iter = [], first
     while not points or max_iter >= WORTH * points[-1]["max_iter"]:
         say(f"{job['data']}: {solver}, max_iter={max_iter}")
-        point = timed(solver, job, optimum, args.repeats, TIGHTEST, max_iter)
+        # What follows a long fit takes longer still.
+        long = points and points[-1]["seconds"] > args.limit / 10
+        repeats = 1 if long else args.repeats
+        point = timed(solver, job, optimum, repeats, TIGHTEST, max_iter)
         if "failure" in point:
             break
         points.append(point)
@@ -113,8 +119,8 @@ def follow(solver, first, growth, job, optimum, args):
 
 def timed(solver, job, optimum, repeats, tol=None, max_iter=None):
     """Return the time and the suboptimality of one fit, or why there is none."""
-    options = {"solver": solver, "tol": tol, "max_iter": max_iter, "repeats": repeats}
-    run = run_job(**job, **options)
+    options = {"solver": solver, "tol": tol, "max_iter": max_iter}
+    run = run_job(**job, **options, warm_fits=repeats - 1)
     if "failure" in run:
         return {"max_iter": max_iter, "failure": run["failure"]}
     return {
@@ -157,7 +163,7 @@ def _parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="directory of the .npz files")
     parser.add_argument("--sets", type=names_in, default=SETS)
-    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--repeats", type=int, default=9, help="fits in a process")
     parser.add_argument("--limit", type=float, default=30, help="seconds for a fit")
     parser.add_argument("--json", default=RESULTS / "picture.json")
     parser.add_argument("--picture", type=Path, default=PICTURE)

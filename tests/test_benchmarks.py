@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from _report import conclusion, missed_by_ours, speed_ratio
+from compare import chosen_sets
 from sklearn.datasets import make_classification
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -19,12 +21,13 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="benchmarks read /proc and end fits by a signal"
 )
 
+SOLVERS = ("default", "skxent")
 # The options, and a row that the table must have.
 RUNS = {
     "compare.py": (
-        "--data DIR --sets tiny,iris --peers lbfgs,glum "
+        "--data DIR --sets tiny,text-90-40-2 --peers lbfgs,glum "
         "--repeats 1 --limit 9 --target 0.1 --cache cache.json --json raw.json",
-        r"^\| tiny +\| 60 x 4 x 2 +\| [\d.]+ m?s ",
+        r"^\| tiny +\| 60 x 4 x 2 +(\| [\d.]+ m?s +){2}\| [\d<e. -]+\| [\d.]+ +\|",
     ),
     "lasso.py": (
         "--data DIR --sets text-90-40-2 --multiples 1000 --peers liblinear,skglm "
@@ -89,22 +92,83 @@ def test_benchmark_prints_its_table(script, tiny_data, tmp_path):
     if script == "picture.py":
         picture = (tmp_path / "images" / "picture.svg").read_text("utf8")
         assert "LogisticRegression, lbfgs" in picture
+    if script == "compare.py":
+        raw = json.loads((tmp_path / "raw.json").read_text("utf8"))
+        check_means(result.stdout, raw["results"])
+
+
+def check_means(output, results):
+    """Compare the printed means over LogisticRegression() with the raw times."""
+    line = r"^LogisticRegression\(\): geometric mean of the ratio on 1 set: ([\d.]+);"
+    printed = map(float, re.findall(line, output, re.MULTILINE))
+    expected = [
+        np.divide(*(result["solvers"][solver]["runs"][0][time] for solver in SOLVERS))
+        for result in results
+        for time in ("cold", "warm")
+    ]
+    assert list(printed) == pytest.approx(expected, abs=0.006)
+
+
+def result_of(name, **solvers):
+    """A result of `compare`: the warm time of each solver, negative if it misses."""
+    return {
+        "set": name,
+        "solvers": {
+            solver: {"warm": abs(seconds), "reached": seconds > 0}
+            for solver, seconds in solvers.items()
+        },
+    }
+
+
+def test_a_ratio_is_the_time_of_a_peer_that_reaches_the_target_over_ours():
+    result = result_of("a", skxent=2.0, default=-1.0, lbfgs=8.0, saga=6.0)
+    assert speed_ratio(result, "warm") == 3.0
+    # LogisticRegression() counts wherever it stops.
+    assert speed_ratio(result, "warm", "default") == 0.5
+    result = result_of("a", skxent=-2.0, default=1.0)
+    assert speed_ratio(result, "warm") is None
+    assert speed_ratio(result, "warm", "default") is None
+    result = result_of("a", skxent=2.0, default=1.0)
+    result["solvers"]["default"] = {"failure": "limit", "reached": False}
+    assert speed_ratio(result, "warm", "default") is None
+
+
+def test_the_conclusion_names_the_sets_on_which_ours_is_slower():
+    results = [
+        result_of("fast", skxent=1.0, lbfgs=8.0),
+        result_of("slow", skxent=2.0, lbfgs=1.0),
+        result_of("out", skxent=-2.0, lbfgs=1.0),
+    ]
+    text = "geometric mean of the ratio on 2 sets: 2.00; below 1 on: slow."
+    assert conclusion(results, "warm") == text
+    assert conclusion(results[:1], "warm").endswith(": 8.00; below 1 on: none.")
+    assert conclusion(results[2:], "warm") == "no set has a ratio."
+    assert missed_by_ours(results) == "Ours misses the target on: out."
+
+
+def test_names_of_groups_stand_for_their_sets(tiny_data):
+    dense = ["tiny", "iris", "wine", "breast_cancer"]
+    assert chosen_sets(["dense"], tiny_data) == dense
+    assert chosen_sets(["iris", "text-9-9-2"], None) == ["iris", "text-9-9-2"]
+    everything = chosen_sets(["all"], tiny_data)
+    assert everything == dense + chosen_sets(["sparse"], None)
+    with pytest.raises(SystemExit, match="unknown sets"):
+        chosen_sets(["missing"], tiny_data)
 
 
 def test_the_picture_is_drawn_again_from_its_measurements(tmp_path):
     points = [{"max_iter": 1, "n_iter": 1, "seconds": 0.1, "error": 0.5}]
     timed_out = {"max_iter": None, "failure": "limit"}
+    panel = {
+        "shape": [60, 4, 2],
+        "curves": {"skxent": points, "lbfgs": points, "newton-cholesky": []},
+        "defaults": {"skxent": points[0], "default": timed_out},
+    }
     report = {
         "environment": {"versions": {}, "cpu": "a CPU", "cores": 1},
         "limit": 1,
-        "sets": [
-            {
-                "set": "tiny",
-                "shape": [60, 4, 2],
-                "curves": {"skxent": points, "lbfgs": points, "newton-cholesky": []},
-                "defaults": {"skxent": points[0], "default": timed_out},
-            }
-        ],
+        # more than a row of panels, and a row that is not full
+        "sets": [panel | {"set": f"set {number}"} for number in range(4)],
     }
     report["environment"] |= {"thread_pools": [], "load_at_start": 0.0}
     (tmp_path / "raw.json").write_text(json.dumps(report))
@@ -115,3 +179,4 @@ def test_the_picture_is_drawn_again_from_its_measurements(tmp_path):
         assert result.returncode == 0, result.stderr
         pictures.append((tmp_path / name).read_text("utf8"))
     assert pictures[0] == pictures[1]
+    assert all(f"set {number}" in pictures[0] for number in range(4))
