@@ -148,7 +148,8 @@ class LinearCrossEntropyClassifier(CallbackSupportMixin, CrossEntropyClassifier)
         if validation is not None:
             scores = np.array(validation.scores)
             best_score = validation.best_score(solution.params)
-        self._publish(data, read(solution.params), solution)
+        self._publish_model(data, read(solution.params))
+        self._publish_solution(solution)
         self.validation_scores_, self.best_validation_score_ = scores, best_score
         callbacks.finish(solution.params)
         return self

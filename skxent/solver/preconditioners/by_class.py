@@ -1,6 +1,7 @@
 """Preconditioners with a Hessian for each class, or one that all classes share."""
 
 from collections.abc import Callable
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,16 +33,33 @@ class ClassPreconditioner(Preconditioner):
         self._shape = (objective.n_logits, -1)
         self.curvature = np.einsum("kii->ki", hessians).ravel()
         layout = ParamLayout(1, objective.n_features, objective.fit_intercept)
-        self._roots = objective.rows.map(
-            lambda hessian: InverseRoot(hessian, layout, objective.penalty.l2),
-            list(hessians),
-            work=hessians.size * objective.n_columns / 3,
-        )
-        self.is_nearly_singular = any(root.is_nearly_singular for root in self._roots)
-        self.is_averaged = len(self._roots) < objective.n_logits
-        self.is_well_conditioned = all(r.is_well_conditioned for r in self._roots)
-        self._scales = 1.0 if scales is None else scales[:, None]
         self._map = objective.rows.map
+        self._price_of_factors = hessians.size * objective.n_columns / 3
+        self._take(
+            self._map(
+                lambda hessian: InverseRoot(hessian, layout, objective.penalty.l2),
+                list(hessians),
+                work=self._price_of_factors,
+            )
+        )
+        self.is_averaged = len(self._roots) < objective.n_logits
+        self._scales = 1.0 if scales is None else scales[:, None]
+
+    def _take(self, roots: list[InverseRoot]) -> None:
+        """Take the roots, and what they say of their conditioning."""
+        self._roots = roots
+        self.is_nearly_singular = any(root.is_nearly_singular for root in roots)
+        self.is_well_conditioned = all(root.is_well_conditioned for root in roots)
+
+    def with_l2(self, l2: NDArray) -> "ClassPreconditioner":
+        """Return the preconditioner for another ridge, (d,)."""
+        other = copy(self)
+        other._take(
+            self._map(
+                lambda root: root.with_l2(l2), self._roots, self._price_of_factors
+            )
+        )
+        return other
 
     def to_params(self, u: NDArray) -> NDArray:
         """Return T u, with classes that sum to 0."""
