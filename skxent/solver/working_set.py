@@ -131,6 +131,10 @@ class WorkingSetFit(Fit):
     def _choose(self, violation: NDArray) -> NDArray:
         """Return the columns of the next working set."""
         objective = self.objective
+        max_copied = MAX_COPIED_SHARE * objective.n_features
+        if max_copied <= MIN_NEW_FEATURES:
+            # a subset would save little, and its steps go further if rows are saturated
+            return np.arange(objective.n_features)
         coef, _ = objective.split(self.params)
         of_coef, _ = objective.split(violation)
         support = coef.any(axis=0)
@@ -138,7 +142,7 @@ class WorkingSetFit(Fit):
         candidates = np.flatnonzero(priority)
         n_support = int(support.sum())
         size = n_support + max(MIN_NEW_FEATURES, n_support)
-        if min(size, len(candidates)) >= MAX_COPIED_SHARE * objective.n_features:
+        if min(size, len(candidates)) >= max_copied:
             return np.arange(objective.n_features)
         if size < len(candidates):
             largest = np.argpartition(-priority[candidates], size)[:size]
