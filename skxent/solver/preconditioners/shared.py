@@ -74,8 +74,8 @@ class SharedRecipe(Recipe):
     """The recipe for the mean Hessian of the classes, scaled and centred for each."""
 
     description = "a Hessian that all classes share"
-    evaluations = 240.0
-    n_evals_when_fresh = 35
+    evaluations = 120.0
+    n_evals_when_fresh = 20
 
     def __init__(self, objective: Objective, n_sampled: int | None = None):
         super().__init__(objective)
