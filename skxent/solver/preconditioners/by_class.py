@@ -78,6 +78,9 @@ class ClassRecipe(Recipe):
         self.n_sampled, self.build_price = price_of_hessians(
             objective, n_logits, n_sampled
         )
+        if n_logits > 1 and self.n_sampled < objective.n_samples:
+            # each class gathers rows of its own
+            self.n_bytes += 8 * n_logits * self.n_sampled * e
         self.apply_price = (
             NANOSECONDS.solve * n_logits * e**2 / price_of_evaluation(objective)
         )

@@ -97,7 +97,12 @@ def price_of_hessians(
         # but not on all rows: the sample would miss its curvature.
         rows = n
     else:
-        rows = min(n, max(ROWS_PER_COLUMN * e, int(MAX_BUILD / price_of_row)))
+        rows = int(MAX_BUILD / price_of_row)
+        if rows < n:
+            # each matrix gathers a sample of its own, until all are built
+            left = max(0, MAX_PRECONDITIONER_BYTES - 16 * n_matrices * e**2)
+            rows = min(rows, left // (8 * n_matrices * e))
+        rows = min(n, max(ROWS_PER_COLUMN * e, rows))
     return (
         rows,
         rows * price_of_row + n_matrices * NANOSECONDS.factor * e**3 / price_of_pass,
