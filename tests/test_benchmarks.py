@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 # The options, and a row that the table must have.
 RUNS = {
     "compare.py": (
-        "--data DIR --sets tiny,iris --peers lbfgs,glum "
+        "--data DIR --sets tiny,iris,heavytails-90-13-3 --peers lbfgs,glum "
         "--repeats 1 --limit 9 --target 0.1 --cache cache.json --json raw.json",
         r"^\| tiny +\| 60 x 4 x 2 +\| [\d.]+ m?s ",
     ),
