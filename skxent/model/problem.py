@@ -239,11 +239,16 @@ class Problem:
         """Return the function that computes linear functions of a block of rows."""
         if self.rows.is_sparse:
             by_feature = np.ascontiguousarray(coef.T)
+        # a fit starts there, and X would be read twice
+        is_constant = not coef.any()
 
         def logits(block: Block) -> NDArray:
             X = block.X
             # for a dense X in Fortran order, in which the losses are fastest
-            z = X @ by_feature if sparse.issparse(X) else (coef @ X.T).T
+            if is_constant:
+                z = np.zeros((len(coef), X.shape[0]), X.dtype).T
+            else:
+                z = X @ by_feature if sparse.issparse(X) else (coef @ X.T).T
             if self.fit_intercept:
                 z += intercept
             if with_offset and block.offset is not None:

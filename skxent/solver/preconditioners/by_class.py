@@ -1,4 +1,4 @@
-"""Preconditioners with a Hessian for each class, or one that all classes share."""
+"""Preconditioners with a Hessian for each class, or a majorant for all."""
 
 from collections.abc import Callable
 from copy import copy
@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...model.class_hessians import class_hessians
-from ...model.curvature import mean_curvature
 from ...model.layout import ParamLayout
 from ...model.objective import Objective
 from .base import Preconditioner, Recipe, centred
@@ -97,6 +96,9 @@ class ClassRecipe(Recipe):
         self.n_sampled, self.build_price = price_of_hessians(
             objective, n_logits, n_sampled
         )
+        if n_logits > 1 and self.n_sampled < objective.n_samples:
+            # each class gathers rows of its own
+            self.n_bytes += 8 * n_logits * self.n_sampled * e
         self.apply_price = (
             NANOSECONDS.solve * n_logits * e**2 / price_of_evaluation(objective)
         )
@@ -108,33 +110,6 @@ class ClassRecipe(Recipe):
         """Return the preconditioner with the curvature at ``params``."""
         hessians = class_hessians(objective, params, n_sampled=self.n_sampled)
         return ClassPreconditioner(objective, hessians)
-
-
-class SharedRecipe(Recipe):
-    """The recipe for the mean Hessian of the classes, scaled for each."""
-
-    description = "a Hessian that all classes share"
-    evaluations = 240.0
-    n_evals_when_fresh = 35
-
-    def __init__(self, objective: Objective, n_sampled: int | None = None):
-        super().__init__(objective)
-        n_logits, e = objective.n_logits, objective.n_columns
-        self.n_bytes = 24 * e**2
-        self.n_sampled, self.build_price = price_of_hessians(objective, 1, n_sampled)
-        self.apply_price = (
-            NANOSECONDS.product * n_logits * e**2 / price_of_evaluation(objective)
-        )
-
-    def build(self, objective: Objective, params: NDArray) -> ClassPreconditioner:
-        """Return the preconditioner with the curvature at ``params``."""
-        hessian = class_hessians(
-            objective, params, shared=True, n_sampled=self.n_sampled
-        )
-        curvature = mean_curvature(objective, params)
-        return ClassPreconditioner(
-            objective, hessian, np.sqrt(curvature / curvature.mean())
-        )
 
 
 class MajorantRecipe(Recipe):
