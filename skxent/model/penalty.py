@@ -126,6 +126,11 @@ class Penalty:
             None if given is None else (given[0][columns], given[1][columns]),
         )
 
+    def scaled(self, factor: float) -> "Penalty":
+        return replace(
+            self, l1=factor * self.l1, l2=factor * self.l2, tilt=factor * self.tilt
+        )
+
     def of_rotated_features(self, n_features: int) -> "Penalty":
         return Penalty.elastic_net(self.l2[0], 0.0, None, None, n_features)
 

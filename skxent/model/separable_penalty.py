@@ -181,6 +181,10 @@ class SeparablePenalty(Protocol):
         """Return the penalty of some of the features."""
         ...
 
+    def scaled(self, factor: float) -> "SeparablePenalty":
+        """Return a multiple of the penalty, with the same bounds."""
+        ...
+
     def of_rotated_features(self, n_features: int) -> "SeparablePenalty":
         """Return this ridge for rotated features, in number ``n_features``."""
         ...

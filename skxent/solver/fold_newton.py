@@ -39,8 +39,9 @@ ROUNDING = 1e-12
 MAX_STEPS = 40
 # A fold is given up if this many steps leave more than a tenth of the decrement.
 PATIENCE = 6
-# Newton steps pay if the Hessian costs at most this many evaluations for each fold.
-MAX_PRICE_OF_FOLD = 5.0
+# Newton steps pay if the Hessian costs at most this many evaluations for each fold: a
+# fold that is fitted alone takes about as many.
+MAX_PRICE_OF_FOLD = 15.0
 
 
 class FoldAnswers(NamedTuple):

@@ -6,7 +6,8 @@ the optimum of all rows, moved by what its own optimum differed for the last pen
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..model.separable_penalty import SeparablePenalty
 from .fold_newton import SHARE_OF_TOL, fit_folds, newton_pays
 from .minimise import Solution, minimise
 from .preconditioners.base import Preconditioner
+from .row_space import RowSpace, row_space_pays
 
 
 class Shortfall(NamedTuple):
@@ -81,8 +83,28 @@ def fit_penalties(
         have the same weights in all fits. Folds then share passes.
     """
     objectives = [] if without_folds is None else without_folds
-    shares_passes = folds is not None and len(objectives) > 0
-    path = _FoldPath(objectives, folds if shares_passes else None, tol, max_iter)
+    remaining = list(penalties)
+    if all(row_space_pays(with_penalty(objective, p)) for p in remaining):
+        for fits in _fit_in_row_space(
+            objective, remaining, tol, max_iter, objectives, folds
+        ):
+            remaining = remaining[1:]
+            yield fits
+    yield from _fit_in_columns(objective, remaining, tol, max_iter, objectives, folds)
+
+
+def _fit_in_columns(
+    objective: Objective,
+    penalties: list[Callable[[Objective], SeparablePenalty]],
+    tol: float,
+    max_iter: int,
+    without_folds: list[Objective],
+    folds: NDArray | None,
+) -> Iterator[PenaltyFits]:
+    """Fit in the coordinates of the data."""
+    shares_passes = folds is not None and len(without_folds) > 0
+    path = _FoldPath(without_folds, folds if shares_passes else None, tol, max_iter)
+    n_folds = len(without_folds)
     last: PenaltyFits | None = None
     start = objective.initial_point()
     with objective.rows.threads():
@@ -97,7 +119,6 @@ def fit_penalties(
                 max_iter=max_iter,
                 preconditioner=_renewed(last, whole),
             )
-            n_folds = len(objectives)
             last = PenaltyFits(
                 whole,
                 of_all,
@@ -109,6 +130,53 @@ def fit_penalties(
             _note_shortfall(last, of_all, tol)
             path.fit(whole, penalty_of, last)
             yield last
+
+
+def _fit_in_row_space(
+    objective: Objective,
+    penalties: list[Callable[[Objective], SeparablePenalty]],
+    tol: float,
+    max_iter: int,
+    without_folds: list[Objective],
+    folds: NDArray | None,
+) -> Iterator[PenaltyFits]:
+    """Fit in the row space of all rows, which is that of no fewer rows, too.
+
+    It ends as soon as rounding in the coordinates changes F by more than ``tol``.
+    """
+
+    def ridge(
+        penalty_of: Callable[[Objective], SeparablePenalty], of_coordinates: Objective
+    ) -> SeparablePenalty:
+        """Return the penalty for coordinates of some or of all rows."""
+        share = objective.rows.weight_sum / of_coordinates.rows.weight_sum
+        rotated = penalty_of(objective).of_rotated_features(of_coordinates.n_features)
+        return rotated.scaled(share)
+
+    with objective.rows.threads():
+        space = RowSpace(with_penalty(objective, penalties[0]))
+        path = _fit_in_columns(
+            space.objective,
+            [partial(ridge, penalty_of) for penalty_of in penalties],
+            tol,
+            max_iter,
+            [fold.on_coordinates(space.coordinates) for fold in without_folds],
+            folds,
+        )
+        for penalty_of, fits in zip(penalties, path, strict=True):
+            whole = with_penalty(objective, penalty_of)
+            params = space.lift(fits.of_all.params)
+            value = fits.objective.evaluate(fits.of_all.params).value
+            if abs(whole.evaluate(params).value - value) > tol * value:
+                return
+            yield replace(
+                fits,
+                objective=whole,
+                of_all=replace(fits.of_all, params=params, preconditioner=None),
+                params=np.array(
+                    [space.lift(of_fold) for of_fold in fits.params]
+                ).reshape(-1, whole.n_params),
+            )
 
 
 class _FoldPath:

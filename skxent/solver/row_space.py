@@ -43,6 +43,8 @@ class RowSpace:
     ----------
     objective : Objective
         The equivalent problem.
+    coordinates : ndarray of shape (n, r)
+        Its X.
     """
 
     def __init__(self, objective: Objective):
@@ -56,13 +58,13 @@ class RowSpace:
         self._groups = [
             _group_of(rows, mean, columns) for columns in _columns_by_size(rows, mean)
         ]
-        coordinates = np.hstack([group.coordinates() for group in self._groups])
+        self.coordinates = np.hstack([group.coordinates() for group in self._groups])
         ends = np.cumsum([group.size for group in self._groups])
         self._group_slices = [
             slice(end - group.size, end)
             for group, end in zip(self._groups, ends, strict=True)
         ]
-        self.objective = objective.on_coordinates(coordinates)
+        self.objective = objective.on_coordinates(self.coordinates)
 
     def project(self, params: NDArray) -> NDArray:
         """Map params of the original problem to the equivalent one.
