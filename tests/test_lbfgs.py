@@ -653,6 +653,21 @@ def as_matrix(change, objective):
 
 @changes
 @intercepts
+@pytest.mark.parametrize(("C", "other_C"), [(0.5, 50.0), (50.0, 0.5), (0.5, 1e4)])
+def test_another_ridge_is_that_of_a_new_preconditioner(
+    change, loss, K, fit_intercept, C, other_C
+):
+    # T Tᵀ is the inverse Hessian, whatever root of it T is
+    first = make_objective(loss, K, fit_intercept, C=C)
+    other = make_objective(loss, K, fit_intercept, C=other_C)
+    params = some_params(first)
+    renewed = as_matrix(change(first, params).with_l2(other.penalty.l2), other)
+    expected = as_matrix(change(other, params), other)
+    assert_allclose(renewed @ renewed.T, expected @ expected.T, rtol=1e-6, atol=1e-8)
+
+
+@changes
+@intercepts
 @pytest.mark.parametrize("C", [0.5, np.inf])
 def test_pull_back_is_the_adjoint_of_to_params(change, loss, K, fit_intercept, C):
     # ∇_u F(T u) = Tᵀ ∇F means ⟨T u, g⟩ = ⟨u, Tᵀ g⟩, for any u and g
