@@ -131,6 +131,11 @@ def transposed(X: Any) -> Any:
     return _assembled(kind, X.shape[::-1], X.data, X.indices, X.indptr)
 
 
+def with_entries(X: Any, data: NDArray) -> Any:
+    """Return a sparse block with other stored entries in the same places."""
+    return _assembled(type(X), X.shape, data, X.indices, X.indptr)
+
+
 def _assembled(kind: Any, shape: Any, data: Any, indices: Any, indptr: Any) -> Any:
     """Return a sparse matrix made of these arrays, without a copy or a check.
 

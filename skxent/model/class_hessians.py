@@ -9,9 +9,6 @@ its share of the curvature of the block, and its share of the diagonal of the He
 averaged over the columns. Near the optimum, few rows have much curvature: the first
 share chooses them. The second one keeps the rows that have a rare nonzero column. Each
 chosen row is divided by its probability.
-
-The sample decides on the correlations of the columns only. The diagonal, and the row of
-the intercept, are exact sums over all rows.
 """
 
 from typing import Any
@@ -28,9 +25,11 @@ from .row_products import gram, products, squares, squares_are_dense, with_inter
 # Up to this number of columns, one product for all classes is faster than one product
 # for each class.
 FEW_COLUMNS = 20
-# A column of a sample whose variance is below this share of its mean square is constant
-# up to rounding.
-CONSTANT = 1e-12
+# With this many rows for each column, a sample takes more memory than its Hessian, and
+# blocks add to that.
+MANY_ROWS_PER_COLUMN = 20
+# A sample misses a column if it has less than this share of its curvature.
+UNSEEN = 1e-2
 
 
 def class_hessians(
@@ -123,19 +122,15 @@ def _hessians_of_sampled_rows(
     n_matrices, d, e = curvature.n_matrices, problem.n_features, problem.n_columns
     share_of_rows = n_sampled / problem.n_samples
 
-    def sample(block: Block, *moments: NDArray) -> list[tuple[Any, NDArray]]:
+    def sample(block: Block, diagonals: NDArray) -> list[tuple[Any, NDArray]]:
         """Return the chosen rows for each matrix, and the roots of their weights.
 
-        Adds the sums of h, h x and h x² to the moments.
+        Adds the sums of h x² over all rows to the diagonals.
         """
         h = curvature(block)
-        X = block.X.astype(np.float64, copy=False)
-        of_block = squares(X)
+        of_block = squares(block.X)
         total, diagonal = h.sum(axis=0), (transposed(of_block) @ h).T
-        for moment, term in zip(
-            moments, (total, (transposed(X) @ h).T, diagonal), strict=True
-        ):
-            moment += term
+        diagonals += diagonal
         # the mean of the shares of the curvature and of the diagonal, summing to 1
         of_columns = _inverse(diagonal) / max(1, np.count_nonzero(diagonal.any(axis=0)))
         probability = h * (_inverse(total) + of_block @ of_columns.T)
@@ -149,80 +144,51 @@ def _hessians_of_sampled_rows(
             picks.append((block.X[row], np.sqrt(weight)))
         return picks
 
-    def add_block(block: Block, sampled: NDArray, *moments: NDArray) -> None:
-        ((X, root),) = sample(block, *moments)
+    def add_block(block: Block, sampled: NDArray, diagonals: NDArray) -> None:
+        ((X, root),) = sample(block, diagonals)
         sampled[0] += gram(problem, X, root)
 
-    def sample_block(block: Block) -> tuple[list[tuple[Any, NDArray]], list[NDArray]]:
-        moments = [np.zeros(result.shape) for result in of_moments]
-        return sample(block, *moments), moments
+    def sample_block(block: Block) -> tuple[list[tuple[Any, NDArray]], NDArray]:
+        diagonals = np.zeros((n_matrices, d))
+        return sample(block, diagonals), diagonals
 
     def hessian(k: int) -> NDArray:
         X = [picks[k][0] for picks, _ in of_blocks]
         root = np.concatenate([picks[k][1] for picks, _ in of_blocks])
         stack = sparse.vstack if problem.rows.is_sparse else np.concatenate
-        sampled = gram(problem, stack(X), root)
-        return _with_moments(sampled, *(moment[k] for moment in moments))
+        return _with_unseen_columns(gram(problem, stack(X), root), diagonals[k])
 
-    of_moments = Sum(n_matrices), Sum(n_matrices, d), Sum(n_matrices, d)
     width = 3 * n_matrices + d
-    if n_matrices == 1:
+    if n_matrices == 1 and n_sampled >= MANY_ROWS_PER_COLUMN * e:
         work = problem.n_logits + int(e * share_of_rows)
-        (sampled,), *moments = problem.rows.map_reduce(
-            add_block, Sum(1, e, e), *of_moments, width=width, work=work
+        (sampled,), (diagonal,) = problem.rows.map_reduce(
+            add_block, Sum(1, e, e), Sum(1, d), width=width, work=work
         )
-        hessians = [_with_moments(sampled, *(moment[0] for moment in moments))]
+        hessians = [_with_unseen_columns(sampled, diagonal)]
     else:
-        # Each block would add to L matrices: keep the few rows instead.
+        # each block would add to all matrices: gather the few rows instead
         of_blocks = problem.rows.map_blocks(
             sample_block, width=width, work=problem.n_logits
         )
-        moments = [sum(parts) for parts in zip(*(m for _, m in of_blocks), strict=True)]
+        diagonals = sum(of_block for _, of_block in of_blocks)
         work = n_matrices * n_sampled * d**2
         hessians = problem.rows.map(hessian, range(n_matrices), work)
     return problem.rows.mean_factor * np.stack(hessians)
 
 
-def _with_moments(
-    sampled: NDArray, zeroth: float, first: NDArray, second: NDArray
-) -> NDArray:
-    """Return the Hessian with the correlations of a sample and the exact moments.
+def _with_unseen_columns(sampled: NDArray, diagonal: NDArray) -> NDArray:
+    """Give columns that the sample has missed their exact diagonal, in place.
 
-    Parameters
-    ----------
-    sampled : ndarray of shape (e, e)
-        The Hessian of sampled rows. Overwritten.
-    zeroth : float
-    first, second : ndarray of shape (d,)
-        The sums of h, h x and h x² over all rows.
+    All others stay as they are. If each were scaled to its exact diagonal, columns that
+    are collinear in all rows would not be in the Hessian.
     """
-    d = len(first)
-    has_intercept = len(sampled) > d
-    uncentred = sampled.diagonal()[:d].copy()
-    of_sample, variance = uncentred, second
-    if has_intercept:
-        of_intercept, inverse = sampled[:d, d].copy(), _inverse(sampled[d, d])
-        of_sample = uncentred - inverse * of_intercept**2
-        variance = np.maximum(0, second - first**2 * _inverse(zeroth))
-    # a column that is constant in the sample has no correlations, but rounding
-    varies = of_sample > CONSTANT * uncentred
-    scale = np.sqrt(variance * _inverse(np.where(varies, of_sample, 0)))
-    hessian = sampled[:d, :d]
-    hessian *= scale[:, None]
-    hessian *= scale
-    if has_intercept:
-        # centred by the means of the sample, uncentred by those of all rows
-        mean = scale * of_intercept
-        hessian += np.stack([-inverse * mean, _inverse(zeroth) * first], axis=1) @ (
-            np.stack([mean, first])
-        )
-        sampled[:d, d] = sampled[d, :d] = first
-        sampled[d, d] = zeroth
-    hessian[np.arange(d), np.arange(d)] = second
+    d = len(diagonal)
+    unseen = np.flatnonzero(sampled.diagonal()[:d] < UNSEEN * diagonal)
+    sampled[unseen] = sampled[:, unseen] = 0
+    sampled[unseen, unseen] = diagonal[unseen]
     return sampled
 
 
-def _inverse(sums: NDArray | float) -> NDArray:
+def _inverse(sums: NDArray) -> NDArray:
     """Return 1 / sums, or 0 where a sum is 0."""
-    sums = np.asarray(sums)
     return np.divide(1, sums, out=np.zeros_like(sums), where=sums > 0)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ..data.blocks import with_entries
 from .problem import Problem
 
 # Up to this number of columns per stored entry, sparse rows are converted to dense form
@@ -58,5 +59,8 @@ def products(of_classes: NDArray, X: NDArray) -> NDArray:
 
 def squares(X: Any) -> Any:
     """Return the squared entries of X in float64, so that their sums keep digits."""
+    if sparse.issparse(X):
+        entries = X.data.astype(np.float64, copy=False)
+        return with_entries(X, entries * entries)
     X = X.astype(np.float64, copy=False)
-    return X.multiply(X).tocsr() if sparse.issparse(X) else X * X
+    return X * X

@@ -52,11 +52,10 @@ MAX_BUILD = 8
 # A sample has at least this many rows for each column. With fewer rows than columns its
 # Hessian would be singular.
 ROWS_PER_COLUMN = 2
-# With this many rows for each column, a sample preconditions as well as all rows. Its
-# correlations differ by about e^½ / n_rows^½ from the exact ones.
-ENOUGH_ROWS_PER_COLUMN = 300
-# A sample costs about this many evaluations in addition to its products: a pass for the
-# exact diagonal and for the choice of its rows.
+# With this many rows for each column, a sample preconditions as well as all rows: its
+# eigenvalues differ by about a fifth from the exact ones.
+ENOUGH_ROWS_PER_COLUMN = 100
+# The pass that chooses a sample costs about this many evaluations.
 PRICE_OF_CHOICE = 2
 # A sample that saves less than this many evaluations is not worth its noise.
 LEAST_SAVING = 1
@@ -111,8 +110,10 @@ def _rows_to_use(objective: Objective, n_matrices: int, price_of_row: float) -> 
         # A sum of rare columns, such as one-hot levels, may be constant on a sample
         # but not on all rows: the sample would miss its curvature.
         return n
-    affordable = min(int(MAX_BUILD / price_of_row), ENOUGH_ROWS_PER_COLUMN * e)
-    if affordable < n and n_matrices > 1:
+    affordable = int(MAX_BUILD / price_of_row)
+    if n_matrices == 1:
+        affordable = min(affordable, ENOUGH_ROWS_PER_COLUMN * e)
+    elif affordable < n:
         # each matrix gathers a sample of its own, until all are built
         left = max(0, MAX_PRECONDITIONER_BYTES - 16 * n_matrices * e**2)
         affordable = min(affordable, left // (8 * n_matrices * e))
