@@ -21,19 +21,23 @@ class RowsInFiles:
     is_sparse, center, typical_offset = False, None, None
     dtype = np.dtype(np.float64)
 
-    def __init__(self, folder, n_features, columns=slice(None)):
+    def __init__(self, folder, n_features, columns=slice(None), left_out=None):
         self._files = sorted(folder.glob("*.npz"))
         self._columns, self.n_features = columns, n_features
+        self._left_out = None
         self.n_samples = sum(len(block.targets) for block in self._blocks())
         self.n_stored = self.n_samples * n_features
         sums = [block.weights.sum() for block in self._blocks()]
         self.weight_sum, self.mean_factor = sum(sums), 1 / sum(sums)
+        self._left_out = left_out
 
     def _blocks(self):
         start = 0
         for file in self._files:
             with np.load(file) as parts:
                 X, y, s = (parts[name] for name in "Xys")
+            if self._left_out is not None:
+                s = np.where(start + np.arange(len(y)) == self._left_out, 0, s)
             yield Block(np.ascontiguousarray(X[:, self._columns]), y, s, None, start)
             start += len(y)
 
@@ -60,7 +64,12 @@ class RowsInFiles:
         return sum(block.X.sum(axis=0) for block in self._blocks()) / self.n_samples
 
     def with_columns(self, columns):
-        return RowsInFiles(self._files[0].parent, len(columns), columns)
+        folder = self._files[0].parent
+        return RowsInFiles(folder, len(columns), columns, self._left_out)
+
+    def without_row(self, index):
+        folder = self._files[0].parent
+        return RowsInFiles(folder, self.n_features, self._columns, index)
 
     def column_blocks(self, columns):
         return None
@@ -148,6 +157,19 @@ def test_columns_of_rows_anywhere_are_those_of_a_smaller_problem(both_kinds):
     )
     assert second.value == pytest.approx(first.value, rel=1e-12)
     assert_allclose(second.gradient, first.gradient, rtol=1e-12)
+
+
+def test_without_a_row_F_lacks_its_share(both_kinds):
+    params = np.linspace(-1, 1, 8) / 10.0 ** np.arange(-3, 5)
+    for problem in both_kinds(2):
+        objective = Objective(problem, Penalty.elastic_net(1e-3, 0, None, None, 7))
+        X, y, s = some_data(2)
+        margin = (2 * y[300] - 1) * (X[300] @ params[:7] + params[7])
+        share = s[300] * np.logaddexp(0, -margin) / s.sum()
+        value = objective.evaluate(params).value
+        others = objective.without_row(300)
+        assert others.evaluate(params).value == pytest.approx(value - share, abs=1e-12)
+        assert objective.evaluate(params).value == value
 
 
 def test_one_problem_serves_many_penalties(both_kinds):

@@ -146,6 +146,14 @@ class InMemoryRows:
         other._read_from(RowBlocks(X))
         return other
 
+    def without_row(self, index: int) -> "InMemoryRows":
+        other = copy(self)
+        other.weights = np.ones(len(self.targets))
+        if self.weights is not None:
+            other.weights[:] = self.weights
+        other.weights[index] = 0
+        return other
+
     def with_other_rows(
         self,
         X: Any,

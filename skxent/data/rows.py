@@ -172,6 +172,13 @@ class Rows(Protocol):
         """Return the same rows with X, (n, r), as their columns, without a center."""
         ...
 
+    def without_row(self, index: int) -> "Rows":
+        """Return the same rows with weight 0 for one, and the same ``mean_factor``.
+
+        Means are then sums over the other rows, divided by the weight of all.
+        """
+        ...
+
     def column_blocks(self, columns: NDArray) -> Iterator[tuple[slice, NDArray]] | None:
         """Return an iterator over blocks of some columns, each with all rows.
 

@@ -77,6 +77,10 @@ class Objective(Problem):
         rows = self.rows.with_columns(columns)
         return self._described_by(rows, self.penalty.take(columns))
 
+    def without_row(self, index: int) -> "Objective":
+        """Return F minus the share of one row, with the optimum of the other rows."""
+        return self._described_by(self.rows.without_row(index), self.penalty)
+
     def with_penalty(self, penalty: SeparablePenalty) -> "Objective":
         """Return the same objective with another penalty."""
         return self._described_by(copy(self.rows), penalty)
