@@ -20,6 +20,7 @@ from .evaluation.scorer import log_loss_scorer
 from .model.objective import CrossEntropyObjective
 from .plots.coefficients import CoefficientDisplay
 from .plots.convergence import ConvergenceDisplay
+from .plots.regularization_path import RegularizationPathDisplay
 from .plots.reliability import ReliabilityDisplay
 
 register()
@@ -35,6 +36,7 @@ __all__ = [
     "ConvergenceDisplay",
     "CrossEntropyObjective",
     "CrossEntropyReport",
+    "RegularizationPathDisplay",
     "ReliabilityDisplay",
     "SoftmaxReg",
     "__version__",
