@@ -248,6 +248,23 @@ def test_coefficients_beyond_the_choice_do_not_hide_those_at_it(binary):
     assert high - low > 0.1
 
 
+@pytest.mark.parametrize("kind", ["score", "coefficients"])
+@pytest.mark.parametrize("chosen", [4, 5])
+def test_an_infinite_C_is_drawn_and_named(kind, chosen, binary):
+    model = copy.copy(binary)
+    model.Cs_ = np.append(Cs, np.inf)
+    model.C_ = float(model.Cs_[chosen])
+    for name in ("mean_scores_", "standard_errors_"):
+        values = getattr(model, name)
+        setattr(model, name, values[:, [*range(5), 4]])
+    model.coefs_paths_ = model.coefs_paths_[:, :, [*range(5), 4]]
+    display = display_of(model, kind=kind)
+    line = display.lines_[0] if kind == "score" else display.lines_[0][0]
+    np.testing.assert_allclose(line.get_xdata(), [*Cs, 1e6])
+    assert "C = ∞" in texts_of(display.ax_)
+    assert ("C = 1e+04" in texts_of(display.ax_)) == (chosen == 4)
+
+
 # --- Labels --------------------------------------------------------------------------
 
 

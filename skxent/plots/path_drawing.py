@@ -29,6 +29,7 @@ def draw_scores(
     ----------
     ax : matplotlib Axes
     Cs : ndarray of shape (n_Cs,)
+        Ascending; the last may be infinite.
     values, errors : ndarray of shape (n_lines, n_Cs)
         Scores or losses, and their standard errors.
     names : list of length n_lines
@@ -40,21 +41,22 @@ def draw_scores(
     style : dict
         Passed to ``matplotlib.axes.Axes.plot``.
     """
+    x = _places(Cs)
     lines = []
     for row in values:
         options = {"marker": ".", **next_style(ax), **style}
-        lines += ax.plot(Cs, row, **options)
+        lines += ax.plot(x, row, **options)
     colors = [line.get_color() for line in lines]
     # The errors of several lines have most of their causes in common, and their bands
     # would hide one another: only the chosen line has one.
     row, column = chosen
     low, high = values[row] - errors[row], values[row] + errors[row]
-    ax.fill_between(Cs, low, high, color=colors[row], alpha=0.25, linewidth=0)
-    _draw_C_axis(ax, Cs[column])
+    ax.fill_between(x, low, high, color=colors[row], alpha=0.25, linewidth=0)
+    _draw_C_axis(ax, Cs, column)
     if low.min() > 0 and values.max() > _WIDE * values.min():
         _make_logarithmic(ax)
     mark = {"marker": "o", "markersize": 8, "gid": REFERENCE}
-    ax.plot(Cs[column], values[chosen], color=colors[row], **mark)
+    ax.plot(x[column], values[chosen], color=colors[row], **mark)
 
     labels = names if len(lines) > 1 else []
     ends = [line.get_xydata()[-1] for line in lines][: len(labels)]
@@ -62,7 +64,7 @@ def draw_scores(
     best = divmod(int(best_index), len(Cs))
     if values[chosen] != values[best]:
         color = colors[best[0]]
-        ax.plot(Cs[best[1]], values[best], color=color, fillstyle="none", **mark)
+        ax.plot(x[best[1]], values[best], color=color, fillstyle="none", **mark)
         sign, word = (-1, "−") if larger_is_better else (1, "+")
         level = values[best] + sign * errors[best]
         ax.axhline(level, color=color, linestyle=":", linewidth=1, gid=REFERENCE)
@@ -80,16 +82,17 @@ def draw_coefficients(
     Cs: NDArray[Any],
     coefs: NDArray[Any],
     names: list[str],
-    chosen_C: float | None,
+    chosen: int | None,
     top_n: int,
     style: dict[str, Any],
 ) -> list[Any]:
     """Draw the largest columns of `coefs`, (n_Cs, n_features), and return the lines.
 
-    `label_coefficients` writes their names, once all panels are drawn.
+    `label_coefficients` writes their names, once all panels are drawn. `chosen` is the
+    row of the chosen C, if one was chosen.
     """
-    sizes = np.abs(coefs)
-    at_choice = sizes[np.argmin(np.abs(Cs - chosen_C))] if chosen_C else sizes.max(0)
+    x, sizes = _places(Cs), np.abs(coefs)
+    at_choice = sizes.max(axis=0) if chosen is None else sizes[chosen]
     # Where some are equal at the choice, such as 0, take the largest along the path.
     order = np.lexsort([-sizes.max(axis=0), -at_choice])
     n_lines = min(top_n, room_for_labels(ax))
@@ -97,14 +100,14 @@ def draw_coefficients(
     others = coefs[:, order[n_lines:]]
     if others.size:
         band = {"color": grey, "alpha": 0.12, "linewidth": 0}
-        ax.fill_between(Cs, others.min(axis=1), others.max(axis=1), **band)
+        ax.fill_between(x, others.min(axis=1), others.max(axis=1), **band)
     ax.axhline(0, color=grey, linewidth=0.8, alpha=0.5, gid=REFERENCE)
     lines = []
     for j in order[:n_lines]:
         options = {**next_style(ax), "label": names[j], **style}
-        lines += ax.plot(Cs, coefs[:, j], **options)
+        lines += ax.plot(x, coefs[:, j], **options)
     ax.margins(x=0)
-    _draw_C_axis(ax, chosen_C)
+    _draw_C_axis(ax, Cs, chosen)
     if 0 < _WIDE * at_choice.max() < sizes.max():
         # Else the coefficients at a large C would hide those at the choice.
         _make_symlog(ax, at_choice.max())
@@ -124,25 +127,35 @@ def label_coefficients(panels: NDArray[Any], lines: list[list[Any]]) -> None:
         )
 
 
-def _draw_C_axis(ax: Any, chosen_C: float | None) -> None:
-    """Make C the logarithmic x axis, and mark the chosen value."""
+def _places(Cs: NDArray[Any]) -> NDArray[Any]:
+    """Return where C is drawn: an infinite one is a step beyond the finite ones."""
+    finite = Cs[np.isfinite(Cs)]
+    if not finite.size:
+        return np.ones_like(Cs)
+    step = finite[-1] / finite[-2] if finite.size > 1 else 10.0
+    return np.where(np.isfinite(Cs), Cs, finite[-1] * step)
+
+
+def _draw_C_axis(ax: Any, Cs: NDArray[Any], chosen: int | None) -> None:
+    """Make C the logarithmic x axis, and mark the chosen and an infinite value."""
     ax.set_xscale("log")
     ax.set_xlabel("C (weaker penalty →)")
-    if chosen_C is None:
-        return
-    color = text_color(ax)
-    ax.axvline(chosen_C, color=color, linewidth=0.8, alpha=0.5, gid=REFERENCE)
-    ax.annotate(
-        f"C = {chosen_C:.3g}",
-        (chosen_C, 1),
-        xycoords=("data", "axes fraction"),
-        xytext=(0, 2),
-        textcoords="offset points",
-        horizontalalignment="center",
-        verticalalignment="bottom",
-        fontsize="small",
-        color=color,
-    )
+    color, x = text_color(ax), _places(Cs)
+    if chosen is not None:
+        ax.axvline(x[chosen], color=color, linewidth=0.8, alpha=0.5, gid=REFERENCE)
+    infinite = np.flatnonzero(np.isinf(Cs)).tolist()
+    for k in {*infinite, *([] if chosen is None else [chosen])}:
+        ax.annotate(
+            "C = ∞" if np.isinf(Cs[k]) else f"C = {Cs[k]:.3g}",
+            (x[k], 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 2),
+            textcoords="offset points",
+            horizontalalignment="center",
+            verticalalignment="bottom",
+            fontsize="small",
+            color=color,
+        )
 
 
 def _make_logarithmic(ax: Any) -> None:

@@ -253,16 +253,14 @@ class RegularizationPathDisplay:
             )
         self.ax_ = ax = axes_of(ax)
         scores, l1_ratios = np.asarray(self.mean_scores), np.asarray(self.l1_ratios)
-        C, l1_ratio = self.chosen
-        row = int(np.argmin(np.abs(l1_ratios - l1_ratio)))
-        chosen = row, int(np.flatnonzero(self.Cs == C)[0])
+        row = int(np.argmin(np.abs(l1_ratios - self.chosen[1])))
         self.lines_ = draw_scores(
             ax,
             self.Cs,
             scores if self.score_name else -scores,
             np.asarray(self.standard_errors),
             [f"l1_ratio = {ratio:.3g}" for ratio in l1_ratios],
-            chosen,
+            (row, self._chosen_column(self.chosen)),
             bool(self.score_name),
             style,
         )
@@ -283,15 +281,22 @@ class RegularizationPathDisplay:
             labels = [class_label]
         names = [str(name) for name in np.asarray(self.feature_names)]
         panels = panels_of(ax, labels, 3.6, 3.0 if len(labels) > 1 else 4.8)
+        column = self._chosen_column(self.chosen) if self.chosen else None
         self.lines_ = []
         for panel, label in zip(panels, labels, strict=True):
             coefs = self.coefs[:, self.class_names.index(label)]
-            C = self.chosen[0] if self.chosen else None
-            lines = draw_coefficients(panel, self.Cs, coefs, names, C, top_n, style)
-            panel.set_title(str(label), pad=None if C is None else 16)
+            lines = draw_coefficients(
+                panel, self.Cs, coefs, names, column, top_n, style
+            )
+            # Below the title is the chosen C.
+            panel.set_title(str(label), pad=None if column is None else 16)
             self.lines_.append(lines)
         label_coefficients(panels, self.lines_)
         self.ax_ = panels[0] if len(panels) == 1 else panels
+
+    def _chosen_column(self, chosen: tuple[float, float]) -> int:
+        """Return the position of the chosen C in `Cs`."""
+        return int(np.flatnonzero(self.Cs == chosen[0])[0])
 
 
 def _log_odds_of_two(
