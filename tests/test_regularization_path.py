@@ -234,6 +234,9 @@ def test_a_path_is_drawn_in_the_order_of_C(binary):
             line.get_xydata(), np.column_stack([Cs, mean[:, j]])
         )
         assert line.get_label() == f"x{j}"
+    path.feature_names = np.array([f"feature {j}" for j in range(30)])
+    (lines,) = RegularizationPathDisplay.from_path(path, top_n=2).lines_
+    assert [line.get_label() for line in lines] == [f"feature {j}" for j in largest]
     with pytest.raises(AttributeError, match=r"needs mean_scores, .*BinaryLogRegCV"):
         display.plot()
 

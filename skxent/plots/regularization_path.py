@@ -164,7 +164,7 @@ class RegularizationPathDisplay:
         path : object
             The result of `log_reg_path`.
         feature_names : array-like of shape (n_features,), default=None
-            The names of the features. None means x0, x1, …
+            The names of the features. None means those of the path, or x0, x1, …
         class_label, top_n, ax, **kwargs
             As in `plot`.
 
@@ -178,6 +178,8 @@ class RegularizationPathDisplay:
             If a parameter is out of range.
         """
         coefs, class_names = _log_odds_of_two(np.asarray(path.coefs), path.classes)
+        if feature_names is None:
+            feature_names = getattr(path, "feature_names", None)
         if feature_names is None:
             feature_names = [f"x{j}" for j in range(coefs.shape[-1])]
         _check_names(feature_names, coefs)
@@ -288,7 +290,7 @@ class RegularizationPathDisplay:
             lines = draw_coefficients(
                 panel, self.Cs, coefs, names, column, top_n, style
             )
-            # Below the title is the chosen C.
+            # The chosen C stands between the title and the panel.
             panel.set_title(str(label), pad=None if column is None else 16)
             self.lines_.append(lines)
         label_coefficients(panels, self.lines_)
