@@ -9,8 +9,9 @@ Variants     ``mnist_t10k_unit`` is ``mnist_t10k`` with 0..255 divided by 255;
              column divided by its largest absolute value.
 Bundled      ``iris``, ``wine`` and ``breast_cancer``, as scikit-learn ships them.
 Generated    ``embeddings-N-D-K``: what a linear probe sees, see `make_embeddings`;
-             sparse are ``onehot-N-LEVELS-LEVELS-...``, see `make_onehot`, and
-             ``text-N-D-K``, see `make_text`.
+             ``heavytails-N-D-K``: a traffic log, see `make_heavytails`; sparse are
+             ``onehot-N-LEVELS-LEVELS-...``, see `make_onehot`, and ``text-N-D-K``, see
+             `make_text`.
 """
 
 import hashlib
@@ -140,6 +141,34 @@ def make_embeddings(n, d, n_classes, dtype=np.float32, seed=0):
     return Dataset(X[:n].copy(), y[:n], X[n:].copy(), y[n:])
 
 
+def make_heavytails(n, d, n_classes, dtype=np.float64, seed=0):
+    """Return n rows of d columns that resemble a traffic log, such as KDD Cup 99.
+
+    A third of the columns are log-normal, with a sigma from 3 to 6: bytes, seconds and
+    counts in raw units. The others are categorical columns of about 10 levels, one-hot.
+    Each class shifts the logarithms and prefers some levels. The classes shrink
+    geometrically, from a large share of all rows to 2 rows.
+    """
+    rng = np.random.default_rng(seed)
+    shares = np.geomspace(0.4 * n, 2, n_classes)
+    sizes = np.maximum(2, shares * n / shares.sum()).astype(int)
+    sizes[0] += n - sizes.sum()
+    y = rng.permutation(np.repeat(np.arange(n_classes), sizes))
+
+    n_tails = d // 3
+    n_columns = max(1, (d - n_tails) // 10)
+    X = np.zeros((n, d))
+    sigma = rng.uniform(3, 6, size=n_tails)
+    shift = rng.standard_normal((n_classes, n_tails))
+    X[:, :n_tails] = np.exp(sigma * rng.standard_normal((n, n_tails)) + shift[y])
+    for levels in np.array_split(np.arange(n_tails, d), n_columns):
+        preference = 2 * rng.standard_normal((n_classes, len(levels)))
+        # the largest of these follows the softmax of the preferences
+        level = np.argmax(preference[y] + rng.gumbel(size=(n, len(levels))), axis=1)
+        X[np.arange(n), levels[level]] = 1
+    return Dataset(X.astype(dtype), y)
+
+
 def make_onehot(n, *n_levels, dtype=np.float64, seed=0):
     """Return n rows of categorical columns with these numbers of levels, one-hot.
 
@@ -189,7 +218,12 @@ def make_text(n, d, n_classes, dtype=np.float64, seed=0):
     return Dataset(sublinear_tfidf(counts), y)
 
 
-GENERATORS = {"embeddings": make_embeddings, "onehot": make_onehot, "text": make_text}
+GENERATORS = {
+    "embeddings": make_embeddings,
+    "heavytails": make_heavytails,
+    "onehot": make_onehot,
+    "text": make_text,
+}
 
 
 def sublinear_tfidf(counts):

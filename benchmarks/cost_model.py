@@ -27,10 +27,11 @@ from threadpoolctl import threadpool_limits
 
 from skxent import CrossEntropyObjective
 from skxent.solver import rounds
-from skxent.solver.preconditioners.by_class import ClassRecipe, SharedRecipe
+from skxent.solver.preconditioners.by_class import ClassRecipe
 from skxent.solver.preconditioners.coupled import CoupledRecipe
 from skxent.solver.preconditioners.diagonal import DiagonalRecipe
 from skxent.solver.preconditioners.prices import NANOSECONDS
+from skxent.solver.preconditioners.shared import SharedRecipe
 
 RNG = np.random.default_rng(0)
 # Every Hessian gets the same price, in evaluations: the counts then differ by the

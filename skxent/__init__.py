@@ -1,8 +1,14 @@
 """Linear classifiers trained by cross-entropy, for people who use scikit-learn."""
 
 from ._former_names import register
-from .classifiers.estimators import BinaryLogReg, SoftmaxReg
+from .classifiers.estimators import (
+    BinaryLogReg,
+    BinaryLogRegCV,
+    SoftmaxReg,
+    SoftmaxRegCV,
+)
 from .classifiers.model_selection import l1_C_min
+from .classifiers.path import RegularizationPath, log_reg_path
 from .evaluation.calibration import CalibrationDecomposition, calibration_decomposition
 from .evaluation.information import (
     conditional_entropy,
@@ -31,14 +37,17 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BinaryLogReg",
+    "BinaryLogRegCV",
     "CalibrationDecomposition",
     "CoefficientDisplay",
     "ConvergenceDisplay",
     "CrossEntropyObjective",
     "CrossEntropyReport",
+    "RegularizationPath",
     "RegularizationPathDisplay",
     "ReliabilityDisplay",
     "SoftmaxReg",
+    "SoftmaxRegCV",
     "__version__",
     "calibration_decomposition",
     "conditional_entropy",
@@ -52,5 +61,6 @@ __all__ = [
     "l1_C_min",
     "label_distribution",
     "log_loss_scorer",
+    "log_reg_path",
     "mutual_information",
 ]

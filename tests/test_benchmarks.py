@@ -47,7 +47,7 @@ RUNS = {
         r"^\| ours, default +\| [\d.]+ m?s ",
     ),
     "cost_model.py": (
-        "--data DIR --sets tiny --rows 2000",
+        "--data DIR --sets tiny,heavytails-90-13-3 --rows 2000",
         r"^\| tiny \| ClassRecipe +\| \d+ +\| \d ",
     ),
     "stress.py": (

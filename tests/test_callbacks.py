@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skxent import BinaryLogReg, SoftmaxReg, log_loss_scorer
-from skxent.classifiers.base import _coefficients
+from skxent.classifiers.cross_entropy_classifier import coefficients
 
 callback = pytest.importorskip(
     "sklearn.callback", reason="callbacks came with scikit-learn 1.9"
@@ -179,9 +179,9 @@ def test_coefficients_that_nobody_asks_for_are_not_computed(Estimator, monkeypat
 
     def counting(*args):
         calls.append(args)
-        return _coefficients(*args)
+        return coefficients(*args)
 
-    monkeypatch.setattr("skxent.classifiers.base._coefficients", counting)
+    monkeypatch.setattr("skxent.classifiers.base.coefficients", counting)
     X, y = make_data(Estimator)
     Estimator().set_callbacks(Listener()).fit(X, y)
     assert len(calls) == 1

@@ -30,6 +30,7 @@ from skxent.solver.minimise import minimise
 from skxent.solver.preconditioners.by_class import ClassPreconditioner
 from skxent.solver.preconditioners.coupled import CoupledPreconditioner
 from skxent.solver.preconditioners.diagonal import DiagonalPreconditioner
+from skxent.solver.preconditioners.shared import SharedPreconditioner, SharedRecipe
 from skxent.solver.progress import Progress
 from skxent.solver.row_space import RowSpace, row_space_pays
 
@@ -624,11 +625,7 @@ def class_change(objective, params):
 
 
 def shared_change(objective, params):
-    hessians = class_hessians(objective, params, shared=True)
-    curvature = mean_curvature(objective, params)
-    return ClassPreconditioner(
-        objective, hessians, np.sqrt(curvature / curvature.mean())
-    )
+    return SharedRecipe(objective).build(objective, params)
 
 
 def coupled_change(objective, params):
@@ -738,6 +735,26 @@ def test_where_classes_are_alike_one_hessian_is_exact_up_to_a_factor(
     eigenvalues = np.linalg.eigvalsh(T.T @ hessian_at(objective, params) @ T)
     free = (K - 1) * objective.n_params // K
     assert_allclose(eigenvalues[-free:], K / (K - 1), rtol=1e-6)
+
+
+def test_a_shared_hessian_has_the_mean_and_the_curvature_of_each_class():
+    # Hessians of the same covariance, around different means: they are what a shared
+    # one knows, whatever lies between the classes.
+    objective = make_objective("softmax", 4, C=np.inf)
+    d = objective.n_features
+    rng = np.random.default_rng(6)
+    root = rng.normal(size=(d, d))
+    curvature, means = rng.exponential(size=4), 10 * rng.normal(size=(4, d))
+    rows = np.column_stack([means, np.ones(4)])
+    hessians = np.einsum("ki,kj->kij", rows, rows)
+    hessians[:, :d, :d] += root @ root.T
+    hessians *= curvature[:, None, None]
+    mean = hessians.mean(axis=0, keepdims=True)
+    of_classes = as_matrix(ClassPreconditioner(objective, hessians), objective)
+    shared = as_matrix(
+        SharedPreconditioner(objective, mean, curvature, means), objective
+    )
+    assert_allclose(shared, of_classes, rtol=0, atol=1e-7 * abs(of_classes).max())
 
 
 @pytest.mark.parametrize("C", [0.5, np.inf])

@@ -18,8 +18,8 @@ BELOW = {
     "data": set(),
     "model": {"data"},
     "solver": {"data", "model"},
-    "classifiers": {"data", "model", "solver"},
     "evaluation": {"data"},
+    "classifiers": {"data", "model", "solver", "evaluation"},
     "plots": {"data", "evaluation"},
 }
 

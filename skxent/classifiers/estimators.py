@@ -3,6 +3,7 @@
 from typing import Any
 
 from .base import LinearCrossEntropyClassifier
+from .cross_validated import LinearCrossEntropyClassifierCV
 from .shared_docs import fill_sections
 
 
@@ -125,3 +126,100 @@ class SoftmaxReg(LinearCrossEntropyClassifier):
     """
 
     _loss_name = "softmax"
+
+
+@fill_sections
+class BinaryLogRegCV(LinearCrossEntropyClassifierCV):
+    """Logistic regression of two classes that chooses its penalty by cross-validation.
+
+    It fits `BinaryLogReg` for each C and each ``l1_ratio``, to all rows and without
+    each fold, scores the held-out rows, and keeps the best penalty.
+
+    Parameters
+    ----------
+    {parameters_of_the_search}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        The two labels, sorted; with soft labels, the columns.
+    coef_ : ndarray of shape (1, n_features)
+        Coefficients of the log-odds of ``classes_[1]``.
+    intercept_ : ndarray of shape (1,)
+        Intercept; 0 if ``fit_intercept=False``.
+    {attributes_of_the_search}
+
+    See Also
+    --------
+    BinaryLogReg : One C.
+    SoftmaxRegCV : Any number of classes.
+    log_reg_path : Coefficients along C, without folds.
+
+    Notes
+    -----
+    {notes_of_the_search}
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from skxent import BinaryLogRegCV
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = BinaryLogRegCV().fit(X, y)
+    >>> model.scores_.shape
+    (5, 1, 10)
+    >>> float(round(-model.mean_scores_.max(), 3))  # nats
+    0.106
+    """
+
+    _loss_name = "binary"
+    _class_with_one_C = BinaryLogReg
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+
+@fill_sections
+class SoftmaxRegCV(LinearCrossEntropyClassifierCV):
+    """Softmax regression that chooses its penalty by cross-validation.
+
+    It fits `SoftmaxReg` for each C and each ``l1_ratio``, to all rows and without each
+    fold, scores the held-out rows, and keeps the best penalty.
+
+    Parameters
+    ----------
+    {parameters_of_the_search}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted; with soft labels, the columns.
+    coef_ : ndarray of shape (n_classes, n_features)
+        Coefficients of the logits, a row for each class.
+    intercept_ : ndarray of shape (n_classes,)
+        Intercepts; 0 if ``fit_intercept=False``.
+    {attributes_of_the_search}
+
+    See Also
+    --------
+    SoftmaxReg : One C.
+    BinaryLogRegCV : Two classes with a single logit.
+    log_reg_path : Coefficients along C, without folds.
+
+    Notes
+    -----
+    {notes_of_the_search}
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skxent import SoftmaxRegCV
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = SoftmaxRegCV(Cs=[0.01, 1, 100]).fit(X, y)
+    >>> model.C_
+    1.0
+    """
+
+    _loss_name = "softmax"
+    _class_with_one_C = SoftmaxReg

@@ -9,15 +9,7 @@ from typing import TypeVar
 
 T = TypeVar("T", bound=type)
 
-SECTIONS = {
-    "parameters": """
-C : float, default=1.0
-    Inverse strength of the penalty, positive; ``np.inf`` for no penalty. Smaller values
-    shrink the coefficients more. With two classes and an L2 penalty, `SoftmaxReg` at
-    ``C`` gives the probabilities of `BinaryLogReg` at ``2 * C``.
-l1_ratio : float, default=0.0
-    Share of the L1 norm in the penalty. 0 is ridge; 1 is the lasso, which sets
-    coefficients to exactly 0; values in between are the elastic net.
+COMMON_PARAMETERS = """
 penalty_weights : array-like of shape (n_features,) or dict, default=None
     Factors π of the penalty for each feature, or for the features named in a dict. 0
     leaves a feature unpenalised. None means 1 for all.
@@ -39,6 +31,18 @@ tol : float, default=1e-8
     is the optimum. It has no unit and does not depend on the scale of the data.
 max_iter : int, default=1000
     The largest number of iterations.
+"""
+
+SECTIONS = {
+    "parameters": """
+C : float, default=1.0
+    Inverse strength of the penalty, positive; ``np.inf`` for no penalty. Smaller values
+    shrink the coefficients more. With two classes and an L2 penalty, `SoftmaxReg` at
+    ``C`` gives the probabilities of `BinaryLogReg` at ``2 * C``.
+l1_ratio : float, default=0.0
+    Share of the L1 norm in the penalty. 0 is ridge; 1 is the lasso, which sets
+    coefficients to exactly 0; values in between are the elastic net.
+{common_parameters}
 warm_start : bool, default=False
     Whether `fit` starts from the last solution, if the classes and the number of
     features are still the same.
@@ -54,6 +58,76 @@ random_state : int, RandomState instance or None, default=None
     Seed for the choice of rows to hold out.
 verbose : int, default=0
     1 prints a line after each iteration, 2 also the decisions of the solver.
+""",
+    "parameters_of_the_search": """
+Cs : int or array-like of shape (n_Cs,), default=10
+    The values of C to try, or their number. With a number, an L2 grid goes from half a
+    degree of freedom of all features together, where the loss hardly sees the data, to
+    99.9 % of all degrees, where the penalty hardly matters. Its values have equal
+    distances in the log-odds of this share, at the null model: equal ratios, if all
+    features have the same variance. A grid with an L1 penalty goes from the largest C
+    without coefficients to 10,000 times this, or 100 times if n ≤ d.
+l1_ratios : array-like of shape (n_l1_ratios,), default=(0.0,)
+    The shares of the L1 norm to try, from 0 to 1.
+cv : int, splitter, iterable of splits, "loo" or None, default=None
+    The folds. None and an int mean stratified ones, not shuffled; None means 5. "loo"
+    approximates the cross-entropy of each row under the fit without it, from the fit
+    to all rows.
+scoring : str, callable or None, default=None
+    The score of held-out rows, larger is better. None means `skxent.log_loss_scorer`.
+refit : bool, default=True
+    Whether ``coef_`` is the fit to all rows with the chosen penalty. Otherwise it is
+    the mean of the fits without each fold.
+selection : {"best", "one_standard_error"}, default="best"
+    Which penalty to choose: the one with the best mean score, or, of those with the
+    same ``l1_ratio``, the strongest whose mean score is within one standard error of
+    the best.
+{common_parameters}
+verbose : int, default=0
+    1 prints a line for each penalty.
+""",
+    "attributes_of_the_search": """
+C_ : float
+    The chosen value of C.
+l1_ratio_ : float
+    The chosen share of the L1 norm.
+Cs_ : ndarray of shape (n_Cs,)
+    The values of C, ascending.
+l1_ratios_ : ndarray of shape (n_l1_ratios,)
+scores_ : ndarray of shape (n_folds, n_l1_ratios, n_Cs)
+    The score of each fold. With ``cv="loo"`` there is one.
+mean_scores_, std_scores_ : ndarray of shape (n_l1_ratios, n_Cs)
+    The mean and the standard deviation of the scores over the folds.
+standard_errors_ : ndarray of shape (n_l1_ratios, n_Cs)
+    The standard errors of the mean scores: the deviations, divided by the root of the
+    number of folds; with ``cv="loo"``, over the rows.
+coefs_paths_ : ndarray of shape (n_folds, n_l1_ratios, n_Cs, n_logits, n_features)
+    The coefficients without each fold; with ``cv="loo"``, those of all rows.
+intercepts_paths_ : ndarray of shape (n_folds, n_l1_ratios, n_Cs, n_logits)
+n_iter_ : ndarray of shape (n_folds, n_l1_ratios, n_Cs)
+    The numbers of iterations. Folds that share passes take Newton steps.
+worst_suboptimality_ : float
+    The largest estimated suboptimality of all fits.
+converged_, suboptimality_, duality_gap_, n_evals_, loss_curve_, loss_curve_seconds_
+    Of the fit to all rows with the chosen penalty, as in the estimator with one C. It
+    starts at the solution that the search has found. With ``refit=False`` there are
+    only the first two, for the worst of the folds.
+n_features_in_ : int
+    Number of features seen during `fit`.
+feature_names_in_ : ndarray of shape (n_features_in_,)
+    Names of the features, if X has names that are all strings.
+""",
+    "notes_of_the_search": """
+Each fit starts where the last one has ended, and folds share passes over X, of which
+there is no copy. ``class_weight="balanced"`` is computed from all rows, as in
+`LogisticRegressionCV`. Scores do not count class weights and label smoothing.
+
+`fit` warns once with ``sklearn.exceptions.ConvergenceWarning`` if any fit ends short of
+``tol``.
+
+With metadata routing enabled, ``groups`` and whatever else the splitter and the scorer
+request are passed to `fit` by name. Callbacks see the last fit, that of the chosen
+penalty.
 """,
     "attributes_of_the_fit": """
 n_iter_ : ndarray of shape (1,)
@@ -114,7 +188,8 @@ def fill_sections(cls: T) -> T:
     if cls.__doc__ is None:  # python -OO
         return cls
     doc = cleandoc(cls.__doc__)
-    for name, text in SECTIONS.items():
+    sections = SECTIONS | {"common_parameters": COMMON_PARAMETERS}
+    for name, text in sections.items():
         doc = doc.replace(f"{{{name}}}", text.strip())
     cls.__doc__ = doc
     return cls

@@ -27,14 +27,7 @@ def coupled_hessian(problem: Problem, params: NDArray) -> NDArray:
     n_logits, e = problem.n_logits, problem.n_columns
 
     def add_block(block: Block, hessian: NDArray, diagonal: NDArray) -> None:
-        z = model(block)
-        s = 1.0 if block.weights is None else block.weights[:, None]
-        X = with_intercept(problem, block.X)
-        weighted = products(np.sqrt(s) * problem.loss.proba(z), X)
-        hessian -= weighted.T @ weighted
-        # in a sum of their own, because p − p² would cancel
-        weighted = products(s * problem.loss.curvature(z), X)
-        diagonal += (weighted.T @ X).reshape(n_logits, e, e)
+        add_coupled_products(problem, block, model(block), hessian, diagonal)
 
     hessian, diagonal = problem.rows.map_reduce(
         add_block,
@@ -43,10 +36,39 @@ def coupled_hessian(problem: Problem, params: NDArray) -> NDArray:
         width=2 * problem.n_params,
         work=n_logits * problem.n_params,
     )
-    for k in range(n_logits):
+    return problem.rows.mean_factor * with_class_blocks(hessian, diagonal)
+
+
+def add_coupled_products(
+    problem: Problem, block: Block, z: NDArray, hessian: NDArray, diagonal: NDArray
+) -> None:
+    """Add the Hessian of the rows of a block with the logits z, in two sums.
+
+    Parameters
+    ----------
+    problem : Problem
+    block : Block
+    z : ndarray of shape (m, L)
+    hessian : ndarray of shape (n_params, n_params)
+        Where −Σ_i s_i p_ik p_il x̃_i x̃_iᵀ is added.
+    diagonal : ndarray of shape (L, e, e)
+        Where the blocks Σ_i s_i p_ik (1 − p_ik) x̃_i x̃_iᵀ are added: in a sum of their
+        own, because p − p² would cancel.
+    """
+    s = 1.0 if block.weights is None else block.weights[:, None]
+    X = with_intercept(problem, block.X)
+    weighted = products(np.sqrt(s) * problem.loss.proba(z), X)
+    hessian -= weighted.T @ weighted
+    weighted = products(s * problem.loss.curvature(z), X)
+    diagonal += (weighted.T @ X).reshape(diagonal.shape)
+
+
+def with_class_blocks(hessian: NDArray, diagonal: NDArray) -> NDArray:
+    """Return the Hessian with the blocks of the classes on its diagonal, in place."""
+    e = diagonal.shape[1]
+    for k, of_class in enumerate(diagonal):
         block = slice(k * e, (k + 1) * e)
-        hessian[block, block] = diagonal[k]
-    hessian *= problem.rows.mean_factor
+        hessian[block, block] = of_class
     return hessian
 
 

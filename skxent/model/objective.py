@@ -224,7 +224,11 @@ class CrossEntropyObjective(Objective):
         return evaluation.value, evaluation.gradient
 
     def mean_loss_on(
-        self, X: Any, y: NDArray, sample_weight: NDArray, offset: ArrayLike | None
+        self,
+        X: Any,
+        y: NDArray,
+        sample_weight: ArrayLike | None,
+        offset: ArrayLike | None,
     ) -> Problem:
         """Return the mean loss on other rows, as a function of the same params."""
         offset = check_offset(offset, len(y), self.n_logits)

@@ -10,7 +10,7 @@ The rows may hold ``X − center`` instead of ``X``. The intercepts in ``params`
 refer to the centred data; ``pack`` and ``unpack`` convert them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -196,9 +196,7 @@ class Problem:
             model = self.linear_model(params)
             change = self.linear_model(step, with_offset=False)
             return lambda block: (model(block), change(block))
-        parts = [self.split(p.astype(self.rows.dtype)) for p in (params, step)]
-        coef, intercept = (np.concatenate(pair) for pair in zip(*parts, strict=True))
-        both = self._linear(coef, intercept, False)
+        both = self._stacked([params, step])
 
         def model_and_change(block: Block) -> tuple[NDArray, NDArray]:
             z = both(block)
@@ -207,17 +205,50 @@ class Problem:
 
         return model_and_change
 
+    def linear_models(self, params: NDArray) -> Callable[[Block], list[NDArray]]:
+        """Return the function that computes the logits of several models at once.
+
+        Parameters
+        ----------
+        params : ndarray of shape (n_models, n_params)
+
+        Returns
+        -------
+        callable
+            From a block to a list of arrays, (m, L), one for each model.
+        """
+        stacked = self._stacked(params)
+
+        def linear_models(block: Block) -> list[NDArray]:
+            logits = np.split(stacked(block), len(params), axis=1)
+            if block.offset is not None:
+                logits = [z + block.offset for z in logits]
+            return logits
+
+        return linear_models
+
+    def _stacked(self, params: Iterable[NDArray]) -> Callable[[Block], NDArray]:
+        """Return the function that computes the logits of models side by side."""
+        parts = [self.split(p.astype(self.rows.dtype)) for p in params]
+        coef, intercept = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return self._linear(coef, intercept, False)
+
     def _linear(
         self, coef: NDArray, intercept: NDArray, with_offset: bool
     ) -> Callable[[Block], NDArray]:
         """Return the function that computes linear functions of a block of rows."""
         if self.rows.is_sparse:
             by_feature = np.ascontiguousarray(coef.T)
+        # a fit starts there, and X would be read twice
+        is_constant = not coef.any()
 
         def logits(block: Block) -> NDArray:
             X = block.X
             # for a dense X in Fortran order, in which the losses are fastest
-            z = X @ by_feature if sparse.issparse(X) else (coef @ X.T).T
+            if is_constant:
+                z = np.zeros((len(coef), X.shape[0]), X.dtype).T
+            else:
+                z = X @ by_feature if sparse.issparse(X) else (coef @ X.T).T
             if self.fit_intercept:
                 z += intercept
             if with_offset and block.offset is not None:

@@ -8,6 +8,7 @@ coefficient of 0 gets the sign that lowers F. L-BFGS-B stops at 0 or at a bound.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +38,8 @@ class RoundLimits:
     max_rounds : int
         Rounds on one working set.
     estimate_reduction : float
-        A working set is solved to this share of the estimate before it. Features
-        outside may promise more.
+        A working set is solved to this share of its first estimate. Features outside
+        may promise more.
     min_gradient_change : float
         A relative change of the gradient below this is rounding. It says nothing about
         the curvature.
@@ -72,27 +73,53 @@ class BoxRounds:
         self._subset, self._tol, self._max_iter = subset, tol, max_iter
         self._curvatures = curvatures
 
-    def run(self, suboptimality: float) -> None:
-        """Run rounds until the estimate is a small share of ``suboptimality``."""
+    def run(self) -> float:
+        """Run rounds until the estimate is a small share of the first one.
+
+        Returns
+        -------
+        float
+            The estimate of (F − F*) / F on these columns.
+        """
         subset, objective = self._subset, self._subset.objective
-        goal = max(self._tol / 2, ROUND_LIMITS.estimate_reduction * suboptimality)
-        for _ in range(ROUND_LIMITS.max_rounds):
+        goal: float | None = None
+        for n_rounds in count():
             previous_value = subset.evaluation.value
             preconditioner = axis_aligned_preconditioner(objective, subset.params)
-            gradient = subset.evaluation.gradient
-            violation = violations(objective, subset.params, gradient, preconditioner)
-            suboptimality = self._estimate(violation, previous_value, preconditioner)
+            violation, suboptimality = self._estimate_now(preconditioner)
+            if goal is None:
+                goal = max(
+                    self._tol / 2, ROUND_LIMITS.estimate_reduction * suboptimality
+                )
             n_iter = subset.progress.iterations_left(self._max_iter)
-            if suboptimality <= goal or not n_iter:
-                return
+            is_last = n_rounds == ROUND_LIMITS.max_rounds
+            if suboptimality <= goal or not n_iter or is_last:
+                break
             _Round(subset, preconditioner, violation).run(
                 self._estimate,
                 goal,
                 min(ROUND_LIMITS.max_iterations, n_iter),
                 self._curvatures,
             )
+            if goal > self._tol:
+                # features outside decide what comes next: the scales are good enough
+                _, suboptimality = self._estimate_now(preconditioner)
+                if suboptimality <= goal:
+                    break
             if subset.evaluation.value >= previous_value:
-                return
+                break
+        return suboptimality
+
+    def _estimate_now(
+        self, preconditioner: DiagonalPreconditioner
+    ) -> tuple[NDArray, float]:
+        """Return the violations at the current params, and the estimate from them."""
+        subset = self._subset
+        value, gradient = subset.evaluation.value, subset.evaluation.gradient
+        violation = violations(
+            subset.objective, subset.params, gradient, preconditioner
+        )
+        return violation, self._estimate(violation, value, preconditioner)
 
     def _estimate(
         self, violation: NDArray, value: float, preconditioner: DiagonalPreconditioner

@@ -56,22 +56,34 @@ class WorkingSetFit(Fit):
         self._curvatures: list[float] = []
         # coarser once a quadratic model did not reach its minimum
         self._ridge = FINE_RIDGE
-        # the columns that Newton's method solved last, and its remaining promise
+        # the columns that were solved last, and the estimate of what they still promise
         self._solved, self._remaining_promise = np.arange(0), 0.0
+        # whether that estimate is one with scales, which Newton's method does not need
+        self._needs_scales = False
 
     def run(self) -> None:
         """Solve working sets until the estimate is at most ``tol``, or F stalls."""
         objective, progress = self.objective, self.progress
         n_stalls = 0
+        # the choice of features needs rough scales only
+        preconditioner = axis_aligned_preconditioner(objective, self.params)
+        self.preconditioner = preconditioner
         while True:
-            # Newton's promise needs no scales, and the choice of features rough ones
-            if not len(self._solved):
-                preconditioner = axis_aligned_preconditioner(objective, self.params)
-                self.preconditioner = preconditioner
             violation = violations(
                 objective, self.params, self.evaluation.gradient, preconditioner
             )
             self.suboptimality = self._estimate(violation, preconditioner)
+            is_over = (
+                self.suboptimality <= self.tol
+                or not progress.iterations_left(self.max_iter)
+                or progress.has_exhausted_effort
+                or n_stalls == 2
+            )
+            if is_over and self._needs_scales:
+                preconditioner = axis_aligned_preconditioner(objective, self.params)
+                self.preconditioner = preconditioner
+                self._solved, self._needs_scales = np.arange(0), False
+                continue
             if self.suboptimality <= self.tol:
                 self.outcome = CONVERGED
                 return
@@ -96,7 +108,7 @@ class WorkingSetFit(Fit):
     def _estimate(
         self, violation: NDArray, preconditioner: DiagonalPreconditioner
     ) -> float:
-        """Estimate (F − F*) / F from Newton's promise and the features outside."""
+        """Estimate (F − F*) / F from the features solved last and those outside."""
         objective, value = self.objective, self.evaluation.value
         if not len(self._solved):
             return estimate_suboptimality(
@@ -119,16 +131,23 @@ class WorkingSetFit(Fit):
     def _choose(self, violation: NDArray) -> NDArray:
         """Return the columns of the next working set."""
         objective = self.objective
+        max_copied = MAX_COPIED_SHARE * objective.n_features
+        if max_copied <= MIN_NEW_FEATURES:
+            # a subset would save little, and its steps go further if rows are saturated
+            return np.arange(objective.n_features)
         coef, _ = objective.split(self.params)
         of_coef, _ = objective.split(violation)
         support = coef.any(axis=0)
         priority = np.where(support, np.inf, np.abs(of_coef).max(axis=0))
+        candidates = np.flatnonzero(priority)
         n_support = int(support.sum())
         size = n_support + max(MIN_NEW_FEATURES, n_support)
-        if size >= MAX_COPIED_SHARE * objective.n_features:
+        if min(size, len(candidates)) >= max_copied:
             return np.arange(objective.n_features)
-        largest = np.argpartition(-priority, size)[:size]
-        return np.sort(largest[priority[largest] > 0])
+        if size < len(candidates):
+            largest = np.argpartition(-priority[candidates], size)[:size]
+            candidates = np.sort(candidates[largest])
+        return candidates
 
     def _solve_working_set(self, violation: NDArray) -> None:
         """Choose a working set, solve it and move the params."""
@@ -147,10 +166,10 @@ class WorkingSetFit(Fit):
         if is_cheap:
             newton = NewtonSteps(subset, self.tol, self.max_iter, self._ridge)
             self._remaining_promise = newton.run()
-            self._ridge, self._solved = newton.ridge, columns
+            self._ridge = newton.ridge
         else:
             rounds = BoxRounds(subset, self.tol, self.max_iter, self._curvatures)
-            rounds.run(self.suboptimality)
-            self._solved = np.arange(0)
+            self._remaining_promise = rounds.run()
+        self._solved, self._needs_scales = columns, not is_cheap
         self.params = subset.on_all_columns(subset.params)
         objective.count_evaluations(subset.n_evals)

@@ -1,12 +1,12 @@
-"""Preconditioners with a Hessian for each class, or one that all classes share."""
+"""Preconditioners with a Hessian for each class, or a majorant for all."""
 
 from collections.abc import Callable
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...model.class_hessians import class_hessians
-from ...model.curvature import mean_curvature
 from ...model.layout import ParamLayout
 from ...model.objective import Objective
 from .base import Preconditioner, Recipe, centred
@@ -32,16 +32,33 @@ class ClassPreconditioner(Preconditioner):
         self._shape = (objective.n_logits, -1)
         self.curvature = np.einsum("kii->ki", hessians).ravel()
         layout = ParamLayout(1, objective.n_features, objective.fit_intercept)
-        self._roots = objective.rows.map(
-            lambda hessian: InverseRoot(hessian, layout, objective.penalty.l2),
-            list(hessians),
-            work=hessians.size * objective.n_columns / 3,
-        )
-        self.is_nearly_singular = any(root.is_nearly_singular for root in self._roots)
-        self.is_averaged = len(self._roots) < objective.n_logits
-        self.is_well_conditioned = all(r.is_well_conditioned for r in self._roots)
-        self._scales = 1.0 if scales is None else scales[:, None]
         self._map = objective.rows.map
+        self._price_of_factors = hessians.size * objective.n_columns / 3
+        self._take(
+            self._map(
+                lambda hessian: InverseRoot(hessian, layout, objective.penalty.l2),
+                list(hessians),
+                work=self._price_of_factors,
+            )
+        )
+        self.is_averaged = len(self._roots) < objective.n_logits
+        self._scales = 1.0 if scales is None else scales[:, None]
+
+    def _take(self, roots: list[InverseRoot]) -> None:
+        """Take the roots, and what they say of their conditioning."""
+        self._roots = roots
+        self.is_nearly_singular = any(root.is_nearly_singular for root in roots)
+        self.is_well_conditioned = all(root.is_well_conditioned for root in roots)
+
+    def with_l2(self, l2: NDArray) -> "ClassPreconditioner":
+        """Return the preconditioner for another ridge, (d,)."""
+        other = copy(self)
+        other._take(
+            self._map(
+                lambda root: root.with_l2(l2), self._roots, self._price_of_factors
+            )
+        )
+        return other
 
     def to_params(self, u: NDArray) -> NDArray:
         """Return T u, with classes that sum to 0."""
@@ -79,6 +96,9 @@ class ClassRecipe(Recipe):
         self.n_sampled, self.build_price = price_of_hessians(
             objective, n_logits, n_sampled
         )
+        if n_logits > 1 and self.n_sampled < objective.n_samples:
+            # each class gathers rows of its own
+            self.n_bytes += 8 * n_logits * self.n_sampled * e
         self.apply_price = (
             NANOSECONDS.solve * n_logits * e**2 / price_of_evaluation(objective)
         )
@@ -90,33 +110,6 @@ class ClassRecipe(Recipe):
         """Return the preconditioner with the curvature at ``params``."""
         hessians = class_hessians(objective, params, n_sampled=self.n_sampled)
         return ClassPreconditioner(objective, hessians)
-
-
-class SharedRecipe(Recipe):
-    """The recipe for the mean Hessian of the classes, scaled for each."""
-
-    description = "a Hessian that all classes share"
-    evaluations = 240.0
-    n_evals_when_fresh = 35
-
-    def __init__(self, objective: Objective, n_sampled: int | None = None):
-        super().__init__(objective)
-        n_logits, e = objective.n_logits, objective.n_columns
-        self.n_bytes = 24 * e**2
-        self.n_sampled, self.build_price = price_of_hessians(objective, 1, n_sampled)
-        self.apply_price = (
-            NANOSECONDS.product * n_logits * e**2 / price_of_evaluation(objective)
-        )
-
-    def build(self, objective: Objective, params: NDArray) -> ClassPreconditioner:
-        """Return the preconditioner with the curvature at ``params``."""
-        hessian = class_hessians(
-            objective, params, shared=True, n_sampled=self.n_sampled
-        )
-        curvature = mean_curvature(objective, params)
-        return ClassPreconditioner(
-            objective, hessian, np.sqrt(curvature / curvature.mean())
-        )
 
 
 class MajorantRecipe(Recipe):

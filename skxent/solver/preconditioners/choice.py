@@ -4,10 +4,11 @@ from numpy.typing import NDArray
 
 from ...model.objective import Objective
 from .base import Preconditioner, Recipe
-from .by_class import ClassRecipe, MajorantRecipe, SharedRecipe
+from .by_class import ClassRecipe, MajorantRecipe
 from .coupled import CoupledRecipe
 from .diagonal import DiagonalMajorantRecipe, DiagonalRecipe
 from .prices import MAX_PRECONDITIONER_BYTES, price_of_exact_hessian
+from .shared import SharedRecipe
 
 # A fit is expected to build its preconditioner this many times: at the start, and once
 # near the optimum.

@@ -1,5 +1,7 @@
 """The preconditioner from the Hessian of all params of a softmax."""
 
+from copy import copy
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,9 +26,19 @@ class CoupledPreconditioner(Preconditioner):
         self._shape = (objective.n_logits, objective.n_columns)
         self.curvature = hessian.diagonal().copy()
         self._order = objective.layout.coefficients_first()
-        self._root = InverseRoot(hessian, objective.layout, objective.penalty.l2)
-        self.is_nearly_singular = self._root.is_nearly_singular
-        self.is_well_conditioned = self._root.is_well_conditioned
+        self._take(InverseRoot(hessian, objective.layout, objective.penalty.l2))
+
+    def _take(self, root: InverseRoot) -> None:
+        """Take the root, and what it says of its conditioning."""
+        self._root = root
+        self.is_nearly_singular = root.is_nearly_singular
+        self.is_well_conditioned = root.is_well_conditioned
+
+    def with_l2(self, l2: NDArray) -> "CoupledPreconditioner":
+        """Return the preconditioner for another ridge, (d,)."""
+        other = copy(self)
+        other._take(self._root.with_l2(l2))
+        return other
 
     def to_params(self, u: NDArray) -> NDArray:
         """Return T u, with classes that sum to 0."""

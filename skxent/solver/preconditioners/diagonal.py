@@ -1,5 +1,6 @@
 """The diagonal preconditioner: centred and scaled columns."""
 
+from copy import copy
 from typing import ClassVar
 
 import numpy as np
@@ -53,10 +54,20 @@ class DiagonalPreconditioner(Preconditioner):
             np.divide(first, zeroth, out=self._mean, where=zeroth > 0)
         # If a column hardly varies, the difference is rounding: hence the floor.
         variance = np.maximum(second - zeroth * self._mean**2, RIDGE * second)
-        diagonal = variance + objective.penalty.l2
+        self._variance = variance
+        self._add_ridge(objective.penalty.l2)
+        self._intercept_scale = np.sqrt(np.where(zeroth > 0, zeroth, 1)[:, 0])
+
+    def _add_ridge(self, l2: NDArray) -> None:
+        diagonal = self._variance + l2
         # A column without spread or penalty has no gradient: any scale works.
         self.scale = np.sqrt(np.where(diagonal > 0, diagonal, 1))
-        self._intercept_scale = np.sqrt(np.where(zeroth > 0, zeroth, 1)[:, 0])
+
+    def with_l2(self, l2: NDArray) -> "DiagonalPreconditioner":
+        """Return the preconditioner for another ridge, (d,)."""
+        other = copy(self)
+        other._add_ridge(l2)
+        return other
 
     def to_params(self, u: NDArray) -> NDArray:
         """Return T u, with classes that sum to 0 unless axis-aligned."""

@@ -1,5 +1,6 @@
 """A root of the inverse Hessian of coefficients and intercepts."""
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,13 +55,31 @@ class InverseRoot:
         centred = CentredHessian(hessian, layout)
         if layout.n_logits > 1:
             centred.add_curvature_of_shifts()
-        matrix, self._intercepts = centred.matrix, centred.intercepts
-        matrix[np.diag_indices_from(matrix)] += np.tile(l2, layout.n_logits)
-        rounding = centred.rounding()
+        self._intercepts, self._rounding = centred.intercepts, centred.rounding()
+        self._factor(centred.matrix, np.tile(l2, layout.n_logits))
+
+    def with_l2(self, l2: NDArray) -> "InverseRoot":
+        """Return the root for another ridge, (d,).
+
+        The Hessian is computed from its factor, so it is not stored.
+        """
+        other = copy(self)
+        scale, upper = self._root
+        scaled = upper * scale
+        matrix = scaled.T @ scaled
+        matrix[np.diag_indices_from(matrix)] -= self._l2
+        other._factor(matrix, np.resize(l2, len(self._l2)))
+        return other
+
+    def _factor(self, matrix: NDArray, l2: NDArray) -> None:
+        """Factor the matrix, which is overwritten, plus a ridge, (L d,)."""
+        self._l2, self._n_coefs = l2, len(matrix)
+        matrix[np.diag_indices_from(matrix)] += l2
         self._root = root_of(matrix, ridge=RIDGE)
-        self._n_coefs = len(matrix)
         smallest_pivot = float(self._root[1].diagonal().min(initial=1.0)) ** 2
-        unreliable_pivot = max(PIVOTS.n_ridges * RIDGE, PIVOTS.n_roundings * rounding)
+        unreliable_pivot = max(
+            PIVOTS.n_ridges * RIDGE, PIVOTS.n_roundings * self._rounding
+        )
         self.is_nearly_singular = smallest_pivot < unreliable_pivot
         self.is_well_conditioned = smallest_pivot > PIVOTS.well_conditioned
 

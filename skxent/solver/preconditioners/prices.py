@@ -98,13 +98,13 @@ def price_of_hessians(
     gather = NANOSECONDS.gather * _stored_per_row(objective)
     products = _price_of_row_products(objective)
     price_of_row = n_matrices * (gather + products) / price_of_pass
-    rows = n_sampled or _rows_to_use(objective, price_of_row)
+    rows = n_sampled or _rows_to_use(objective, n_matrices, price_of_row)
     price_of_rows = min(rows, n) * price_of_row + PRICE_OF_CHOICE * (rows < n)
     price_of_factors = n_matrices * NANOSECONDS.factor * e**3 / price_of_pass
     return min(rows, n), price_of_rows + price_of_factors
 
 
-def _rows_to_use(objective: Objective, price_of_row: float) -> int:
+def _rows_to_use(objective: Objective, n_matrices: int, price_of_row: float) -> int:
     """Return the number of rows of a sample, or of all rows if it saves too little."""
     n, e = objective.n_samples, objective.n_columns
     if objective.rows.is_sparse:
@@ -112,6 +112,10 @@ def _rows_to_use(objective: Objective, price_of_row: float) -> int:
         # but not on all rows: the sample would miss its curvature.
         return n
     affordable = min(int(MAX_BUILD / price_of_row), ENOUGH_ROWS_PER_COLUMN * e)
+    if affordable < n and n_matrices > 1:
+        # each matrix gathers a sample of its own, until all are built
+        left = max(0, MAX_PRECONDITIONER_BYTES - 16 * n_matrices * e**2)
+        affordable = min(affordable, left // (8 * n_matrices * e))
     rows = max(ROWS_PER_COLUMN * e, affordable)
     saved = (n - rows) * price_of_row - PRICE_OF_CHOICE
     return rows if saved > LEAST_SAVING else n

@@ -1,0 +1,111 @@
+"""The values of C to try, from data where all coefficients are 0.
+
+With an L2 penalty, a column of variance v, weighted by the curvature of the null model,
+has v C S / (1 + v C S) degrees of freedom. The grid goes from half a degree of freedom
+of all columns together, where the loss hardly sees the data, to 99.9 % of all degrees,
+where the penalty hardly matters. Its values have equal distances in the log-odds of
+this share. If all columns have the same variance, they have equal ratios.
+
+With an L1 penalty the grid begins where the first coefficient leaves 0, and ends at a
+multiple of this, as in J. Friedman, T. Hastie, R. Tibshirani (2010),
+doi:10.18637/jss.v033.i01.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from ..model.curvature import curvature_moments
+from ..model.objective import Objective
+
+# The first and the last share of the degrees of freedom; the first for one column.
+FIRST_DEGREES, LAST_SHARE = 0.5, 0.999
+# The last C of a lasso is the first one times this, if n > d, or if n ≤ d.
+LASSO_RANGE, WIDE_LASSO_RANGE = 1e4, 1e2
+# A variance below this share of the mean square is rounding.
+CONSTANT = 1e-12
+# Points at which the degrees of freedom are tabulated, for each factor of 10.
+POINTS_PER_DECADE = 50
+# Of more columns than this, as many quantiles of their variances are enough.
+MANY_COLUMNS = 1000
+
+
+def C_grid(
+    objective: Objective,
+    penalty_weights: NDArray | None,
+    l1_ratios: Iterable[float],
+    n_Cs: int,
+) -> NDArray:
+    """Return values of C for a search, ascending.
+
+    Parameters
+    ----------
+    objective : Objective
+        Its penalty does not matter.
+    penalty_weights : ndarray of shape (d,) or None
+    l1_ratios : iterable of float
+    n_Cs : int
+
+    Returns
+    -------
+    ndarray of shape (n_Cs,)
+    """
+    weights = np.ones(objective.n_features)
+    if penalty_weights is not None:
+        weights = np.asarray(penalty_weights, dtype=np.float64)
+    l1_ratios = list(l1_ratios)
+    sparsest = [ratio for ratio in l1_ratios if ratio > 0]
+    ends = []
+    if len(sparsest) < len(l1_ratios):
+        grid = _ridge_grid(objective, weights, n_Cs)
+        if not sparsest:
+            return grid
+        ends += [grid[0], grid[-1]]
+    first = _first_C(objective, weights)
+    is_wide = objective.n_samples <= objective.n_features
+    last = first * (WIDE_LASSO_RANGE if is_wide else LASSO_RANGE)
+    ends += [first / max(sparsest), last / min(sparsest)]
+    return np.geomspace(min(ends), max(ends), n_Cs)
+
+
+def _ridge_grid(objective: Objective, weights: NDArray, n_Cs: int) -> NDArray:
+    """Return values of C at equal distances in the log-odds of degrees of freedom."""
+    start = objective.initial_point()
+    zeroth, mean, second = curvature_moments(objective, start)
+    variance = second
+    if objective.fit_intercept:
+        variance = second - np.divide(
+            mean**2, zeroth, out=np.zeros_like(mean), where=zeroth > 0
+        )
+    varies = (variance > CONSTANT * second).any(axis=0) & (weights > 0)
+    if not varies.any():
+        return np.geomspace(1e-4, 1e4, n_Cs)
+    variance = variance.mean(axis=0)[varies] / weights[varies]
+    n_decades = np.log10(variance.max() / variance.min()) + 10
+    total = np.geomspace(
+        1e-5 / variance.max(),
+        1e5 / variance.min(),
+        int(POINTS_PER_DECADE * n_decades),
+    )
+    typical = variance
+    if len(variance) > MANY_COLUMNS:
+        typical = np.quantile(variance, np.linspace(0, 1, MANY_COLUMNS))
+    scaled = np.outer(total, typical)
+    share = (scaled / (1 + scaled)).mean(axis=1)
+    first = FIRST_DEGREES / (len(variance) + FIRST_DEGREES)
+    targets = expit(np.linspace(logit(first), logit(LAST_SHARE), n_Cs))
+    return np.exp(np.interp(targets, share, np.log(total))) / objective.rows.weight_sum
+
+
+def _first_C(objective: Objective, weights: NDArray) -> float:
+    """Return the largest C at which a lasso has no coefficients."""
+    start = objective.initial_point()
+    gradient = objective.gradient_of_loss(start, objective.evaluate(start).gradient)
+    slopes = np.abs(objective.split(gradient)[0]).max(axis=0)
+    slopes = slopes[weights > 0] / weights[weights > 0]
+    steepest = slopes.max(initial=0.0)
+    if steepest == 0:
+        return 1.0
+    return float(1 / (objective.rows.weight_sum * steepest))

@@ -1,0 +1,169 @@
+"""The search for a penalty: fits along a grid, their scores, and the choice."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..model.objective import Objective
+from ..model.penalty import Penalty
+from ..solver.penalty_path import PenaltyFits, fit_penalties
+
+# The scores of the fits with one penalty, (n_scores,), and the standard error of their
+# mean.
+Score = Callable[[PenaltyFits], tuple[NDArray, float]]
+
+
+class PenaltyGrid(NamedTuple):
+    """The penalties to try.
+
+    Attributes
+    ----------
+    l1_ratios : ndarray of shape (n_l1_ratios,)
+    Cs : ndarray of shape (n_Cs,)
+        Ascending.
+    weights : ndarray of shape (d,) or None
+    bounds : pair of floats or ndarrays of shape (d,), or None
+    """
+
+    l1_ratios: NDArray
+    Cs: NDArray
+    weights: NDArray | None
+    bounds: tuple[ArrayLike, ArrayLike] | None
+
+    def penalty(self, objective: Objective, l1_ratio: float, C: float) -> Penalty:
+        """Return the penalty of an objective, which depends on its total weight."""
+        with np.errstate(over="ignore", divide="ignore"):
+            strength = float(1 / (np.float64(C) * objective.rows.weight_sum))
+        if not np.isfinite(strength):
+            raise ValueError(
+                f"The penalty 1/(C·Σ sample_weight) overflows for C={C!r}; expected a "
+                "larger C in Cs."
+            )
+        return Penalty.elastic_net(
+            strength, l1_ratio, self.weights, self.bounds, objective.n_features
+        )
+
+
+class Search(NamedTuple):
+    """What the fits of a search have given.
+
+    Attributes
+    ----------
+    grid : PenaltyGrid
+    scores : ndarray of shape (n_scores, n_l1_ratios, n_Cs)
+    standard_errors : ndarray of shape (n_l1_ratios, n_Cs)
+        Of the means of the scores.
+    params : ndarray of shape (n_folds, n_l1_ratios, n_Cs, n_params)
+    params_of_all : ndarray of shape (n_l1_ratios, n_Cs, n_params)
+    n_iter : ndarray of shape (n_folds, n_l1_ratios, n_Cs)
+    suboptimality : ndarray of shape (n_l1_ratios, n_Cs)
+        The worst of all fits with a penalty.
+    message : str or None
+        What to warn of, if fits ended short of ``tol``.
+    """
+
+    grid: PenaltyGrid
+    scores: NDArray
+    standard_errors: NDArray
+    params: NDArray
+    params_of_all: NDArray
+    n_iter: NDArray
+    suboptimality: NDArray
+    message: str | None
+
+    def choose(self, selection: str) -> tuple[int, int]:
+        """Return the indices of the chosen ``l1_ratio`` and C."""
+        means = np.nan_to_num(self.scores.mean(axis=0), nan=-np.inf)
+        ratio, best = np.unravel_index(np.argmax(means), means.shape)
+        if selection == "one_standard_error":
+            error = np.nan_to_num(self.standard_errors[ratio, best])
+            good = means[ratio] >= means[ratio, best] - error
+            best = np.argmax(good)
+        return int(ratio), int(best)
+
+
+def search_penalties(
+    objective: Objective,
+    grid: PenaltyGrid,
+    score: Score,
+    *,
+    tol: float,
+    max_iter: int,
+    without_folds: list[Objective],
+    folds: NDArray | None,
+    report: Callable[[str], None],
+) -> Search:
+    """Fit along the Cs of each ``l1_ratio``, and score each fit.
+
+    Parameters
+    ----------
+    objective : Objective
+        Of all rows.
+    grid : PenaltyGrid
+    score : callable
+        Returns the scores of the fits with one penalty, and their standard error.
+    tol, max_iter
+        As in `minimise`.
+    without_folds, folds
+        As in `fit_penalties`.
+    report : callable
+        Is told each penalty and its score.
+    """
+    shape = len(grid.l1_ratios), len(grid.Cs)
+    scores: dict[tuple[int, int], tuple[NDArray, float]] = {}
+    fits: dict[tuple[int, int], PenaltyFits] = {}
+    for i, l1_ratio in enumerate(grid.l1_ratios):
+        penalties = [partial(grid.penalty, l1_ratio=l1_ratio, C=C) for C in grid.Cs]
+        path = fit_penalties(
+            objective,
+            penalties,
+            tol=tol,
+            max_iter=max_iter,
+            without_folds=without_folds,
+            folds=folds,
+        )
+        for j, some in enumerate(path):
+            scores[i, j], fits[i, j] = score(some), some
+            of_folds, error = scores[i, j]
+            report(
+                f"l1_ratio = {l1_ratio:g}, C = {grid.Cs[j]:.4g}: score "
+                f"{of_folds.mean():.6g} ± {error:.2g}"
+            )
+
+    def gathered(read: Callable[[PenaltyFits], ArrayLike]) -> NDArray:
+        """Return an array (…, n_l1_ratios, n_Cs) of what is read from the fits."""
+        parts = np.array([read(fits[place]) for place in np.ndindex(*shape)])
+        return np.moveaxis(parts, 0, -1).reshape(*parts.shape[1:], *shape)
+
+    of_places = [scores[place] for place in np.ndindex(*shape)]
+    return Search(
+        grid,
+        np.array([s for s, _ in of_places]).T.reshape(-1, *shape),
+        np.array([error for _, error in of_places]).reshape(shape),
+        np.moveaxis(gathered(lambda some: some.params), 1, -1),
+        np.moveaxis(gathered(lambda some: some.of_all.params), 0, -1),
+        gathered(lambda some: some.n_iter),
+        gathered(_worst_suboptimality),
+        shortfall_message(np.tile(grid.Cs, shape[0]), list(fits.values()), tol),
+    )
+
+
+def shortfall_message(Cs: NDArray, fits: list[PenaltyFits], tol: float) -> str | None:
+    """Return one warning for all fits that ended short of ``tol``, None if none did."""
+    pairs = zip(Cs, fits, strict=True)
+    shortfalls = [(C, shortfall) for C, some in pairs for shortfall in some.shortfalls]
+    if not shortfalls:
+        return None
+    n_fits = sum(1 + len(some.params) for some in fits)
+    C, worst = max(shortfalls, key=lambda pair: pair[1].suboptimality)
+    return (
+        f"{len(shortfalls)} of {n_fits} fits ended short of tol={tol:g}. The worst, at "
+        f"C={C:.4g}: {worst.message}"
+    )
+
+
+def _worst_suboptimality(fits: PenaltyFits) -> float:
+    return float(max(fits.of_all.suboptimality, *fits.suboptimality, 0))
