@@ -12,7 +12,14 @@ from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
-from skxent import BinaryLogReg, RegularizationPathDisplay, SoftmaxReg
+from skxent import (
+    BinaryLogReg,
+    BinaryLogRegCV,
+    RegularizationPathDisplay,
+    SoftmaxReg,
+    SoftmaxRegCV,
+    log_reg_path,
+)
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -61,6 +68,23 @@ def cautious(binary):
 
 def texts_of(ax):
     return [text.get_text() for text in ax.texts]
+
+
+@pytest.mark.parametrize("kind", ["score", "coefficients"])
+@pytest.mark.parametrize("name", ["mixed", "softmax"])
+def test_the_estimators_are_drawn_as_single_fits_are(kind, name, cancer, request):
+    by_hand = request.getfixturevalue(name)
+    options = {"Cs": Cs, "l1_ratios": by_hand.l1_ratios_, "cv": 3, "tol": 1e-10}
+    if name == "mixed":
+        model = BinaryLogRegCV(**options).fit(*cancer)
+    else:
+        X, codes = load_iris(return_X_y=True)
+        model = SoftmaxRegCV(**options).fit(X, by_hand.classes_[codes])
+    drawn = [
+        np.ravel([line.get_xydata() for line in np.ravel(display.lines_)])
+        for display in (display_of(model, kind=kind), display_of(by_hand, kind=kind))
+    ]
+    np.testing.assert_allclose(*drawn, rtol=0.01, atol=0.01)
 
 
 # --- Scores --------------------------------------------------------------------------
@@ -237,6 +261,12 @@ def test_a_path_is_drawn_in_the_order_of_C(binary):
     path.feature_names = np.array([f"feature {j}" for j in range(30)])
     (lines,) = RegularizationPathDisplay.from_path(path, top_n=2).lines_
     assert [line.get_label() for line in lines] == [f"feature {j}" for j in largest]
+    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    real = log_reg_path(X, y, Cs=[1, 0.01])
+    (lines,) = RegularizationPathDisplay.from_path(real).lines_
+    for line in lines:
+        j = X.columns.get_loc(line.get_label())
+        np.testing.assert_array_equal(line.get_ydata(), real.coefs[:, 0, j])
     with pytest.raises(AttributeError, match=r"needs mean_scores, .*BinaryLogRegCV"):
         display.plot()
 

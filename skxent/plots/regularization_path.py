@@ -58,6 +58,21 @@ class RegularizationPathDisplay:
         One Axes, or an array of shape (n_panels,) for the coefficients of more than
         two classes.
     figure_ : matplotlib Figure
+
+    See Also
+    --------
+    skxent.cross_entropy_report : The scores of several C in numbers.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from skxent import BinaryLogRegCV, RegularizationPathDisplay
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = BinaryLogRegCV().fit(X, y)
+    >>> display = RegularizationPathDisplay.from_estimator(model)
+    >>> print(display.ax_.get_ylabel())
+    held-out cross-entropy, nats
+    mean ± standard error
     """
 
     def __init__(
