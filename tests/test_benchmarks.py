@@ -39,7 +39,7 @@ RUNS = {
         "--data DIR --sets tiny --lasso-sets text-90-40-2 "
         "--peers newton-cholesky,grid-skxent,liblinear,glum "
         "--repeats 1 --limit 19 --json raw.json",
-        r"^\| tiny +\| 48 x 4 x 2 +\| [\d.]+ m?s ",
+        r"^\| tiny +\| 48 x 4 x 2 +(\| [\d.]+ m?s +){2}\| [\d.]+ +\| [\d.]+ m?s ",
     ),
     "embeddings.py": (
         "--n 300 --d 8 --classes 3 --repeats 1 --limit 9 --reference-limit 9 "
