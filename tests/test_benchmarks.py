@@ -48,7 +48,7 @@ RUNS = {
     ),
     "cost_model.py": (
         "--data DIR --sets tiny,heavytails-90-13-3 --rows 2000",
-        r"^\| tiny \| ClassRecipe +\| \d+ +\| \d ",
+        r"^\| tiny +\| ClassRecipe +\| \d+ +\| \d ",
     ),
     "stress.py": (
         "--smooth 2 --other 2 --list --json raw.json",

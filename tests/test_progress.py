@@ -122,7 +122,9 @@ def test_verbose_2_tells_the_blocks_the_threads_and_the_rounds(capsys, monkeypat
 
 
 def test_verbose_2_tells_how_many_rows_are_sampled(capsys, monkeypatch):
-    monkeypatch.setattr("skxent.solver.preconditioners.prices.MAX_BUILD", 1e-3)
+    prices = "skxent.solver.preconditioners.prices."
+    monkeypatch.setattr(prices + "MAX_BUILD", 1e-3)
+    monkeypatch.setattr(prices + "LEAST_SAVING", -np.inf)
     X, y = make_data(BinaryLogReg, n=4000)
     _, first, *_ = decisions(capsys, BinaryLogReg(), X, y)
     assert first.endswith("by the Hessian, from a sample of 14 rows")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from numbers import Integral
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 from warnings import warn
 
 import numpy as np
@@ -20,20 +20,28 @@ from sklearn.utils.metadata_routing import (
 
 from .._sklearn_compat import CallbackSupportMixin, Interval, StrOptions, with_callbacks
 from ..evaluation.scorer import LogLossScorer, log_loss_scorer
-from ..model.objective import CrossEntropyObjective
+from ..model.objective import CrossEntropyObjective, Objective
 from ..solver.minimise import minimise
-from ..solver.penalty_path import PenaltyFits, with_penalty
+from ..solver.penalty_path import with_penalty
 from ..solver.progress import Progress
 from .base import LinearCrossEntropyClassifier
 from .C_grid import C_grid
 from .callbacks import FitCallbacks
 from .cross_entropy_classifier import CrossEntropyClassifier, coefficients
 from .feature_parameters import check_bounds, check_penalty_weights
-from .held_out import HeldOutScores
+from .held_out import HeldOutScores, LeaveOneOutScores
 from .migration import with_remedies
-from .search import PenaltyGrid, Search, search_penalties
+from .search import PenaltyGrid, Score, Search, search_penalties
 from .splits import objectives_without_folds, split_rows
 from .validation import CheckedData, check_data
+
+
+class Routed(NamedTuple):
+    """The scorer, what it gets by name, and what the splitter gets."""
+
+    scorer: Callable
+    score_params: dict[str, Any]
+    split_params: dict[str, Any]
 
 
 class LinearCrossEntropyClassifierCV(CallbackSupportMixin, CrossEntropyClassifier):
@@ -131,37 +139,38 @@ class LinearCrossEntropyClassifierCV(CallbackSupportMixin, CrossEntropyClassifie
         progress = Progress()
         self._validate_params()
         data = check_data(self, X, y, sample_weight, offset)
-        scorer = self._scorer()
-        split_params, score_params = self._route(scorer, sample_weight, offset, params)
+        routed = self._route(sample_weight, offset, params)
         objective = self._objective(data, 1.0, 0.0)
         grid = self._grid(objective, data)
-        read = partial(coefficients, objective)
-        search = self._search(
-            objective, data, grid, scorer, score_params, split_params, read
-        )
-        chosen = ratio, best = search.choose(self.selection)
-        if search.message:
-            warn(search.message, ConvergenceWarning, stacklevel=3)
 
-        start = search.params_of_all[chosen]
+        search = self._search(objective, data, grid, routed)
+        ratio, best = search.choose(self.selection)
+        read = partial(coefficients, objective)
+        start = search.params_of_all[ratio, best]
         callbacks = FitCallbacks(self, progress, data, read, start)
-        l1_ratio, C = float(grid.l1_ratios[ratio]), float(grid.Cs[best])
+        message, solution = search.message, None
         if self.refit:
             solution = minimise(
-                with_penalty(objective, partial(grid.penalty, l1_ratio=l1_ratio, C=C)),
+                with_penalty(objective, grid.penalties(ratio)[best]),
                 start,
                 tol=self.tol,
                 max_iter=self.max_iter,
                 progress=progress,
             )
+            start = solution.params
+            if message is None and solution.deserves_warning:
+                message = solution.message(self.tol)
+        if message is not None:
+            warn(message, ConvergenceWarning, stacklevel=3)
+
+        self._publish_search(search, ratio, best, read)
+        if solution is None:
+            mean = search.params[:, ratio, best].mean(axis=0)
+            self._publish_model(data, read(mean))
+        else:
             self._publish_model(data, read(solution.params))
             self._publish_solution(solution)
-        else:
-            self._publish_model(data, read(search.params[:, ratio, best].mean(axis=0)))
-            self.suboptimality_ = float(search.suboptimality[chosen])
-            self.converged_ = self.suboptimality_ <= self.tol
-        self.C_, self.l1_ratio_ = C, l1_ratio
-        self._publish_search(search, read)
+        self.n_iter_ = search.n_iter
         callbacks.finish(start)
         return self
 
@@ -218,12 +227,12 @@ class LinearCrossEntropyClassifierCV(CallbackSupportMixin, CrossEntropyClassifie
 
     def _route(
         self,
-        scorer: Callable,
         sample_weight: ArrayLike | None,
         offset: ArrayLike | None,
         params: dict[str, Any],
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+    ) -> Routed:
         """Return what the splitter and the scorer get, by name."""
+        scorer = self._scorer()
         own = {"sample_weight": sample_weight, "offset": offset}
         own = {name: value for name, value in own.items() if value is not None}
         if get_config()["enable_metadata_routing"]:
@@ -238,15 +247,21 @@ class LinearCrossEntropyClassifierCV(CallbackSupportMixin, CrossEntropyClassifie
             )
         else:
             split, score = {}, own
+        is_log_loss = isinstance(scorer, LogLossScorer)
+        if self.cv == "loo" and not is_log_loss:
+            raise ValueError(
+                f"scoring={self.scoring!r} with cv='loo'; expected None or "
+                "log_loss_scorer, since the cross-entropy alone is approximated."
+            )
         if offset is not None:
             # without the offset, predictions would be those of another model
-            if not isinstance(scorer, LogLossScorer):
+            if not is_log_loss:
                 raise ValueError(
                     f"scoring={self.scoring!r} cannot score a fit with an offset; "
                     "expected None or log_loss_scorer."
                 )
             score["offset"] = offset
-        return split, score
+        return Routed(scorer, score, split)
 
     def _grid(self, objective: CrossEntropyObjective, data: CheckedData) -> PenaltyGrid:
         """Return the penalties to try."""
@@ -273,45 +288,66 @@ class LinearCrossEntropyClassifierCV(CallbackSupportMixin, CrossEntropyClassifie
         objective: CrossEntropyObjective,
         data: CheckedData,
         grid: PenaltyGrid,
-        scorer: Callable,
-        score_params: dict[str, Any],
-        split_params: dict[str, Any],
-        read: Callable[[NDArray], tuple[NDArray, NDArray]],
+        routed: Routed,
     ) -> Search:
         """Return the fits of the grid and their scores."""
-
-        def model_of(params: NDArray) -> Any:
-            model = self._class_with_one_C()
-            model.classes_, model.n_features_in_ = data.classes, data.X.shape[1]
-            model.coef_, model.intercept_ = read(params)
-            return model
-
-        splits = split_rows(self.cv, data, split_params)
-        targets = objective.rows.targets
-        held_out = HeldOutScores(
-            objective, data, splits, scorer, score_params, model_of
+        if self.cv == "loo":
+            by_row = LeaveOneOutScores(data, routed.score_params)
+            search = self._fit_and_score(objective, grid, by_row, [], None)
+            search.check(by_row.refusals)
+            return search
+        splits = split_rows(self.cv, data, routed.split_params)
+        read = partial(coefficients, objective)
+        by_fold = HeldOutScores(
+            objective,
+            data,
+            splits,
+            routed.scorer,
+            routed.score_params,
+            lambda params: self._model_of(data, read(params)),
+        )
+        without_folds = objectives_without_folds(objective, data, splits)
+        return self._fit_and_score(
+            objective, grid, by_fold, without_folds, splits.folds
         )
 
-        def score(fits: PenaltyFits) -> tuple[NDArray, float]:
-            scores = held_out(fits.params)
-            return scores, float(np.std(scores) / np.sqrt(len(scores)))
-
+    def _fit_and_score(
+        self,
+        objective: CrossEntropyObjective,
+        grid: PenaltyGrid,
+        score: Score,
+        without_folds: list[Objective],
+        folds: NDArray | None,
+    ) -> Search:
         return search_penalties(
             objective,
             grid,
             score,
             tol=self.tol,
             max_iter=self.max_iter,
-            without_folds=objectives_without_folds(objective, data, splits, targets),
-            folds=splits.folds,
+            without_folds=without_folds,
+            folds=folds,
             report=print if self.verbose else lambda text: None,
         )
 
+    def _model_of(
+        self, data: CheckedData, model: tuple[NDArray, NDArray]
+    ) -> LinearCrossEntropyClassifier:
+        """Return a fitted estimator with one C, for a scorer."""
+        estimator = self._class_with_one_C()
+        estimator._publish_model(data._replace(feature_names=None), model)
+        return estimator
+
     def _publish_search(
-        self, search: Search, read: Callable[[NDArray], tuple[NDArray, NDArray]]
+        self,
+        search: Search,
+        ratio: int,
+        best: int,
+        read: Callable[[NDArray], tuple[NDArray, NDArray]],
     ) -> None:
-        """Set the attributes of the search."""
+        """Set the attributes of the search, and what is known without a refit."""
         self.Cs_, self.l1_ratios_ = search.grid.Cs, search.grid.l1_ratios
+        self.C_, self.l1_ratio_ = float(self.Cs_[best]), float(self.l1_ratios_[ratio])
         self.scores_ = search.scores
         self.mean_scores_ = search.scores.mean(axis=0)
         self.std_scores_ = search.scores.std(axis=0)
@@ -321,8 +357,9 @@ class LinearCrossEntropyClassifierCV(CallbackSupportMixin, CrossEntropyClassifie
         coefs, intercepts = (np.array(part) for part in zip(*models, strict=True))
         self.coefs_paths_ = coefs.reshape(*places, *coefs.shape[1:])
         self.intercepts_paths_ = intercepts.reshape(*places, -1)
-        self.n_iter_ = search.n_iter
         self.worst_suboptimality_ = float(search.suboptimality.max())
+        self.suboptimality_ = float(search.suboptimality[ratio, best])
+        self.converged_ = self.suboptimality_ <= self.tol
 
 
 def _within(values: NDArray, low: float, high: float) -> bool:

@@ -218,7 +218,7 @@ class SoftmaxRegCV(LinearCrossEntropyClassifierCV):
     >>> X, y = load_iris(return_X_y=True)
     >>> model = SoftmaxRegCV(Cs=[0.01, 1, 100]).fit(X, y)
     >>> model.C_
-    1.0
+    100.0
     """
 
     _loss_name = "softmax"

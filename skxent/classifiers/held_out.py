@@ -8,13 +8,15 @@ from numpy.typing import NDArray
 
 from ..evaluation.scorer import LogLossScorer
 from ..model.folds import held_out_losses
+from ..model.leave_one_out import approximate_leave_one_out, weighted_mean_and_error
 from ..model.objective import CrossEntropyObjective
+from ..solver.penalty_path import PenaltyFits
 from .splits import Splits
 from .validation import CheckedData
 
 
 class HeldOutScores:
-    """Scores the held-out rows of all folds, given the params of each.
+    """Scores the held-out rows of all folds, given the fits with one penalty.
 
     The scorer `log_loss_scorer` needs the logits only: one pass over X scores all
     folds. Any other scorer gets an estimator with the coefficients of the fold.
@@ -51,17 +53,15 @@ class HeldOutScores:
                 data.X, data.targets, score_params.get("sample_weight"), data.offset
             )
 
-    def __call__(self, params: NDArray) -> NDArray:
-        """Return the score of each fold, (n_folds,); ``params`` has a row for each."""
+    def __call__(self, fits: PenaltyFits) -> tuple[NDArray, float]:
+        """Return the score of each fold, (n_folds,), and their standard error."""
         folds = self._splits.folds
         if self._problem is not None and folds is not None:
-            return -held_out_losses(self._problem, folds, params)
-        return np.array(
-            [
-                self._score(of_fold, test)
-                for of_fold, test in zip(params, self._splits.test, strict=True)
-            ]
-        )
+            scores = -held_out_losses(self._problem, folds, fits.params)
+        else:
+            pairs = zip(fits.params, self._splits.test, strict=True)
+            scores = np.array([self._score(params, test) for params, test in pairs])
+        return scores, float(np.std(scores) / np.sqrt(len(scores)))
 
     def _score(self, params: NDArray, test: NDArray) -> float:
         params_of_test = {
@@ -71,3 +71,35 @@ class HeldOutScores:
         estimator = self._make_estimator(params)
         y = self._data.y[test]
         return self._scorer(estimator, self._data.X[test], y, **params_of_test)
+
+
+class LeaveOneOutScores:
+    """Approximates the score of each row under the fit without it.
+
+    Parameters
+    ----------
+    data : CheckedData
+    score_params : dict
+        Has the sample weights of the mean, if there are any.
+
+    Attributes
+    ----------
+    refusals : list of str
+        Why the approximation does not hold for a penalty, whose score is NaN.
+    """
+
+    def __init__(self, data: CheckedData, score_params: dict[str, Any]):
+        self._targets = data.targets
+        self._weights = score_params.get("sample_weight")
+        self.refusals: list[str] = []
+
+    def __call__(self, fits: PenaltyFits) -> tuple[NDArray, float]:
+        """Return the mean score, (1,), and its standard error over the rows."""
+        params = fits.of_all.params
+        try:
+            rows = approximate_leave_one_out(fits.objective, params, self._targets)
+        except ValueError as error:
+            self.refusals.append(str(error))
+            return np.array([np.nan]), np.nan
+        mean, error_of_mean = weighted_mean_and_error(rows.losses, self._weights)
+        return np.array([-mean]), error_of_mean

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
+from warnings import warn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,7 +34,12 @@ class PenaltyGrid(NamedTuple):
     weights: NDArray | None
     bounds: tuple[ArrayLike, ArrayLike] | None
 
-    def penalty(self, objective: Objective, l1_ratio: float, C: float) -> Penalty:
+    def penalties(self, ratio: int) -> list[Callable[[Objective], Penalty]]:
+        """Return the penalties of all Cs with the ``l1_ratio`` of this index."""
+        l1_ratio = float(self.l1_ratios[ratio])
+        return [partial(self._penalty, l1_ratio=l1_ratio, C=float(C)) for C in self.Cs]
+
+    def _penalty(self, objective: Objective, l1_ratio: float, C: float) -> Penalty:
         """Return the penalty of an objective, which depends on its total weight."""
         with np.errstate(over="ignore", divide="ignore"):
             strength = float(1 / (np.float64(C) * objective.rows.weight_sum))
@@ -84,6 +90,28 @@ class Search(NamedTuple):
             best = np.argmax(good)
         return int(ratio), int(best)
 
+    def check(self, refusals: list[str]) -> None:
+        """Raise or warn if refusals of leave-one-out leave the choice open.
+
+        Parameters
+        ----------
+        refusals : list of str
+            Why the approximation does not hold for penalties, whose scores are NaN.
+        """
+        if not refusals:
+            return
+        is_known = np.isfinite(self.scores[0])
+        if not is_known.any():
+            raise ValueError(refusals[0])
+        ratio, best = self.choose("best")
+        if best + 1 < len(self.grid.Cs) and not is_known[ratio, best + 1]:
+            warn(
+                f"The best score is at C={self.grid.Cs[best]:.4g}, and the next one is "
+                f"unknown: a larger C may be better. {refusals[0]}",
+                UserWarning,
+                stacklevel=5,
+            )
+
 
 def search_penalties(
     objective: Objective,
@@ -116,10 +144,9 @@ def search_penalties(
     scores: dict[tuple[int, int], tuple[NDArray, float]] = {}
     fits: dict[tuple[int, int], PenaltyFits] = {}
     for i, l1_ratio in enumerate(grid.l1_ratios):
-        penalties = [partial(grid.penalty, l1_ratio=l1_ratio, C=C) for C in grid.Cs]
         path = fit_penalties(
             objective,
-            penalties,
+            grid.penalties(i),
             tol=tol,
             max_iter=max_iter,
             without_folds=without_folds,
@@ -143,9 +170,9 @@ def search_penalties(
         grid,
         np.array([s for s, _ in of_places]).T.reshape(-1, *shape),
         np.array([error for _, error in of_places]).reshape(shape),
-        np.moveaxis(gathered(lambda some: some.params), 1, -1),
+        np.moveaxis(gathered(_params), 1, -1),
         np.moveaxis(gathered(lambda some: some.of_all.params), 0, -1),
-        gathered(lambda some: some.n_iter),
+        gathered(_n_iter),
         gathered(_worst_suboptimality),
         shortfall_message(np.tile(grid.Cs, shape[0]), list(fits.values()), tol),
     )
@@ -163,6 +190,15 @@ def shortfall_message(Cs: NDArray, fits: list[PenaltyFits], tol: float) -> str |
         f"{len(shortfalls)} of {n_fits} fits ended short of tol={tol:g}. The worst, at "
         f"C={C:.4g}: {worst.message}"
     )
+
+
+def _params(fits: PenaltyFits) -> NDArray:
+    """Return the params of each fold, or those of all rows if there are no folds."""
+    return fits.params if len(fits.params) else fits.of_all.params[None]
+
+
+def _n_iter(fits: PenaltyFits) -> NDArray:
+    return fits.n_iter if len(fits.n_iter) else np.array([fits.of_all.n_iter])
 
 
 def _worst_suboptimality(fits: PenaltyFits) -> float:

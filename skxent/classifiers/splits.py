@@ -66,7 +66,6 @@ def objectives_without_folds(
     objective: CrossEntropyObjective,
     data: CheckedData,
     splits: Splits,
-    targets: NDArray,
 ) -> list[Objective]:
     """Return the objective of the training rows of each fold, without copies of X.
 
@@ -78,8 +77,6 @@ def objectives_without_folds(
         Of all rows.
     data : CheckedData
     splits : Splits
-    targets : ndarray of shape (n,) or (n, K)
-        Those of the objective.
     """
     objectives = []
     for fold, train in enumerate(splits.train):
@@ -95,6 +92,8 @@ def objectives_without_folds(
                 f"{label!r}; expected every class in each fold: stratify the folds, "
                 "use fewer of them, or drop the class."
             )
-        problem = objective.mean_loss_on(data.X, targets, weights, data.offset)
+        problem = objective.mean_loss_on(
+            data.X, objective.rows.targets, weights, data.offset
+        )
         objectives.append(Objective(problem, objective.penalty))
     return objectives

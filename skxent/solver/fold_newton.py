@@ -56,6 +56,8 @@ class FoldAnswers(NamedTuple):
     has_converged : ndarray of shape (n_folds,), bool
     preconditioners : list of Preconditioner
         One for each fold.
+    of_all : Preconditioner or None
+        That of all rows, if Hessians have been computed.
     """
 
     params: NDArray
@@ -63,6 +65,7 @@ class FoldAnswers(NamedTuple):
     n_steps: NDArray
     has_converged: NDArray
     preconditioners: list[Preconditioner]
+    of_all: Preconditioner | None
 
 
 def newton_pays(objective: Objective, n_folds: int) -> bool:
@@ -140,7 +143,12 @@ def fit_folds(
     params -= np.where(has_converged[:, None], steps, 0)
     suboptimality = np.minimum(1, relative)
     return FoldAnswers(
-        params, suboptimality, n_steps, has_converged, hessians.preconditioners
+        params,
+        suboptimality,
+        n_steps,
+        has_converged,
+        hessians.preconditioners,
+        hessians.of_all,
     )
 
 
@@ -161,6 +169,7 @@ class _FoldPreconditioners:
     ):
         self._objective, self._folds, self._n_folds = objective, folds, n_folds
         self._params = params
+        self.of_all: Preconditioner | None = None
         self._forget()
         renewed = [p.with_l2(objective.penalty.l2) for p in stale]
         self.preconditioners = [p for p in renewed if p is not None]
@@ -179,15 +188,10 @@ class _FoldPreconditioners:
             objective, self._folds, self._n_folds, self._params
         )
         total = held_out.sum(axis=0)
-        hessians = [total - of_fold for of_fold in held_out]
-        if objective.n_logits == 1:
-            self.preconditioners = [
-                ClassPreconditioner(objective, hessian[None]) for hessian in hessians
-            ]
-        else:
-            self.preconditioners = [
-                CoupledPreconditioner(objective, hessian) for hessian in hessians
-            ]
+        self.preconditioners = [
+            _root_of(objective, total - of_fold) for of_fold in held_out
+        ]
+        self.of_all = _root_of(objective, total)
         return True
 
     def _forget(self) -> None:
@@ -238,6 +242,13 @@ class _FoldPreconditioners:
             )
             if curvature > MIN_CURVATURE_RATIO:
                 self._secants[fold].append((step, change))
+
+
+def _root_of(objective: Objective, hessian: NDArray) -> Preconditioner:
+    """Return the preconditioner from the Hessian of the mean loss."""
+    if objective.n_logits == 1:
+        return ClassPreconditioner(objective, hessian[None])
+    return CoupledPreconditioner(objective, hessian)
 
 
 def _corrected(gradient: NDArray, secants: list[tuple[NDArray, NDArray]]) -> NDArray:

@@ -32,20 +32,26 @@ class PenaltyFits:
 
     Attributes
     ----------
+    objective : Objective
+        Of all rows, with the penalty.
     of_all : Solution
         The fit to all rows.
     params : ndarray of shape (n_folds, n_params)
         The fits without each fold.
     suboptimality : ndarray of shape (n_folds,)
     n_iter : ndarray of shape (n_folds,)
+    preconditioner : Preconditioner or None
+        The last one of all rows.
     shortfalls : list of Shortfall
         Of the fits, also that of all rows, that the user should know of.
     """
 
+    objective: Objective
     of_all: Solution
     params: NDArray
     suboptimality: NDArray
     n_iter: NDArray
+    preconditioner: Preconditioner | None
     shortfalls: list[Shortfall] = field(default_factory=list)
 
 
@@ -93,10 +99,12 @@ def fit_penalties(
             )
             n_folds = len(objectives)
             last = PenaltyFits(
+                whole,
                 of_all,
                 _starts(whole, of_all, last, n_folds),
                 np.ones(n_folds),
                 np.zeros(n_folds, np.int32),
+                of_all.preconditioner,
             )
             _note_shortfall(last, of_all, tol)
             path.fit(whole, penalty_of, last)
@@ -148,6 +156,8 @@ class _FoldPath:
             self._preconditioners = answers.preconditioners
             fits.params, fits.n_iter = answers.params, answers.n_steps
             fits.suboptimality = answers.suboptimality
+            if answers.of_all is not None:
+                fits.preconditioner = answers.of_all
         for fold in np.flatnonzero(~has_converged).tolist():
             self._fit_alone(fold, penalty_of, fits)
 
@@ -159,7 +169,7 @@ class _FoldPath:
     ) -> None:
         """Fit one fold, preconditioned by its Hessian or by that of all rows."""
         objective = with_penalty(self._objectives[fold], penalty_of)
-        preconditioner = fits.of_all.preconditioner
+        preconditioner = fits.preconditioner
         if self._preconditioners:
             preconditioner = self._preconditioners[fold]
         # scores depend on the params, whose error is the root of that of F
@@ -188,7 +198,7 @@ def with_penalty(
 
 def _renewed(last: PenaltyFits | None, objective: Objective) -> Preconditioner | None:
     """Return the last preconditioner with the ridge of the objective, if it has one."""
-    preconditioner = None if last is None else last.of_all.preconditioner
+    preconditioner = None if last is None else last.preconditioner
     if preconditioner is None or not objective.penalty.is_smooth:
         return None
     return preconditioner.with_l2(objective.penalty.l2)
