@@ -161,6 +161,20 @@ def test_losses_of_different_magnitude_have_a_logarithmic_axis(binary):
     assert display_of(model).ax_.get_yscale() == "linear"
 
 
+def test_unknown_scores_leave_a_gap(mixed):
+    model = copy.copy(mixed)
+    model.mean_scores_ = mixed.mean_scores_.copy()
+    model.mean_scores_[:2, -1] = np.nan
+    model.mean_scores_[2] = np.nan
+    model.C_ = float(Cs[1])
+    display = display_of(model)
+    labels = {text.get_text(): text.xy for text in display.ax_.texts[1:]}
+    assert set(labels) == {"l1_ratio = 0", "l1_ratio = 0.5", "best + standard error"}
+    # A line that ends early has its name beside its last known score.
+    last = Cs[-2], -mixed.mean_scores_[0, -2]
+    assert labels["l1_ratio = 0"] == pytest.approx(last)
+
+
 # --- Coefficients --------------------------------------------------------------------
 
 

@@ -293,6 +293,20 @@ def test_how_the_choice_reads(searched, scaled_cancer):
     assert "at C = 0.0001, the smallest: 0.3 worse\n" in report
 
 
+def test_unknown_scores_are_left_out_of_the_choice(searched, scaled_cancer):
+    model = copy.copy(searched)
+    model.l1_ratios_ = np.array([0.0])
+    model.C_, model.l1_ratio_ = 0.2, 0.0
+    model.mean_scores_ = np.array([[-0.6, -0.3, -0.1, -0.15, np.nan]])
+    model.standard_errors_ = np.array([[0.01, 0.02, 0.03, 0.04, np.nan]])
+    assert choice_lines(model, *scaled_cancer) == [
+        "0.2, out of 4 from 0.0001 to 2",
+        "0.1 ± 0.03 nats",
+        "at C = 0.0001, the smallest: 0.5 nats worse",
+        "at C = 2, the largest: 0.05 nats worse",
+    ]
+
+
 @pytest.mark.parametrize(("end", "word"), [(0, "smaller"), (-1, "larger")])
 def test_the_report_warns_of_a_choice_at_the_end_of_the_grid(
     end, word, searched, scaled_cancer

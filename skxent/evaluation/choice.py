@@ -24,7 +24,7 @@ class ChoiceOfC(NamedTuple):
 
     C: float
     l1_ratio: float | None  # None if there was only one to choose from
-    n_Cs: int
+    n_Cs: int  # those with a known score
     smallest_C: float
     largest_C: float
     is_best: bool  # whether no other pair of C and l1_ratio has a better score
@@ -73,7 +73,7 @@ def choice_of_C(estimator: Any, base: float | None) -> ChoiceOfC | None:
     row = int(np.argmin(np.abs(l1_ratios - model.l1_ratio_)))
     chosen = int(np.flatnonzero(Cs == model.C_)[0])
     losses, error = -model.mean_scores_[row], model.standard_errors_[row, chosen]
-    is_best = losses[chosen] <= -model.mean_scores_.max()
+    is_best = losses[chosen] <= -np.nanmax(model.mean_scores_)
     name = score_name(model.scoring)
     if name is None:
         name, unit = "cross-entropy", unit_name(base)
@@ -81,16 +81,18 @@ def choice_of_C(estimator: Any, base: float | None) -> ChoiceOfC | None:
         error, score = convert_nats(error, base), losses[chosen]
     else:
         unit, score = "", -losses[chosen]
-    places = {int(np.argmin(Cs)): "the smallest", int(np.argmax(Cs)): "the largest"}
-    nearest = int(np.argmin(np.abs(np.log(Cs))))
-    places.setdefault(nearest, "the nearest to the default")
+    # Some scores may be unknown, as where the approximation of leave-one-out fails.
+    known = np.flatnonzero(~np.isnan(losses))
+    nearest = known[np.argmin(np.abs(np.log(Cs[known])))]
+    places = {int(known[0]): "the smallest", int(known[-1]): "the largest"}
+    places.setdefault(int(nearest), "the nearest to the default")
     places.pop(chosen, None)
     return ChoiceOfC(
         C=float(Cs[chosen]),
         l1_ratio=float(model.l1_ratio_) if len(l1_ratios) > 1 else None,
-        n_Cs=len(Cs),
-        smallest_C=float(Cs.min()),
-        largest_C=float(Cs.max()),
+        n_Cs=len(known),
+        smallest_C=float(Cs[known[0]]),
+        largest_C=float(Cs[known[-1]]),
         is_best=bool(is_best),
         score_name=name,
         unit=unit,

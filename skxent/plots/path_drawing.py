@@ -31,7 +31,7 @@ def draw_scores(
     Cs : ndarray of shape (n_Cs,)
         Ascending; the last may be infinite.
     values, errors : ndarray of shape (n_lines, n_Cs)
-        Scores or losses, and their standard errors.
+        Scores or losses, and their standard errors; NaN where they are unknown.
     names : list of length n_lines
         What is written beside each of several lines.
     chosen : tuple of (int, int)
@@ -53,14 +53,18 @@ def draw_scores(
     low, high = values[row] - errors[row], values[row] + errors[row]
     ax.fill_between(x, low, high, color=colors[row], alpha=0.25, linewidth=0)
     _draw_C_axis(ax, Cs, column)
-    if low.min() > 0 and values.max() > _WIDE * values.min():
+    if np.nanmin(low) > 0 and np.nanmax(values) > _WIDE * np.nanmin(values):
         _make_logarithmic(ax)
     mark = {"marker": "o", "markersize": 8, "gid": REFERENCE}
     ax.plot(x[column], values[chosen], color=colors[row], **mark)
 
-    labels = names if len(lines) > 1 else []
-    ends = [line.get_xydata()[-1] for line in lines][: len(labels)]
-    best_index = values.argmax() if larger_is_better else values.argmin()
+    labels = []  # where each points to, its text and its colour
+    if len(lines) > 1:
+        for line, name in zip(lines, names, strict=True):
+            points = line.get_xydata()
+            known = points[~np.isnan(points[:, 1])]
+            labels += [(point, name, line.get_color()) for point in known[-1:]]
+    best_index = np.nanargmax(values) if larger_is_better else np.nanargmin(values)
     best = divmod(int(best_index), len(Cs))
     if values[chosen] != values[best]:
         color = colors[best[0]]
@@ -68,12 +72,12 @@ def draw_scores(
         sign, word = (-1, "−") if larger_is_better else (1, "+")
         level = values[best] + sign * errors[best]
         ax.axhline(level, color=color, linestyle=":", linewidth=1, gid=REFERENCE)
-        labels = [*labels, f"best {word} standard error"]
-        ends, colors = [*ends, np.array([ax.get_xlim()[1], level])], [*colors, color]
-        colors = colors[-len(labels) :]
+        end = np.array([ax.get_xlim()[1], level])
+        labels.append((end, f"best {word} standard error", color))
     if labels:
         _settle(ax)
-        label_ends(ax, np.array(ends), labels, colors)
+        points_to, texts, label_colors = zip(*labels, strict=True)
+        label_ends(ax, np.array(points_to), list(texts), list(label_colors))
     return lines
 
 
