@@ -24,7 +24,7 @@ import _checkout  # noqa: F401 -- it puts the checkout on sys.path
 import numpy as np
 from _peers import MAX_HESSIAN
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 OURS, ONE_FIT = "skxent", "one-fit"
 RIDGE_PEERS = (
@@ -79,7 +79,7 @@ def make_search(search, n_rows, n_classes, Cs, lasso):
             family="binomial",
             alphas=np.sort(alphas)[::-1],
             l1_ratio=l1_ratio,
-            cv=N_FOLDS,
+            cv=StratifiedKFold(N_FOLDS),
         )
     return LogisticRegressionCV(
         Cs=Cs,
