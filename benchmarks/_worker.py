@@ -1,4 +1,4 @@
-"""One job in a process of its own: time a fit, or find an optimum.
+"""One job in a process of its own: time a fit or a search, or find an optimum.
 
 ``run_job`` starts this file as a script, hands it the job as JSON and reads the answer
 as JSON. So every fit meets the same conditions: a fresh process, data loaded and cast
@@ -104,6 +104,50 @@ def fit(
     return answer
 
 
+def search(data, directory, name, Cs, lasso, limit):
+    """Time the named search for C, and judge its answer by rows that it did not see.
+
+    A fifth of the rows, drawn with a fixed seed, are test rows.
+    """
+    from _datasets import load
+    from _objective import loss_and_residual
+    from _searches import answer_of, make_search
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.model_selection import train_test_split
+
+    _limit_memory()
+    dataset = load(data, directory, np.float64)
+    parts = train_test_split(
+        dataset.X, dataset.y, test_size=0.2, stratify=dataset.y, random_state=0
+    )
+    X, X_test, y, y_test = parts
+    model = make_search(name, len(y), dataset.n_classes, Cs, lasso)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        seconds = _time_of_a_fit(model, X, y, limit)
+    C, coef, intercept = answer_of(model, len(y))
+    losses, _ = loss_and_residual(y_test, X_test @ coef.T + intercept)
+    n_warnings = sum(issubclass(w.category, ConvergenceWarning) for w in caught)
+    return {
+        "seconds": seconds,
+        "C": C,
+        "test_loss": float(losses.mean()),
+        "n_nonzero": int(np.count_nonzero(coef)),
+        "n_warnings": n_warnings,
+    }
+
+
+def shape(data, directory):
+    """Return the shape of the training rows of a search, and whether X is sparse."""
+    from _datasets import load
+    from scipy import sparse
+
+    dataset = load(data, directory, np.float64)
+    n, d = dataset.X.shape
+    is_sparse = bool(sparse.issparse(dataset.X))
+    return {"shape": [n - -(-n // 5), d, dataset.n_classes], "sparse": is_sparse}
+
+
 def reference(data, directory, dtype, C):
     """Find the optimum of the named data in the precision of ``dtype``."""
     from _datasets import load
@@ -182,5 +226,6 @@ def _limit_memory():
 
 if __name__ == "__main__":
     job = json.loads(sys.argv[1])
-    tasks = {"fit": fit, "reference": reference, "lasso_reference": lasso_reference}
-    print(json.dumps(tasks[job.pop("task")](**job)))
+    tasks = [fit, search, shape, reference, lasso_reference]
+    task = {function.__name__: function for function in tasks}[job.pop("task")]
+    print(json.dumps(task(**job)))

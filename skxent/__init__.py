@@ -26,6 +26,7 @@ from .evaluation.scorer import log_loss_scorer
 from .model.objective import CrossEntropyObjective
 from .plots.coefficients import CoefficientDisplay
 from .plots.convergence import ConvergenceDisplay
+from .plots.regularization_path import RegularizationPathDisplay
 from .plots.reliability import ReliabilityDisplay
 
 register()
@@ -43,6 +44,7 @@ __all__ = [
     "CrossEntropyObjective",
     "CrossEntropyReport",
     "RegularizationPath",
+    "RegularizationPathDisplay",
     "ReliabilityDisplay",
     "SoftmaxReg",
     "SoftmaxRegCV",

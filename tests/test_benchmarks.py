@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import choose_c
 import numpy as np
 import pytest
 from _report import conclusion, missed_by_ours, speed_ratio
@@ -33,6 +34,12 @@ RUNS = {
         "--data DIR --sets text-90-40-2 --multiples 1000 --peers liblinear,skglm "
         "--repeats 1 --limit 9 --target 0.1 --cache cache.json --json raw.json",
         r"^\| text-90-40-2 /1000 \| 90 x 40 x 2 +\| \d+ +\| [\d.]+ m?s ",
+    ),
+    "choose_c.py": (
+        "--data DIR --sets tiny --lasso-sets text-90-40-2 "
+        "--peers newton-cholesky,grid-skxent,liblinear,glum "
+        "--repeats 1 --limit 19 --json raw.json",
+        r"^\| tiny +\| 48 x 4 x 2 +(\| [\d.]+ m?s +){2}\| [\d.]+ +\| [\d.]+ m?s ",
     ),
     "embeddings.py": (
         "--n 300 --d 8 --classes 3 --repeats 1 --limit 9 --reference-limit 9 "
@@ -144,6 +151,25 @@ def test_the_conclusion_names_the_sets_on_which_ours_is_slower():
     assert conclusion(results[:1], "warm").endswith(": 8.00; below 1 on: none.")
     assert conclusion(results[2:], "warm") == "no set has a ratio."
     assert missed_by_ours(results) == "Ours misses the target on: out."
+
+
+def search_result(name, **searches):
+    """A result of `choose_c`: the seconds and the test loss of each search."""
+    outcomes = {
+        search: {"seconds": seconds, "test_loss": loss}
+        for search, (seconds, loss) in searches.items()
+    }
+    return {"set": name, "searches": {choose_c.ONE_FIT: {"failure": "?"}, **outcomes}}
+
+
+def test_a_search_that_is_clearly_worse_is_no_alternative_to_ours():
+    result = search_result("a", skxent=(2, 0.1), lbfgs=(1, 0.2), saga=(3, 0.1005))
+    assert choose_c.speed_ratio(result) == 1.5
+    assert choose_c.conclusion([result]).endswith(": 1.50; below 1 on: none.")
+    assert choose_c.speed_ratio(search_result("a", skxent=(2, 0.1))) is None
+    result["searches"]["skxent"] = {"failure": "limit"}
+    assert choose_c.speed_ratio(result) is None
+    assert choose_c.conclusion([result]) == "No set has a ratio."
 
 
 def test_names_of_groups_stand_for_their_sets(tiny_data):

@@ -35,6 +35,7 @@ from skxent import (
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
 plt = pytest.importorskip("matplotlib.pyplot")
+to_rgb = matplotlib.colors.to_rgb
 
 
 @pytest.fixture(autouse=True)
@@ -166,6 +167,15 @@ def test_looks_do_not_repeat_soon(binary):
     for _ in range(28):
         ax = ConvergenceDisplay.from_estimator(binary, ax=ax).ax_
     assert len({look_of(line) for line in ax.lines}) == 28
+
+
+def test_no_curve_is_hidden_in_a_dark_style(binary):
+    with plt.style.context("dark_background"):
+        ax = None
+        for _ in range(7):
+            ax = ConvergenceDisplay.from_estimator(binary, ax=ax).ax_
+    background = to_rgb(ax.get_facecolor())
+    assert background not in {to_rgb(line.get_color()) for line in ax.lines}
 
 
 def test_style_and_name_can_be_chosen(binary):

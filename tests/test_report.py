@@ -1,11 +1,13 @@
 """The report: its numbers against scikit-learn, and how it reads."""
 
+import copy
 import math
 import pickle
 
 import numpy as np
 import pandas as pd
 import pytest
+from _search_by_hand import search_by_hand
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.dummy import DummyClassifier
@@ -16,7 +18,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, scale
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -212,6 +214,112 @@ def test_labels_match_by_value():
     told = Told(np.array([0, 1]), [[0.25, 0.75], [0.5, 0.5]])
     report = cross_entropy_report(told, None, pd.Series([True, False], index=[9, 9]))
     assert report["cross_entropy"] == close((math.log2(4 / 3) + 1) / 2)
+
+
+# --- The choice of C -----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def searched():
+    X, y = load_breast_cancer(return_X_y=True)
+    Cs, l1_ratios = [1e-4, 0.03, 0.2, 2, 20], [0.0, 1.0]
+    return search_by_hand(BinaryLogReg(), scale(X), y, Cs, l1_ratios)
+
+
+@pytest.fixture(scope="module")
+def scaled_cancer():
+    X, y = load_breast_cancer(return_X_y=True)
+    return scale(X), y
+
+
+@pytest.mark.parametrize("base", [2, None])
+def test_the_report_says_what_the_choice_of_C_was_worth(base, searched, scaled_cancer):
+    choice = cross_entropy_report(searched, *scaled_cancer, base=base)["choice_of_C"]
+    nat = 1 / math.log(base or math.e)
+    losses = -searched.scores_[:, searched.l1_ratios_.tolist().index(choice.l1_ratio)]
+    means = losses.mean(axis=0)
+    assert choice.C == searched.C_ == searched.Cs_[means.argmin()]
+    assert choice.l1_ratio == searched.l1_ratio_
+    assert choice.score == close(means.min() * nat)
+    spread = losses[:, means.argmin()].std()
+    assert choice.standard_error == close(spread / math.sqrt(3) * nat)
+    assert (choice.n_Cs, choice.smallest_C, choice.largest_C) == (5, 1e-4, 20)
+    # The smallest C, the largest, and the one nearest to 1, unless it is chosen.
+    expected = {C: means[k] for C, k in [(1e-4, 0), (2, 3), (20, 4)] if C != choice.C}
+    assert [other.C for other in choice.others] == list(expected)
+    for other in choice.others:
+        assert other.worse == close((expected[other.C] - means.min()) * nat)
+
+
+def test_pipelines_and_searches_have_a_choice_and_other_models_none(searched):
+    X, y = load_breast_cancer(return_X_y=True)
+    expected = cross_entropy_report(searched, scale(X), y)["choice_of_C"]
+    pipeline = make_pipeline(StandardScaler().fit(X), searched)
+    assert cross_entropy_report(pipeline, X, y)["choice_of_C"] == expected
+    search = GridSearchCV(make_pipeline(StandardScaler(), GaussianNB()), {}).fit(X, y)
+    assert "choice_of_C" not in cross_entropy_report(search, X, y)
+    search.best_estimator_ = pipeline
+    assert cross_entropy_report(search, X, y)["choice_of_C"] == expected
+
+
+def choice_lines(model, X, y):
+    lines = str(cross_entropy_report(model, X, y, base=None)).splitlines()
+    first = next(k for k, line in enumerate(lines) if line.startswith("chosen C"))
+    last = next(k for k, line in enumerate(lines) if line.startswith("worst rows"))
+    return [line[34:] for line in lines[first:last]]
+
+
+def test_how_the_choice_reads(searched, scaled_cancer):
+    model = copy.copy(searched)
+    model.l1_ratios_ = np.array([0.0])
+    model.C_, model.l1_ratio_ = 0.2, 0.0
+    model.mean_scores_ = np.array([[-0.6, -0.3, -0.1, -0.15, -0.2]])
+    model.standard_errors_ = np.array([[0.01, 0.02, 0.03, 0.04, 0.05]])
+    assert choice_lines(model, *scaled_cancer) == [
+        "0.2, out of 5 from 0.0001 to 20",
+        "0.1 ± 0.03 nats",
+        "at C = 0.0001, the smallest: 0.5 nats worse",
+        "at C = 2, the nearest to the default: 0.05 nats worse",
+        "at C = 20, the largest: 0.1 nats worse",
+    ]
+    # A rule may prefer a smaller C than the best.
+    model.C_ = 0.03
+    lines = choice_lines(model, *scaled_cancer)
+    assert lines[0] == "0.03, out of 5 from 0.0001 to 20"
+    assert lines[3] == "at C = 2, the nearest to the default: 0.15 nats better"
+    model.scoring, model.mean_scores_ = "accuracy", 1 + model.mean_scores_
+    report = str(cross_entropy_report(model, *scaled_cancer))
+    assert "cross-validated accuracy          0.7 ± 0.02\n" in report
+    assert "at C = 0.0001, the smallest: 0.3 worse\n" in report
+
+
+def test_unknown_scores_are_left_out_of_the_choice(searched, scaled_cancer):
+    model = copy.copy(searched)
+    model.l1_ratios_ = np.array([0.0])
+    model.C_, model.l1_ratio_ = 0.2, 0.0
+    model.mean_scores_ = np.array([[-0.6, -0.3, -0.1, -0.15, np.nan]])
+    model.standard_errors_ = np.array([[0.01, 0.02, 0.03, 0.04, np.nan]])
+    assert choice_lines(model, *scaled_cancer) == [
+        "0.2, out of 4 from 0.0001 to 2",
+        "0.1 ± 0.03 nats",
+        "at C = 0.0001, the smallest: 0.5 nats worse",
+        "at C = 2, the largest: 0.05 nats worse",
+    ]
+
+
+@pytest.mark.parametrize(("end", "word"), [(0, "smaller"), (-1, "larger")])
+def test_the_report_warns_of_a_choice_at_the_end_of_the_grid(
+    end, word, searched, scaled_cancer
+):
+    model = copy.copy(searched)
+    model.C_ = model.Cs_[end]
+    assert "may be better" not in choice_lines(model, *scaled_cancer)[0]
+    model.mean_scores_ = model.mean_scores_ - 1
+    model.mean_scores_[0, end] = -0.01
+    model.l1_ratio_ = 0.0
+    assert choice_lines(model, *scaled_cancer)[0].endswith(
+        f"; a {word} C may be better"
+    )
 
 
 # --- How it reads --------------------------------------------------------------------

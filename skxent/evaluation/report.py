@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.special import entr
 
 from .calibration import CalibrationDecomposition, reliability_by_class
+from .choice import choice_of_C
 from .messages import type_name
 from .predictions import predictions_of
 from .units import convert_nats, unit_name
@@ -80,6 +81,8 @@ class CrossEntropyReport(Mapping[str, Any]):
             if len(losses) > 1:
                 name += f" of {label!r}"
             lines.append((name, f"{losses[label]:.4g} {unit}"))
+        if "choice_of_C" in self:
+            lines += self["choice_of_C"].lines()
         name = "worst rows"
         for row, label, loss in self["worst_rows"]:
             lines.append((name, f"row {row}, label {label!r}: {loss:.4g} {unit}"))
@@ -144,6 +147,12 @@ def cross_entropy_report(
             others. With two classes, only that of the second, as both are equal.
         ``worst_rows`` : list of (row, label, loss)
             The five rows of largest loss: position in `y`, label, cross-entropy.
+        ``choice_of_C`` : ChoiceOfC
+            Only if the estimator, or the last step of a pipeline or of the best
+            estimator of a search, is a `BinaryLogRegCV` or `SoftmaxRegCV`: the chosen
+            C, its score in the cross-validation, and by how much that of the smallest
+            and of the largest C are worse, and that of the C nearest to 1, the
+            default of the estimators.
 
     Raises
     ------
@@ -230,5 +239,8 @@ def cross_entropy_report(
             for i, loss in zip(worst, worst_losses, strict=True)
         ],
     }
+    choice = choice_of_C(estimator, base)
+    if choice is not None:
+        values["choice_of_C"] = choice
     title = f"{type_name(estimator)} on {len(rows)} rows with {len(classes)} classes"
     return CrossEntropyReport(title, values)

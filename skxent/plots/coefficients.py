@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.svm import SVC, NuSVC
 
+from ..evaluation.last_step import last_step
 from ..evaluation.messages import format_labels, type_name
-from .style import BLUE, RED, attribute_of, axes_of, last_step
+from .style import BLUE, RED, attribute_of, feature_names_of, panels_of
 
 _LARGEST_LOG_ODDS = 300.0  # exp(300) is within the limits of an axis
 
@@ -99,7 +100,7 @@ class CoefficientDisplay:
             If ``coef_`` does not have one row per class, or one row for two classes; or
             if `feature_names` does not have one name per feature.
         """
-        model, before = last_step(estimator)
+        model = last_step(estimator)[0]
         coef = attribute_of(model, "coef_")
         coef = np.atleast_2d(coef.toarray() if sparse.issparse(coef) else coef)
         classes = np.asarray(attribute_of(model, "classes_")).tolist()
@@ -117,7 +118,7 @@ class CoefficientDisplay:
                 "as SoftmaxReg."
             )
         if feature_names is None:
-            feature_names = _feature_names(model, before, coef.shape[1])
+            feature_names = feature_names_of(estimator, coef.shape[1])
         if np.shape(feature_names) != coef.shape[1:]:
             raise ValueError(
                 f"feature_names has shape {np.shape(feature_names)}; expected "
@@ -169,24 +170,9 @@ class CoefficientDisplay:
                 "log-odds, or measure the feature in other units."
             )
         n_panels, n_bars = self.coef[:, :top_n].shape
-        n_columns = min(n_panels, 3)
-        n_rows = -(-n_panels // n_columns)
-        panel_width = 2.6 + 0.075 * max(map(len, np.asarray(self.feature_names, str)))
-        size = (
-            max(6.4, n_columns * panel_width),
-            n_rows * (0.9 + 0.24 * max(n_bars, 4)),
-        )
-        axes = axes_of(ax, nrows=n_rows, ncols=n_columns, figsize=size)
-        panels = np.ravel(axes)
-        if ax is None:
-            for unused in panels[n_panels:]:
-                unused.remove()
-            panels = panels[:n_panels]
-        if len(panels) != n_panels:
-            raise ValueError(
-                f"ax holds {len(panels)} axes; expected {n_panels}, one for each of "
-                f"{format_labels(self.class_names)}: pass as many, or None."
-            )
+        longest = max(map(len, np.asarray(self.feature_names, str)))
+        height = 0.9 + 0.24 * max(n_bars, 4)
+        panels = panels_of(ax, self.class_names, 2.6 + 0.075 * longest, height)
         for panel, w, label in zip(panels, self.coef, self.class_names, strict=True):
             self._plot_panel(panel, w, label, top_n, odds_ratios, kwargs)
         self.ax_ = panels[0] if n_panels == 1 else panels
@@ -236,17 +222,3 @@ def _label_ratios(ax: Any) -> None:
         ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     ax.xaxis.set_major_formatter("{x:.3g}")
     ax.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _feature_names(model: Any, before: Any, n_features: int) -> ArrayLike:
-    """Return the names of the features that the steps before the model pass to it."""
-    if before is not None:
-        try:
-            return before.get_feature_names_out()
-        except AttributeError as error:
-            raise AttributeError(
-                "A step of the pipeline does not provide the names of its features; "
-                f"pass feature_names, one for each of the {n_features} features of "
-                f"{type_name(model)}."
-            ) from error
-    return getattr(model, "feature_names_in_", [f"x{j}" for j in range(n_features)])

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ..evaluation.last_step import last_step
 from ..evaluation.messages import type_name
-from .style import attribute_of, axes_of, last_step, next_style
+from .style import attribute_of, axes_of, next_style
 
 _EPS = np.finfo(np.float64).eps
 

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..evaluation.calibration import reliability_by_class
+from ..evaluation.last_step import last_step
 from ..evaluation.messages import type_name
 from ..evaluation.predictions import predictions_from, predictions_of
 from ..evaluation.units import unit_name
-from .style import REFERENCE, axes_of, last_step, next_style
+from .style import REFERENCE, axes_of, next_style
 
 _STRIP = "skxent-predictions"
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn.pipeline import Pipeline
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from ..evaluation.messages import type_name
+from ..evaluation.last_step import last_step
+from ..evaluation.messages import format_labels, type_name
 
 # The palette of Okabe and Ito, which colour-blind readers can distinguish (Wong 2011,
 # doi:10.1038/nmeth.1618). Yellow is omitted: it is too pale for a line on white.
 BLUE, RED = "#0072B2", "#D55E00"
-_COLORS = (BLUE, RED, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_COLORS = (BLUE, RED, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # and that of text
 _LINESTYLES = ("-", "--", ":", "-.")
 REFERENCE = "skxent-reference"  # the gid of lines that do not count as curves
 
@@ -40,23 +42,56 @@ def axes_of(ax: Any, **options: Any) -> Any:
     return plt.subplots(layout="constrained", **options)[1] if ax is None else ax
 
 
+def panels_of(
+    ax: Any, names: list[Any], panel_width: float, panel_height: float
+) -> NDArray[Any]:
+    """Return one axes for each name, at most three in a row of a new figure.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes, array of them, or None
+        The axes passed by the user. None makes a figure.
+    names : list
+        What the panels show.
+    panel_width, panel_height : float
+        The size of a panel of a new figure, in inches.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If `ax` does not hold one axes for each name.
+    """
+    n_columns = min(len(names), 3)
+    n_rows = -(-len(names) // n_columns)
+    size = (max(6.4, n_columns * panel_width), n_rows * panel_height)
+    axes = axes_of(ax, nrows=n_rows, ncols=n_columns, figsize=size)
+    panels = np.ravel(axes)
+    if ax is None:
+        for unused in panels[len(names) :]:
+            unused.remove()
+        panels = panels[: len(names)]
+    if len(panels) != len(names):
+        raise ValueError(
+            f"ax holds {len(panels)} axes; expected {len(names)}, one for each of "
+            f"{format_labels(names)}: pass as many, or None."
+        )
+    return panels
+
+
 def next_style(ax: Any) -> dict[str, Any]:
     """Return a colour and line style for the next curve in `ax`; 28 are distinct."""
     n_curves = sum(line.get_gid() != REFERENCE for line in ax.get_lines())
-    cycle, color = divmod(n_curves, len(_COLORS))
+    colors = (*_COLORS, text_color(ax))
+    cycle, color = divmod(n_curves, len(colors))
     linestyle = _LINESTYLES[cycle % len(_LINESTYLES)]
-    return {"color": _COLORS[color], "linestyle": linestyle}
+    return {"color": colors[color], "linestyle": linestyle}
 
 
-def last_step(estimator: Any) -> tuple[Any, Any]:
-    """Return the final model of a search or a pipeline, and the steps before it.
-
-    The steps are a pipeline, or None if there are no steps before the model.
-    """
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    if not isinstance(estimator, Pipeline):
-        return estimator, None
-    return estimator[-1], estimator[:-1] if len(estimator) > 1 else None
+def text_color(ax: Any) -> Any:
+    """Return the colour of text in `ax`: black, or white in a dark style."""
+    return ax.xaxis.label.get_color()
 
 
 def attribute_of(estimator: Any, name: str) -> Any:
@@ -67,3 +102,24 @@ def attribute_of(estimator: Any, name: str) -> Any:
             "a fitted estimator that has it: fit it first, or use one of skxent."
         )
     return getattr(estimator, name)
+
+
+def feature_names_of(estimator: Any, n_features: int) -> ArrayLike:
+    """Return the names of the features of the last step of `estimator`.
+
+    Raises
+    ------
+    AttributeError
+        If a step before the last one does not provide the names of its output.
+    """
+    model, before = last_step(estimator)
+    if before is not None:
+        try:
+            return before.get_feature_names_out()
+        except AttributeError as error:
+            raise AttributeError(
+                "A step of the pipeline does not provide the names of its features; "
+                f"pass feature_names, one for each of the {n_features} features of "
+                f"{type_name(model)}."
+            ) from error
+    return getattr(model, "feature_names_in_", [f"x{j}" for j in range(n_features)])
