@@ -270,6 +270,61 @@ def test_other_scores_and_their_values():
     assert default.score(X, y) == log_loss_scorer(default, X, y)
 
 
+# --- leave-one-out -----------------------------------------------------------------
+
+
+@kinds
+@pytest.mark.parametrize("ratio", [0.0, 0.5])
+def test_leave_one_out_is_near_that_of_fits_without_each_row(kind, ratio):
+    one, search = PAIRS[kind]
+    X, y = make_data(kind, n=150)
+    rng = np.random.default_rng(0)
+    weights = rng.uniform(0.5, 1.5, size=len(y))
+    model = search(Cs=[0.3, 3.0], l1_ratios=[ratio], cv="loo")
+    model.fit(X, y, sample_weight=weights)
+    assert model.scores_.shape == (1, 1, 2)
+    for j, C in enumerate(model.Cs_):
+        single = one(C=C, l1_ratio=ratio, tol=1e-12)
+        train = -log_loss_scorer(single.fit(X, y, weights), X, y, sample_weight=weights)
+        losses = np.empty(len(y))
+        for row in range(len(y)):
+            rest = np.arange(len(y)) != row
+            single.fit(X[rest], y[rest], weights[rest])
+            losses[row] = -log_loss_scorer(single, X[[row]], y[[row]])
+        expected = np.average(losses, weights=weights)
+        gap = expected - train
+        assert abs(-model.mean_scores_[0, j] - expected) <= (0.02 + 0.3 * ratio) * gap
+        share = weights / weights.sum()
+        error = np.linalg.norm(share * (losses - expected))
+        assert_allclose(model.standard_errors_[0, j], error, rtol=0.05)
+
+
+def test_leave_one_out_where_it_does_not_hold():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((300, 20)), np.arange(300) % 2
+    with pytest.raises(ValueError, match=r"at a bound.*use cv=5"):
+        BinaryLogRegCV(cv="loo", bounds=(0, None)).fit(X, y)
+    with pytest.raises(ValueError, match="cross-entropy alone"):
+        BinaryLogRegCV(cv="loo", scoring="accuracy").fit(X, y)
+    # without a class, there is no fit without its only row
+    y[:] = 0
+    y[0] = 1
+    with pytest.raises(ValueError, match=r"use cv=5|drop"):
+        BinaryLogRegCV(cv="loo").fit(X, y)
+
+
+def test_penalties_without_a_leave_one_out_score_are_unknown(monkeypatch):
+    # a weak penalty and separable classes: fits depend on single rows
+    monkeypatch.setattr("skxent.solver.leave_one_out.MAX_REFITS", 0)
+    X, y = make_data("binary", n=60)
+    Cs = [1e-3, 1e-2, 1e4]
+    y = (X[:, 0] > 0).astype(int)
+    with pytest.warns(UserWarning, match="a larger C may be better"):
+        model = BinaryLogRegCV(cv="loo", Cs=Cs).fit(X, y)
+    assert_array_equal(np.isnan(model.scores_[0, 0]), [False, False, True])
+    assert model.C_ == 1e-2
+
+
 # --- grids of C --------------------------------------------------------------------
 
 

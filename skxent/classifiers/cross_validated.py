@@ -292,7 +292,9 @@ class LinearCrossEntropyClassifierCV(CallbackSupportMixin, CrossEntropyClassifie
     ) -> Search:
         """Return the fits of the grid and their scores."""
         if self.cv == "loo":
-            by_row = LeaveOneOutScores(data, routed.score_params)
+            by_row = LeaveOneOutScores(
+                data, routed.score_params, self.tol, self.max_iter
+            )
             search = self._fit_and_score(objective, grid, by_row, [], None)
             search.check(by_row.refusals)
             return search

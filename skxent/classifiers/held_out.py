@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from ..evaluation.scorer import LogLossScorer
 from ..model.folds import held_out_losses
-from ..model.leave_one_out import approximate_leave_one_out, weighted_mean_and_error
+from ..model.leave_one_out import weighted_mean_and_error
 from ..model.objective import CrossEntropyObjective
+from ..solver.leave_one_out import leave_one_out_losses
 from ..solver.penalty_path import PenaltyFits
 from .splits import Splits
 from .validation import CheckedData
@@ -74,32 +75,47 @@ class HeldOutScores:
 
 
 class LeaveOneOutScores:
-    """Approximates the score of each row under the fit without it.
+    """Computes the score of each row under the fit without it, from that of all rows.
 
     Parameters
     ----------
     data : CheckedData
     score_params : dict
         Has the sample weights of the mean, if there are any.
+    tol, max_iter
+        As in `minimise`, for rows without which the fit has to be repeated.
 
     Attributes
     ----------
     refusals : list of str
-        Why the approximation does not hold for a penalty, whose score is NaN.
+        Why it does not hold for a penalty, whose score is NaN.
     """
 
-    def __init__(self, data: CheckedData, score_params: dict[str, Any]):
+    def __init__(
+        self,
+        data: CheckedData,
+        score_params: dict[str, Any],
+        tol: float,
+        max_iter: int,
+    ):
         self._targets = data.targets
         self._weights = score_params.get("sample_weight")
+        self._tol, self._max_iter = tol, max_iter
         self.refusals: list[str] = []
 
     def __call__(self, fits: PenaltyFits) -> tuple[NDArray, float]:
         """Return the mean score, (1,), and its standard error over the rows."""
-        params = fits.of_all.params
         try:
-            rows = approximate_leave_one_out(fits.objective, params, self._targets)
+            losses = leave_one_out_losses(
+                fits.objective,
+                fits.of_all.params,
+                preconditioner=fits.preconditioner,
+                targets=self._targets,
+                tol=self._tol,
+                max_iter=self._max_iter,
+            )
         except ValueError as error:
             self.refusals.append(str(error))
             return np.array([np.nan]), np.nan
-        mean, error_of_mean = weighted_mean_and_error(rows.losses, self._weights)
+        mean, error_of_mean = weighted_mean_and_error(losses, self._weights)
         return np.array([-mean]), error_of_mean

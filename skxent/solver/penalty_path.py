@@ -176,6 +176,7 @@ def _fit_in_row_space(
                 params=np.array(
                     [space.lift(of_fold) for of_fold in fits.params]
                 ).reshape(-1, whole.n_params),
+                preconditioner=None,
             )
 
 
