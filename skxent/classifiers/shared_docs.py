@@ -122,6 +122,13 @@ Each fit starts where the last one has ended, and folds share passes over X, of 
 there is no copy. ``class_weight="balanced"`` is computed from all rows, as in
 `LogisticRegressionCV`. Scores do not count class weights and label smoothing.
 
+With ``cv="loo"``, the loss of a row without which the fit is another is computed by one
+Newton step from the fit to all rows (K. R. Rad and A. Maleki (2020),
+doi:10.1111/rssb.12374), or by a new fit where that step is too long. It needs the
+Hessian, and no coefficient at a bound. Where too many fits would have to be repeated,
+as with a weak penalty, the score is NaN. `fit` raises if all are, and warns if the one
+after the best is.
+
 `fit` warns once with ``sklearn.exceptions.ConvergenceWarning`` if any fit ends short of
 ``tol``.
 
