@@ -53,8 +53,8 @@ MAX_BUILD = 8
 # Hessian would be singular.
 ROWS_PER_COLUMN = 2
 # With this many rows for each column, a sample preconditions as well as all rows: its
-# eigenvalues differ by about a fifth from the exact ones.
-ENOUGH_ROWS_PER_COLUMN = 100
+# eigenvalues differ by about a seventh from the exact ones.
+ENOUGH_ROWS_PER_COLUMN = 200
 # The pass that chooses a sample costs about this many evaluations.
 PRICE_OF_CHOICE = 2
 # A sample that saves less than this many evaluations is not worth its noise.
