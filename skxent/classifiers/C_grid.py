@@ -2,9 +2,12 @@
 
 With an L2 penalty, a column of variance v, weighted by the curvature of the null model,
 has v C S / (1 + v C S) degrees of freedom. The grid goes from half a degree of freedom
-of all columns together, where the loss hardly sees the data, to 99.9 % of all degrees,
-where the penalty hardly matters. Its values have equal distances in the log-odds of
-this share. If all columns have the same variance, they have equal ratios.
+of all columns together, where the loss hardly sees the data, to 99.99 % of all degrees,
+where the penalty hardly matters. Its values have equal distances in the mean of two
+measures, each from 0 at the first to 1 at the last: log C, and the log-odds of the
+share of the degrees. With columns of the same variance, both are the same. With raw
+columns, log C alone would place most values where few columns of large scale change,
+and the log-odds alone would leave gaps of several powers of 10.
 
 With an L1 penalty the grid begins where the first coefficient leaves 0, and ends at a
 multiple of this, as in J. Friedman, T. Hastie, R. Tibshirani (2010),
@@ -15,19 +18,20 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from ..model.curvature import curvature_moments
 from ..model.objective import Objective
 
 # The first and the last share of the degrees of freedom; the first for one column.
-FIRST_DEGREES, LAST_SHARE = 0.5, 0.999
+FIRST_DEGREES, LAST_SHARE = 0.5, 0.9999
 # The last C of a lasso is the first one times this, if n > d, or if n ≤ d.
 LASSO_RANGE, WIDE_LASSO_RANGE = 1e4, 1e2
 # A variance below this share of the mean square is rounding.
 CONSTANT = 1e-12
 # Points at which the degrees of freedom are tabulated, for each factor of 10.
 POINTS_PER_DECADE = 50
+FINE_POINTS = 1000
 # Of more columns than this, as many quantiles of their variances are enough.
 MANY_COLUMNS = 1000
 
@@ -71,7 +75,7 @@ def C_grid(
 
 
 def _ridge_grid(objective: Objective, weights: NDArray, n_Cs: int) -> NDArray:
-    """Return values of C at equal distances in the log-odds of degrees of freedom."""
+    """Return values of C at equal distances in log C and in degrees of freedom."""
     start = objective.initial_point()
     zeroth, mean, second = curvature_moments(objective, start)
     variance = second
@@ -95,8 +99,17 @@ def _ridge_grid(objective: Objective, weights: NDArray, n_Cs: int) -> NDArray:
     scaled = np.outer(total, typical)
     share = (scaled / (1 + scaled)).mean(axis=1)
     first = FIRST_DEGREES / (len(variance) + FIRST_DEGREES)
-    targets = expit(np.linspace(logit(first), logit(LAST_SHARE), n_Cs))
-    return np.exp(np.interp(targets, share, np.log(total))) / objective.rows.weight_sum
+    begin, end = np.interp([first, LAST_SHARE], share, np.log(total))
+    log_total = np.linspace(begin, end, FINE_POINTS)
+    log_odds = logit(np.interp(log_total, np.log(total), share))
+    # both from 0 to 1
+    progress = [
+        (part - part[0]) / (part[-1] - part[0]) for part in (log_total, log_odds)
+    ]
+    steps = np.linspace(0, 1, n_Cs)
+    return np.exp(np.interp(steps, np.mean(progress, axis=0), log_total)) / (
+        objective.rows.weight_sum
+    )
 
 
 def _first_C(objective: Objective, weights: NDArray) -> float:

@@ -168,7 +168,7 @@ class BinaryLogRegCV(LinearCrossEntropyClassifierCV):
     >>> model.scores_.shape
     (5, 1, 10)
     >>> float(round(-model.mean_scores_.max(), 3))  # nats
-    0.106
+    0.107
     """
 
     _loss_name = "binary"

@@ -63,10 +63,10 @@ verbose : int, default=0
 Cs : int or array-like of shape (n_Cs,), default=10
     The values of C to try, or their number. With a number, an L2 grid goes from half a
     degree of freedom of all features together, where the loss hardly sees the data, to
-    99.9 % of all degrees, where the penalty hardly matters. Its values have equal
-    distances in the log-odds of this share, at the null model: equal ratios, if all
-    features have the same variance. A grid with an L1 penalty goes from the largest C
-    without coefficients to 10,000 times this, or 100 times if n ≤ d.
+    99.99 % of all degrees, where the penalty hardly matters, at the null model. Its
+    values have equal distances in the mean of log C and the log-odds of this share:
+    equal ratios, if all features have the same variance. A grid with an L1 penalty goes
+    from the largest C without coefficients to 10,000 times this, or 100 times if n ≤ d.
 l1_ratios : array-like of shape (n_l1_ratios,), default=(0.0,)
     The shares of the L1 norm to try, from 0 to 1.
 cv : int, splitter, iterable of splits, "loo" or None, default=None

@@ -53,6 +53,8 @@ class RoundLimits:
 
 
 ROUND_LIMITS = RoundLimits()
+# F divided by the square of a unit must not overflow.
+SMALLEST_UNIT = 1e-150
 
 
 class BoxRounds:
@@ -150,7 +152,7 @@ class _Round:
         sign = np.where(coef != 0, np.sign(coef), -np.sign(of_coef))
         self._box = objective.penalty.bounds_of_orthant(sign)
         self._smooth = objective.with_penalty(objective.penalty.on_orthant(sign))
-        self._unit = float(np.linalg.norm(violation))
+        self._unit = max(float(np.linalg.norm(violation)), SMALLEST_UNIT)
         self._start = preconditioner.from_params(subset.params)
         self._bounds = np.full((2, len(self._start)), [[-np.inf], [np.inf]])
         for bound, of_coef in zip(self._bounds, self._box, strict=True):
@@ -209,7 +211,10 @@ class _Round:
         self._value = evaluation.value
         self._gradient = self._preconditioner.pull_back(evaluation.gradient)
         difference = evaluation.value - self._start_value
-        return difference / self._unit**2, self._gradient / self._unit
+        # if F* is 0, the unit may be so small that both overflow; SciPy turns back then
+        with np.errstate(over="ignore"):
+            scaled_value = np.nan_to_num(difference / self._unit**2)
+            return float(scaled_value), np.nan_to_num(self._gradient / self._unit)
 
     def _params(self, scaled: NDArray) -> NDArray:
         """Return the params of the variables, exactly within the box."""

@@ -54,19 +54,18 @@ class DiagonalPreconditioner(Preconditioner):
             np.divide(first, zeroth, out=self._mean, where=zeroth > 0)
         # If a column hardly varies, the difference is rounding: hence the floor.
         variance = np.maximum(second - zeroth * self._mean**2, RIDGE * second)
-        self._variance = variance
-        self._add_ridge(objective.penalty.l2)
+        self._set_scale(variance, objective.penalty.l2)
         self._intercept_scale = np.sqrt(np.where(zeroth > 0, zeroth, 1)[:, 0])
 
-    def _add_ridge(self, l2: NDArray) -> None:
-        diagonal = self._variance + l2
+    def _set_scale(self, variance: NDArray, l2: NDArray) -> None:
+        self._l2, diagonal = l2, variance + l2
         # A column without spread or penalty has no gradient: any scale works.
         self.scale = np.sqrt(np.where(diagonal > 0, diagonal, 1))
 
     def with_l2(self, l2: NDArray) -> "DiagonalPreconditioner":
         """Return the preconditioner for another ridge, (d,)."""
         other = copy(self)
-        other._add_ridge(l2)
+        other._set_scale(np.maximum(self.scale**2 - self._l2, 0), l2)
         return other
 
     def to_params(self, u: NDArray) -> NDArray:
