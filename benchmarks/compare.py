@@ -204,7 +204,7 @@ def say(text):
 
 
 def names_in(text):
-    return text.split(",")
+    return [name for name in text.split(",") if name]
 
 
 def _parse_arguments():

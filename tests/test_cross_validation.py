@@ -200,7 +200,9 @@ def test_soft_labels_are_stratified_by_their_most_probable_class():
 
 
 @pytest.mark.parametrize("container", [np.float32, sparse.csr_matrix])
-def test_float32_and_sparse_data(container):
+def test_float32_and_sparse_data(container, monkeypatch):
+    # blocks stay in float32, as those of large data
+    monkeypatch.setattr("skxent.data.blocks.SMALL_BYTES", 0)
     X, y = make_data("binary")
     dense = BinaryLogRegCV(Cs=CS, cv=3).fit(X, y)
     other = BinaryLogRegCV(Cs=CS, cv=3).fit(container(X), y)

@@ -94,7 +94,7 @@ def fit_folds(
     Parameters
     ----------
     objective : Objective
-        Of all rows; its penalty is smooth.
+        Of all rows; its penalty is smooth. Its rows are read in float64 from now on.
     folds : ndarray of shape (n,)
         The number of the fold that holds each row out.
     start : ndarray of shape (n_folds, n_params)
@@ -105,6 +105,8 @@ def fit_folds(
     stale : list of Preconditioner
         Those of the last penalty, one for each fold, or none.
     """
+    # float32 does not resolve a share of ``tol``
+    objective.rows.read_in_float64()
     hessians = _FoldPreconditioners(objective, folds, len(start), params_of_all, stale)
     params = start.copy()
     values, gradients = evaluate_folds(objective, folds, np.arange(len(start)), start)
