@@ -36,6 +36,17 @@ class Block(NamedTuple):
     offset: NDArray | None
     start: int
 
+    def take(self, rows: slice | NDArray) -> "Block":
+        """Return some of the rows; ``start`` is exact for a slice."""
+        first = (rows.start or 0) if isinstance(rows, slice) else 0
+        return Block(
+            self.X[rows],
+            self.targets[rows],
+            None if self.weights is None else self.weights[rows],
+            None if self.offset is None else self.offset[rows],
+            self.start + first,
+        )
+
 
 class Sum:
     """A result of `Rows.map_reduce`: an array to which each block adds.

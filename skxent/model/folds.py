@@ -130,8 +130,7 @@ def held_out_hessians(
             rows = np.flatnonzero(held_out_by == fold)
             if not rows.size:
                 continue
-            weights = None if block.weights is None else block.weights[rows]
-            some = Block(block.X[rows], block.targets[rows], weights, None, 0)
+            some = block.take(rows)
             if n_logits == 1:
                 add_binary(some, z[rows], hessians[fold])
             else:
@@ -171,9 +170,8 @@ def held_out_losses(problem: Problem, folds: NDArray, params: NDArray) -> NDArra
             rows = np.flatnonzero(held_out_by == fold)
             if not rows.size:
                 continue
-            s = np.ones(len(rows)) if block.weights is None else block.weights[rows]
-            offset = None if block.offset is None else block.offset[rows]
-            some = Block(block.X[rows], block.targets[rows], s, offset, 0)
+            some = block.take(rows)
+            s = np.ones(len(rows)) if some.weights is None else some.weights
             loss, _ = problem.loss.loss_and_residual(some.targets, model(some))
             losses[fold] += s @ loss
             weights[fold] += s.sum()

@@ -260,14 +260,7 @@ def _weights(block: Block) -> NDArray:
 def _parts(block: Block, size: int) -> Iterator[Block]:
     """Yield ``size`` rows of a block at a time."""
     for start in range(0, len(block.targets), size):
-        rows = slice(start, start + size)
-        yield Block(
-            block.X[rows],
-            block.targets[rows],
-            None if block.weights is None else block.weights[rows],
-            None if block.offset is None else block.offset[rows],
-            block.start + start,
-        )
+        yield block.take(slice(start, start + size))
 
 
 def _joined(parts: list[_Steps]) -> _Steps:
