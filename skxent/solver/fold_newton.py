@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from ..model.folds import evaluate_folds, held_out_hessians
 from ..model.objective import Objective
 from .preconditioners.base import Preconditioner
-from .preconditioners.by_class import ClassPreconditioner
-from .preconditioners.coupled import CoupledPreconditioner
+from .preconditioners.choice import preconditioner_from
 from .preconditioners.prices import MAX_PRECONDITIONER_BYTES, price_of_exact_hessian
 from .stopping import MIN_CURVATURE_RATIO, TINY
 
@@ -174,10 +173,9 @@ class _FoldPreconditioners:
         self._params = params
         self.of_all: Preconditioner | None = None
         self._forget()
-        renewed = [p.with_l2(objective.penalty.l2) for p in stale]
-        self.preconditioners = [p for p in renewed if p is not None]
+        self.preconditioners = [p.with_l2(objective.penalty.l2) for p in stale]
         self._is_fresh = False
-        if len(self.preconditioners) < n_folds:
+        if not stale:
             self.renew()
 
     def renew(self) -> bool:
@@ -192,9 +190,9 @@ class _FoldPreconditioners:
         )
         total = held_out.sum(axis=0)
         self.preconditioners = [
-            _root_of(objective, total - of_fold) for of_fold in held_out
+            preconditioner_from(objective, total - of_fold) for of_fold in held_out
         ]
-        self.of_all = _root_of(objective, total)
+        self.of_all = preconditioner_from(objective, total)
         return True
 
     def _forget(self) -> None:
@@ -245,13 +243,6 @@ class _FoldPreconditioners:
             )
             if curvature > MIN_CURVATURE_RATIO:
                 self._secants[fold].append((step, change))
-
-
-def _root_of(objective: Objective, hessian: NDArray) -> Preconditioner:
-    """Return the preconditioner from the Hessian of the mean loss."""
-    if objective.n_logits == 1:
-        return ClassPreconditioner(objective, hessian[None])
-    return CoupledPreconditioner(objective, hessian)
 
 
 def _corrected(gradient: NDArray, secants: list[tuple[NDArray, NDArray]]) -> NDArray:

@@ -79,8 +79,8 @@ def leave_one_out_losses(
             )
             if solution.deserves_warning:
                 raise ValueError(
-                    f"Leave-one-out fails without row {row}, whose logits depend on "
-                    f"itself alone: {solution.message(tol)} Or use cv=5."
+                    f"Leave-one-out needs a fit without row {row}, which ended short "
+                    f"of tol: {solution.message(tol)} Or use cv=5."
                 )
             losses[row] = _loss_of_row(others, solution.params, row, targets)
     return losses

@@ -102,8 +102,7 @@ def _fit_in_columns(
     folds: NDArray | None,
 ) -> Iterator[PenaltyFits]:
     """Fit in the coordinates of the data."""
-    shares_passes = folds is not None and len(without_folds) > 0
-    path = _FoldPath(without_folds, folds if shares_passes else None, tol, max_iter)
+    path = _FoldPath(without_folds, folds, tol, max_iter)
     n_folds = len(without_folds)
     last: PenaltyFits | None = None
     start = objective.initial_point()

@@ -35,9 +35,9 @@ class Preconditioner:
         """Return Tᵀ gradient: the gradient in the variables u."""
         raise NotImplementedError
 
-    def with_l2(self, l2: NDArray) -> "Preconditioner | None":
-        """Return the same preconditioner for another ridge, (d,); None if it cannot."""
-        return None
+    def with_l2(self, l2: NDArray) -> "Preconditioner":
+        """Return the same preconditioner for another ridge, (d,)."""
+        raise NotImplementedError
 
     def decrement_outside(self, gradient: NDArray) -> float:
         """Return what a Newton step may gain outside of the range of T."""

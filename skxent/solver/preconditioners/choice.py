@@ -2,10 +2,11 @@
 
 from numpy.typing import NDArray
 
+from ...model.curvature import hessian_of_loss
 from ...model.objective import Objective
 from .base import Preconditioner, Recipe
-from .by_class import ClassRecipe, MajorantRecipe
-from .coupled import CoupledRecipe
+from .by_class import ClassPreconditioner, ClassRecipe, MajorantRecipe
+from .coupled import CoupledPreconditioner, CoupledRecipe
 from .diagonal import DiagonalMajorantRecipe, DiagonalRecipe
 from .prices import MAX_PRECONDITIONER_BYTES, price_of_exact_hessian
 from .shared import SharedRecipe
@@ -83,9 +84,19 @@ class ReusedRecipe(Recipe):
         return self._preconditioner
 
 
+def preconditioner_from(objective: Objective, hessian: NDArray) -> Preconditioner:
+    """Return the preconditioner from the Hessian of the mean loss, (n_params,) * 2.
+
+    The Hessian is overwritten.
+    """
+    if objective.n_logits == 1:
+        return ClassPreconditioner(objective, hessian[None])
+    return CoupledPreconditioner(objective, hessian)
+
+
 def exact_preconditioner(objective: Objective, params: NDArray) -> Preconditioner:
     """Return the preconditioner from the full Hessian at ``params``."""
-    return full_hessian_recipe(objective).build(objective, params)
+    return preconditioner_from(objective, hessian_of_loss(objective, params))
 
 
 def _total_price(recipe: Recipe) -> float:
