@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..model.objective import Objective
-from ..model.penalty import Penalty
+from ..model.penalty import Penalty, penalty_strength
 from ..solver.penalty_path import PenaltyFits, fit_penalties
 
 # The scores of the fits with one penalty, (n_scores,), and the standard error of their
@@ -41,13 +41,7 @@ class PenaltyGrid(NamedTuple):
 
     def _penalty(self, objective: Objective, l1_ratio: float, C: float) -> Penalty:
         """Return the penalty of an objective, which depends on its total weight."""
-        with np.errstate(over="ignore", divide="ignore"):
-            strength = float(1 / (np.float64(C) * objective.rows.weight_sum))
-        if not np.isfinite(strength):
-            raise ValueError(
-                f"The penalty 1/(C·Σ sample_weight) overflows for C={C!r}; expected a "
-                "larger C in Cs."
-            )
+        strength = penalty_strength(C, objective.rows.weight_sum)
         return Penalty.elastic_net(
             strength, l1_ratio, self.weights, self.bounds, objective.n_features
         )

@@ -20,7 +20,7 @@ from ..data.in_memory import InMemoryRows
 from ..data.preparation import as_floating, check_offset, check_targets
 from ..data.rows import Rows
 from .losses import LOSSES
-from .penalty import Penalty
+from .penalty import Penalty, penalty_strength
 from .problem import Evaluation, Problem
 from .separable_penalty import SeparablePenalty
 
@@ -196,14 +196,7 @@ class CrossEntropyObjective(Objective):
         rows = InMemoryRows(data, targets, sample_weight, offset, center=center)
         problem = Problem(rows, LOSSES[loss], n_classes, bool(fit_intercept))
         _ = problem.class_frequencies  # raises if a class has no weight
-        with np.errstate(over="ignore", divide="ignore"):
-            strength = float(1 / (np.float64(C) * rows.weight_sum))
-        if not np.isfinite(strength):
-            raise ValueError(
-                f"The penalty 1/(C·Σ sample_weight) overflows for C={C!r} and "
-                f"Σ sample_weight={rows.weight_sum!r}; use larger weights or a larger "
-                "C."
-            )
+        strength = penalty_strength(C, rows.weight_sum)
         super().__init__(
             problem,
             Penalty.elastic_net(strength, l1_ratio, penalty_weights, bounds, d),

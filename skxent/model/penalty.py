@@ -19,6 +19,18 @@ from numpy.typing import ArrayLike, NDArray
 BALANCED = 1e-12
 
 
+def penalty_strength(C: float, weight_sum: float) -> float:
+    """Return λ = 1/(C S); raise a ValueError if it overflows."""
+    with np.errstate(over="ignore", divide="ignore"):
+        strength = float(1 / (np.float64(C) * weight_sum))
+    if not np.isfinite(strength):
+        raise ValueError(
+            f"The penalty 1/(C·Σ sample_weight) overflows for C={C!r} and "
+            f"Σ sample_weight={weight_sum!r}; use larger weights or a larger C."
+        )
+    return strength
+
+
 @dataclass(frozen=True)
 class Penalty:
     """Elastic net and bounds of d features.
