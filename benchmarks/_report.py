@@ -166,6 +166,11 @@ def speed_ratio(result, time, peer=None):
 def conclusion(results, time, peer=None):
     """Return the mean of the ratios, and where ours is slower."""
     ratios = {result["set"]: speed_ratio(result, time, peer) for result in results}
+    return summary_of(ratios)
+
+
+def summary_of(ratios):
+    """Return the mean of the ratios by set, and the sets where ours is slower."""
     ratios = {name: ratio for name, ratio in ratios.items() if ratio is not None}
     if not ratios:
         return "no set has a ratio."

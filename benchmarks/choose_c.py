@@ -32,6 +32,7 @@ from _report import (
     print_table,
     ratio_cell,
     shape_cell,
+    summary_of,
     time_cell,
     write_json,
 )
@@ -175,17 +176,8 @@ def speed_ratio(result):
 
 def conclusion(results):
     """Return the mean of the ratios, and where ours is slower."""
-    ratios = {result["set"]: speed_ratio(result) for result in results}
-    ratios = {name: ratio for name, ratio in ratios.items() if ratio is not None}
-    if not ratios:
-        return "No set has a ratio."
-    mean = float(np.exp(np.mean(np.log(list(ratios.values())))))
-    slower = ", ".join(name for name, ratio in ratios.items() if ratio < 1)
-    sets = "1 set" if len(ratios) == 1 else f"{len(ratios)} sets"
-    return (
-        f"Geometric mean of the ratio on {sets}: {mean:.2f}; "
-        f"below 1 on: {slower or 'none'}."
-    )
+    summary = summary_of({result["set"]: speed_ratio(result) for result in results})
+    return summary[0].upper() + summary[1:]
 
 
 def _parse_arguments():
