@@ -191,6 +191,6 @@ def columns_of_labels(
         raise ValueError(
             "y_true holds labels that are not in classes: "
             f"{format_labels(unseen)}, expected only {format_labels(columns)}. Give "
-            f"{table} a column and classes an entry for every label."
+            f"{table} a column for each label, and name all columns in classes."
         )
     return codes, columns, shares
