@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from _contract import scikit_learn_contract
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
@@ -16,7 +17,6 @@ from sklearn.model_selection import (
     ShuffleSplit,
     StratifiedKFold,
 )
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skxent import (
     BinaryLogReg,
@@ -63,7 +63,7 @@ def separate_scores(model, X, y, splits, Cs, **fit_params):
 # --- scikit-learn's own contract -------------------------------------------------
 
 
-@parametrize_with_checks([BinaryLogRegCV(Cs=3, cv=3), SoftmaxRegCV(Cs=3, cv=3)])
+@scikit_learn_contract(BinaryLogRegCV(Cs=3, cv=3), SoftmaxRegCV(Cs=3, cv=3))
 def test_scikit_learn_contract(estimator, check):
     with warnings.catch_warnings():
         # tiny data: folds with few rows of a class

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import sklearn
+from _contract import scikit_learn_contract
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.optimize import minimize
@@ -33,7 +33,6 @@ from sklearn.metrics import get_scorer
 from sklearn.model_selection import KFold, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skxent import BinaryLogReg, SoftmaxReg
 
@@ -110,25 +109,7 @@ def weights():
 # --- scikit-learn's own contract -------------------------------------------------
 
 
-CONTRACT = parametrize_with_checks([BinaryLogReg(), SoftmaxReg()])
-
-
-def is_wrong_in_scikit_learn(estimator, check):
-    # 1.6 draws three classes and merges two of them, but not the same two for the two
-    # fits that it compares; later versions do
-    return (
-        sklearn.__version__.startswith("1.6.")
-        and isinstance(estimator, BinaryLogReg)
-        and check.func.__name__.startswith("check_sample_weight_equivalence")
-    )
-
-
-# a list, because scikit-learn 1.6 makes a generator, which pytest 9 deprecates
-@pytest.mark.parametrize(
-    CONTRACT.args[0],
-    [pair for pair in CONTRACT.args[1] if not is_wrong_in_scikit_learn(*pair)],
-    **CONTRACT.kwargs,
-)
+@scikit_learn_contract(BinaryLogReg(), SoftmaxReg())
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
 
