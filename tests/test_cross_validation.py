@@ -28,7 +28,12 @@ from skxent import (
     log_reg_path,
 )
 from skxent.model.curvature import hessian_of_loss
-from skxent.model.folds import evaluate_folds, held_out_hessians, held_out_losses
+from skxent.model.folds import (
+    NO_FOLD,
+    evaluate_folds,
+    held_out_losses,
+    held_out_model,
+)
 
 CS = [1e-3, 0.1, 3.0]
 PAIRS = {
@@ -91,9 +96,19 @@ def test_folds_are_objectives_of_the_other_rows(kind, container, fit_intercept):
     assert_allclose(some.values, values[[2, 0]], rtol=1e-14)
     losses = held_out_losses(whole, folds, params)
     at = params[0]
-    held_out = held_out_hessians(whole, folds, 3, at)
+    held_out = held_out_model(whole, folds, 3, at)
+    hessians = held_out.hessians
     assert_allclose(
-        held_out.sum(axis=0), hessian_of_loss(whole, at), rtol=1e-10, atol=1e-14
+        hessians.sum(axis=0), hessian_of_loss(whole, at), rtol=1e-10, atol=1e-14
+    )
+    of_all = evaluate_folds(whole, folds, np.array([NO_FOLD]), at[None])
+    value, gradient = whole.value_and_gradient(at)
+    assert_allclose(of_all.values[0], value, rtol=1e-12)
+    assert_allclose(of_all.gradients[0], gradient, rtol=1e-10, atol=1e-14)
+    here = evaluate_folds(whole, folds, np.arange(3), np.tile(at, (3, 1)))
+    assert_allclose(value - held_out.values, here.values, rtol=1e-12)
+    assert_allclose(
+        gradient - held_out.gradients, here.gradients, rtol=1e-9, atol=1e-14
     )
     for fold in range(3):
         inside, outside = folds != fold, folds == fold
@@ -108,7 +123,7 @@ def test_folds_are_objectives_of_the_other_rows(kind, container, fit_intercept):
         assert_allclose(losses[fold], test.evaluate(params[fold]).value, rtol=1e-12)
         of_rest = hessian_of_loss(other, at)
         expected = share * of_rest
-        rest = held_out.sum(axis=0) - held_out[fold]
+        rest = hessians.sum(axis=0) - hessians[fold]
         assert_allclose(rest, expected, rtol=1e-9, atol=1e-13)
 
 

@@ -108,7 +108,7 @@ class LeaveOneOutScores:
         try:
             losses = leave_one_out_losses(
                 fits.objective,
-                fits.of_all.params,
+                fits.params_of_all,
                 preconditioner=fits.preconditioner,
                 targets=self._targets,
                 tol=self._tol,

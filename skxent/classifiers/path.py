@@ -129,14 +129,14 @@ def log_reg_path(
     message = shortfall_message(grid.Cs, fits, tol)
     if message:
         warn(message, ConvergenceWarning, stacklevel=2)
-    models = [coefficients(objective, some.of_all.params) for some in fits]
+    models = [coefficients(objective, some.params_of_all) for some in fits]
     coefs, intercepts = zip(*models, strict=True)
     return RegularizationPath(
         grid.Cs,
         np.array(coefs),
         np.array(intercepts),
-        np.array([some.of_all.suboptimality for some in fits]),
-        np.array([some.of_all.n_iter for some in fits]),
+        np.array([some.suboptimality_of_all for some in fits]),
+        np.array([some.n_iter_of_all for some in fits]),
         data.classes,
         data.feature_names,
     )

@@ -165,7 +165,7 @@ def search_penalties(
         np.array([s for s, _ in of_places]).T.reshape(-1, *shape),
         np.array([error for _, error in of_places]).reshape(shape),
         np.moveaxis(gathered(_params), 1, -1),
-        np.moveaxis(gathered(lambda some: some.of_all.params), 0, -1),
+        np.moveaxis(gathered(lambda some: some.params_of_all), 0, -1),
         gathered(_n_iter),
         gathered(_worst_suboptimality),
         shortfall_message(np.tile(grid.Cs, shape[0]), list(fits.values()), tol),
@@ -188,12 +188,12 @@ def shortfall_message(Cs: NDArray, fits: list[PenaltyFits], tol: float) -> str |
 
 def _params(fits: PenaltyFits) -> NDArray:
     """Return the params of each fold, or those of all rows if there are no folds."""
-    return fits.params if len(fits.params) else fits.of_all.params[None]
+    return fits.params if len(fits.params) else fits.params_of_all[None]
 
 
 def _n_iter(fits: PenaltyFits) -> NDArray:
-    return fits.n_iter if len(fits.n_iter) else np.array([fits.of_all.n_iter])
+    return fits.n_iter if len(fits.n_iter) else np.array([fits.n_iter_of_all])
 
 
 def _worst_suboptimality(fits: PenaltyFits) -> float:
-    return float(max(fits.of_all.suboptimality, *fits.suboptimality, 0))
+    return float(max(fits.suboptimality_of_all, *fits.suboptimality, 0))

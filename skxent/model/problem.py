@@ -205,28 +205,6 @@ class Problem:
 
         return model_and_change
 
-    def linear_models(self, params: NDArray) -> Callable[[Block], list[NDArray]]:
-        """Return the function that computes the logits of several models at once.
-
-        Parameters
-        ----------
-        params : ndarray of shape (n_models, n_params)
-
-        Returns
-        -------
-        callable
-            From a block to a list of arrays, (m, L), one for each model.
-        """
-        stacked = self._stacked(params)
-
-        def linear_models(block: Block) -> list[NDArray]:
-            logits = np.split(stacked(block), len(params), axis=1)
-            if block.offset is not None:
-                logits = [z + block.offset for z in logits]
-            return logits
-
-        return linear_models
-
     def _stacked(self, params: Iterable[NDArray]) -> Callable[[Block], NDArray]:
         """Return the function that computes the logits of models side by side."""
         parts = [self.split(p.astype(self.rows.dtype)) for p in params]

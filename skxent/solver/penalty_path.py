@@ -1,8 +1,9 @@
 """Fits of one problem with several penalties, to all rows and without each fold.
 
 The penalties come in their order, best from strong to weak. Each fit starts where the
-last one ended, with the last preconditioner, whose ridge is replaced. A fold starts at
-the optimum of all rows, moved by what its own optimum differed for the last penalty.
+last one ended, with the last preconditioner, whose ridge is replaced. If folds share
+passes, the fit to all rows is one of them. Otherwise it comes first, and a fold starts
+at its optimum, moved by what its own optimum differed for the last penalty.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +16,13 @@ from numpy.typing import NDArray
 
 from ..model.objective import Objective
 from ..model.separable_penalty import SeparablePenalty
-from .fold_newton import SHARE_OF_TOL, fit_folds, newton_pays
+from .fold_newton import (
+    SHARE_OF_TOL,
+    FoldAnswers,
+    approach,
+    fit_folds,
+    newton_pays,
+)
 from .minimise import Solution, minimise
 from .preconditioners.base import Preconditioner
 from .row_space import RowSpace, row_space_pays
@@ -36,8 +43,10 @@ class PenaltyFits:
     ----------
     objective : Objective
         Of all rows, with the penalty.
-    of_all : Solution
+    params_of_all : ndarray of shape (n_params,)
         The fit to all rows.
+    suboptimality_of_all : float
+    n_iter_of_all : int
     params : ndarray of shape (n_folds, n_params)
         The fits without each fold.
     suboptimality : ndarray of shape (n_folds,)
@@ -49,11 +58,13 @@ class PenaltyFits:
     """
 
     objective: Objective
-    of_all: Solution
+    params_of_all: NDArray
+    suboptimality_of_all: float
+    n_iter_of_all: int
     params: NDArray
     suboptimality: NDArray
     n_iter: NDArray
-    preconditioner: Preconditioner | None
+    preconditioner: Preconditioner | None = None
     shortfalls: list[Shortfall] = field(default_factory=list)
 
 
@@ -102,33 +113,10 @@ def _fit_in_columns(
     folds: NDArray | None,
 ) -> Iterator[PenaltyFits]:
     """Fit in the coordinates of the data."""
-    path = _FoldPath(without_folds, folds, tol, max_iter)
-    n_folds = len(without_folds)
-    last: PenaltyFits | None = None
-    start = objective.initial_point()
+    path = _FoldPath(objective, without_folds, folds, tol, max_iter)
     with objective.rows.threads():
         for penalty_of in penalties:
-            whole = with_penalty(objective, penalty_of)
-            if last is not None:
-                start = last.of_all.params
-            of_all = minimise(
-                whole,
-                start,
-                tol=tol,
-                max_iter=max_iter,
-                preconditioner=_renewed(last, whole),
-            )
-            last = PenaltyFits(
-                whole,
-                of_all,
-                _starts(whole, of_all, last, n_folds),
-                np.ones(n_folds),
-                np.zeros(n_folds, np.int32),
-                of_all.preconditioner,
-            )
-            _note_shortfall(last, of_all, tol)
-            path.fit(whole, penalty_of, last)
-            yield last
+            yield path.fit(penalty_of)
 
 
 def _fit_in_row_space(
@@ -164,14 +152,14 @@ def _fit_in_row_space(
         )
         for penalty_of, fits in zip(penalties, path, strict=True):
             whole = with_penalty(objective, penalty_of)
-            params = space.lift(fits.of_all.params)
-            value = fits.objective.evaluate(fits.of_all.params).value
+            params = space.lift(fits.params_of_all)
+            value = fits.objective.evaluate(fits.params_of_all).value
             if abs(whole.evaluate(params).value - value) > tol * value:
                 return
             yield replace(
                 fits,
                 objective=whole,
-                of_all=replace(fits.of_all, params=params, preconditioner=None),
+                params_of_all=params,
                 params=np.array(
                     [space.lift(of_fold) for of_fold in fits.params]
                 ).reshape(-1, whole.n_params),
@@ -180,11 +168,13 @@ def _fit_in_row_space(
 
 
 class _FoldPath:
-    """The fits without each fold, for one penalty after the other.
+    """The fits to all rows and without each fold, for one penalty after the other.
 
     Parameters
     ----------
-    objectives : list of Objective
+    objective : Objective
+        Of all rows.
+    without_folds : list of Objective
         Those without each fold.
     folds : ndarray of shape (n,) or None
     tol, max_iter
@@ -193,53 +183,101 @@ class _FoldPath:
 
     def __init__(
         self,
-        objectives: list[Objective],
+        objective: Objective,
+        without_folds: list[Objective],
         folds: NDArray | None,
         tol: float,
         max_iter: int,
     ):
-        self._objectives, self._folds = objectives, folds
+        self._objective, self._without_folds = objective, without_folds
+        self._folds, self._n_folds = folds, len(without_folds)
         self._tol, self._max_iter = tol, max_iter
-        self._preconditioners: list[Preconditioner] = []
+        self._last: PenaltyFits | None = None
+        # what the models shared for the last penalty, if that of all rows converged
+        self._answers: FoldAnswers | None = None
 
-    def fit(
+    def fit(self, penalty_of: Callable[[Objective], SeparablePenalty]) -> PenaltyFits:
+        """Return the fits with the next penalty."""
+        whole = with_penalty(self._objective, penalty_of)
+        answers, self._answers = self._answers, None
+        if self._folds is not None and newton_pays(whole, self._n_folds):
+            fits = self._fit_together(whole, penalty_of, answers)
+        else:
+            fits = self._fit_all_rows(whole)
+            for fold in range(self._n_folds):
+                self._fit_alone(fold, penalty_of, fits, fits.preconditioner)
+        self._last = fits
+        return fits
+
+    def _fit_all_rows(
+        self,
+        whole: Objective,
+        start: NDArray | None = None,
+        preconditioner: Preconditioner | None = None,
+    ) -> PenaltyFits:
+        """Fit all rows; the folds have their starts as params."""
+        last = self._last
+        if start is None:
+            start = whole.initial_point() if last is None else last.params_of_all
+        if preconditioner is None:
+            preconditioner = _renewed(last, whole)
+        solution = minimise(
+            whole,
+            start,
+            tol=self._tol,
+            max_iter=self._max_iter,
+            preconditioner=preconditioner,
+        )
+        fits = PenaltyFits(
+            whole,
+            solution.params,
+            solution.suboptimality,
+            solution.n_iter,
+            _starts(whole, solution.params, last, self._n_folds),
+            np.ones(self._n_folds),
+            np.zeros(self._n_folds, np.int32),
+            solution.preconditioner,
+        )
+        _note_shortfall(fits, solution, self._tol)
+        return fits
+
+    def _fit_together(
         self,
         whole: Objective,
         penalty_of: Callable[[Objective], SeparablePenalty],
-        fits: PenaltyFits,
-    ) -> None:
-        """Enter the fits of all folds, which start at their params."""
-        n_folds = len(self._objectives)
-        has_converged = np.zeros(n_folds, bool)
-        if self._folds is not None and newton_pays(whole, n_folds):
-            answers = fit_folds(
-                whole,
-                self._folds,
-                fits.params,
-                fits.of_all.params,
-                tol=self._tol,
-                stale=self._preconditioners,
-            )
-            has_converged = answers.has_converged
-            self._preconditioners = answers.preconditioners
-            fits.params, fits.n_iter = answers.params, answers.n_steps
-            fits.suboptimality = answers.suboptimality
-            if answers.of_all is not None:
-                fits.preconditioner = answers.of_all
-        for fold in np.flatnonzero(~has_converged).tolist():
-            self._fit_alone(fold, penalty_of, fits)
+        last: FoldAnswers | None,
+    ) -> PenaltyFits:
+        """Fit all rows and all folds at once, and alone what does not get there."""
+        folds, n_folds = self._folds, self._n_folds
+        assert folds is not None  # the caller has seen to it
+        start = None if last is None else approach(whole, last)
+        fits = None
+        if start is None:
+            fits = self._fit_all_rows(whole)
+            start = fits.params_of_all
+        answers = fit_folds(whole, folds, n_folds, start, last, tol=self._tol)
+        preconditioner, *of_folds = answers.preconditioners
+        if answers.has_converged[0]:
+            fits = PenaltyFits(whole, *_first(answers), *_others(answers))
+        elif fits is None:
+            fits = self._fit_all_rows(whole, answers.params[0], preconditioner)
+        fits.params, fits.suboptimality, fits.n_iter = _others(answers)
+        fits.preconditioner = preconditioner
+        for fold in np.flatnonzero(~answers.has_converged[1:]).tolist():
+            self._fit_alone(fold, penalty_of, fits, of_folds[fold])
+        if answers.has_converged[0]:
+            self._answers = answers
+        return fits
 
     def _fit_alone(
         self,
         fold: int,
         penalty_of: Callable[[Objective], SeparablePenalty],
         fits: PenaltyFits,
+        preconditioner: Preconditioner | None,
     ) -> None:
-        """Fit one fold, preconditioned by its Hessian or by that of all rows."""
-        objective = with_penalty(self._objectives[fold], penalty_of)
-        preconditioner = fits.preconditioner
-        if self._preconditioners:
-            preconditioner = self._preconditioners[fold]
+        """Fit one fold, which starts at its params in ``fits``, and enter the fit."""
+        objective = with_penalty(self._without_folds[fold], penalty_of)
         # scores depend on the params, whose error is the root of that of F
         solution = minimise(
             objective,
@@ -252,6 +290,24 @@ class _FoldPath:
         fits.suboptimality[fold] = solution.suboptimality
         fits.n_iter[fold] += solution.n_iter
         _note_shortfall(fits, solution, self._tol)
+
+
+def _first(answers: FoldAnswers) -> tuple[NDArray, float, int]:
+    """Return params, suboptimality and steps of the fit to all rows."""
+    return (
+        answers.params[0],
+        float(answers.suboptimality[0]),
+        int(answers.n_steps[0]),
+    )
+
+
+def _others(answers: FoldAnswers) -> tuple[NDArray, NDArray, NDArray]:
+    """Return params, suboptimality and steps of the folds, to be changed in place."""
+    return (
+        answers.params[1:].copy(),
+        answers.suboptimality[1:].copy(),
+        answers.n_steps[1:].copy(),
+    )
 
 
 def with_penalty(
@@ -273,13 +329,16 @@ def _renewed(last: PenaltyFits | None, objective: Objective) -> Preconditioner |
 
 
 def _starts(
-    objective: Objective, of_all: Solution, last: PenaltyFits | None, n_folds: int
+    objective: Objective, params: NDArray, last: PenaltyFits | None, n_folds: int
 ) -> NDArray:
-    """Return the params, (n_folds, n_params), where the fits of the folds start."""
+    """Return the params, (n_folds, n_params), where the fits of the folds start.
+
+    ``params`` is the fit to all rows.
+    """
     if last is not None and objective.penalty.is_smooth:
-        return of_all.params + (last.params - last.of_all.params)
+        return params + (last.params - last.params_of_all)
     # with kinks, a sum of params would lose the zeros
-    return np.tile(of_all.params, (n_folds, 1))
+    return np.tile(params, (n_folds, 1))
 
 
 def _note_shortfall(fits: PenaltyFits, solution: Solution, tol: float) -> None:
