@@ -84,19 +84,22 @@ class SmoothFit(Fit):
         recipe = self._first_recipe(best_recipe)
         n_rounds = n_stuck = 0
         while not self.should_stop():
-            previous_value = self.evaluation.value
+            previous_value, dtype = self.evaluation.value, objective.rows.dtype
             n_rounds += 1
             self.progress.tell(_describe_round, n_rounds, objective, recipe)
             _Round(self, recipe, best_recipe).run()
             recipe = best_recipe = choose_again(objective, best_recipe)
-            if self.evaluation.value < previous_value:
+            if objective.rows.dtype != dtype:
+                # the precision matters to gradients, not to the Hessian
+                assert self.preconditioner is not None  # set by the round
+                recipe = ReusedRecipe(objective, self.preconditioner)
+            elif self.evaluation.value < previous_value:
                 n_stuck = 0
             elif self.should_stop():
                 break
-            elif objective.rows.read_in_float64():
+            elif objective.rows.dtype == np.float32:
                 # float64 may show a decrease that rounding in float32 hides
-                self.progress.tell(FLOAT64_MESSAGE.format)
-                self.evaluation = objective.evaluate(self.params)
+                self.leave_float32(self.params)
             elif self._follow_newton_step():
                 n_stuck = 0 if n_stuck > 1 else n_stuck + 1
             elif n_stuck < 2:
@@ -131,6 +134,12 @@ class SmoothFit(Fit):
         self.params = params
         self.evaluation = self.objective.evaluate(params)
         return self.evaluation
+
+    def leave_float32(self, params: NDArray) -> None:
+        """Read the rows in float64 from now on, and move to params."""
+        self.objective.rows.read_in_float64()
+        self.progress.tell(FLOAT64_MESSAGE.format)
+        self.move_to(params)
 
     def estimate(self, suboptimality: float) -> None:
         """Set the estimate of (F − F*) / F, at most 1."""
@@ -181,6 +190,10 @@ class SmoothFit(Fit):
         return all_rows_are_correct(self.objective.evaluate(params))
 
 
+class _HiddenByFloat32(Exception):
+    """Rounding in float32 hides by how much F falls."""
+
+
 class _Round:
     """One run of SciPy's L-BFGS-B on the variables u, which start at 0.
 
@@ -202,8 +215,6 @@ class _Round:
         # −∇F: Newton's step if the Hessian is the identity.
         self._unit = float(np.linalg.norm(self._gradient)) or 1.0
         self._n_iterations = self._n_trials = 0
-        # added to F once the rows are read in float64, so that it does not jump
-        self._value_offset = 0.0
         # An exact Hessian makes older observations obsolete. An inexact one does not,
         # and there may be less curvature than its steps have observed.
         self._is_diagonal = recipe.is_diagonal
@@ -220,7 +231,14 @@ class _Round:
         self._previous = self._u, self._gradient
         self._previous_value = fit.evaluation.value
         n_iter = fit.progress.iterations_left(fit.max_iter)
-        u = run_lbfgs(self._evaluate, self._u, self._after_iteration, n_iter)
+        try:
+            u = run_lbfgs(self._evaluate, self._u, self._after_iteration, n_iter)
+        except _HiddenByFloat32:
+            # In a new round: L-BFGS would mix gradients of both precisions, and what
+            # is downhill in one may be uphill in the other.
+            last = self._preconditioner.to_params(self._previous[0]) + self._origin
+            fit.leave_float32(last)
+            return
         # a failed line search leaves the fit at its last trial
         self._evaluate(u)
         if not np.isfinite(fit.evaluation.value):
@@ -239,14 +257,14 @@ class _Round:
             evaluation = fit.move_to(params)
             self._n_trials += 1
             if self._n_trials > 1 and self._is_hidden_by_float32(evaluation.value):
-                evaluation = self._read_in_float64(params)
+                raise _HiddenByFloat32
             self._gradient = self._preconditioner.pull_back(evaluation.gradient)
         if not np.isfinite(fit.evaluation.value):
             return OVERFLOW_VALUE, np.nan_to_num(self._gradient * self._unit)
-        return fit.evaluation.value + self._value_offset, self._gradient * self._unit
+        return fit.evaluation.value, self._gradient * self._unit
 
     def _is_hidden_by_float32(self, value: float) -> bool:
-        """Whether rounding in float32 may hide the change of F since the last step.
+        """Whether rounding in float32 may hide a change of F since the last step.
 
         A line search would then take trial after trial in the noise.
         """
@@ -254,20 +272,6 @@ class _Round:
         change = abs(value - self._previous_value)
         is_hidden = np.isfinite(value) and change <= FLOAT32_NOISE * abs(value)
         return bool(is_float32 and is_hidden)
-
-    def _read_in_float64(self, params: NDArray) -> Evaluation:
-        """Read the rows in float64 from now on, and return F and its gradient.
-
-        L-BFGS keeps what it has learned: an offset makes F continuous where the last
-        step has ended.
-        """
-        fit = self._fit
-        fit.objective.rows.read_in_float64()
-        fit.progress.tell(FLOAT64_MESSAGE.format)
-        previous = self._preconditioner.to_params(self._previous[0]) + self._origin
-        value = fit.objective.evaluate(previous).value
-        self._value_offset = self._previous_value - value
-        return fit.move_to(params)
 
     def _after_iteration(self, scaled: NDArray) -> None:
         fit = self._fit
@@ -279,13 +283,16 @@ class _Round:
         self._curvatures.append(float(curvature))
         self._n_iterations += 1
         self._previous = self._u, self._gradient
-        self._previous_value = fit.evaluation.value + self._value_offset
+        self._previous_value = fit.evaluation.value
         self._n_trials = 0
         self._estimates.append(self._estimate())
         fit.estimate(self._estimates[-1])
         fit.note()
         if fit.should_stop() or self._refresh_pays():
             raise StopIteration
+        expected = (1 - fit.suboptimality) * fit.evaluation.value
+        if self._is_hidden_by_float32(expected):
+            raise _HiddenByFloat32
 
     def _estimate(self) -> float:
         """Estimate (F − F*) / F from the gradient and recently observed curvature."""
