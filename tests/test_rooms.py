@@ -19,7 +19,8 @@ BELOW = {
     "model": {"data"},
     "solver": {"data", "model"},
     "evaluation": {"data"},
-    "classifiers": {"data", "model", "solver", "evaluation"},
+    "export": set(),
+    "classifiers": {"data", "model", "solver", "evaluation", "export"},
     "plots": {"data", "evaluation"},
 }
 

@@ -1,4 +1,4 @@
 """The classifiers: parameters, validation, ``fit`` and predictions.
 
-Imports from `solver`, `model`, `evaluation` and `data`.
+Imports from `solver`, `model`, `evaluation`, `export` and `data`.
 """

@@ -16,12 +16,15 @@ from ..solver.progress import Progress
 from .callbacks import FitCallbacks
 from .cross_entropy_classifier import CrossEntropyClassifier, coefficients
 from .early_stopping import EarlyStopping, hold_out
+from .exchange import ImportMixin
 from .migration import with_remedies
 from .predictions import dense
 from .validation import check_data
 
 
-class LinearCrossEntropyClassifier(CallbackSupportMixin, CrossEntropyClassifier):
+class LinearCrossEntropyClassifier(
+    CallbackSupportMixin, CrossEntropyClassifier, ImportMixin
+):
     """A linear model trained by cross-entropy; subclasses choose the loss."""
 
     _parameter_constraints: ClassVar[dict] = {
@@ -166,3 +169,7 @@ class LinearCrossEntropyClassifier(CallbackSupportMixin, CrossEntropyClassifier)
         ):
             return objective.pack(dense(self.coef_), self.intercept_)
         return objective.initial_point()
+
+    def _fitted_penalty(self) -> tuple[float, float, int | None]:
+        n_iter = getattr(self, "n_iter_", None)
+        return self.C, self.l1_ratio, None if n_iter is None else int(n_iter[0])

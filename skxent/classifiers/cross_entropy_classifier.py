@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from ..data.blocks import far_center
 from ..model.objective import CrossEntropyObjective, Objective
 from ..solver.minimise import Solution
+from .exchange import ExportMixin
 from .feature_parameters import check_bounds, check_penalty_weights
 from .migration import MigrationMixin
-from .predictions import LinearClassifier
 from .validation import CheckedData, smooth_targets
 
 
-class CrossEntropyClassifier(MigrationMixin, LinearClassifier):
+class CrossEntropyClassifier(MigrationMixin, ExportMixin):
     """A linear classifier whose parameters define an objective.
 
     Subclasses have the parameters that `_objective` reads.

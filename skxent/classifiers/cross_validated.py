@@ -363,6 +363,12 @@ class LinearCrossEntropyClassifierCV(CallbackSupportMixin, CrossEntropyClassifie
         self.suboptimality_ = float(search.suboptimality[ratio, best])
         self.converged_ = self.suboptimality_ <= self.tol
 
+    def _fitted_penalty(self) -> tuple[float, float, int | None]:
+        ratio = int(np.argmax(self.l1_ratios_ == self.l1_ratio_))
+        best = int(np.argmax(self.Cs_ == self.C_))
+        # that of the slowest fold, as refits start at the optimum
+        return self.C_, self.l1_ratio_, int(self.n_iter_[:, ratio, best].max())
+
 
 def _within(values: NDArray, low: float, high: float) -> bool:
     """Whether all values are in the closed interval; not if one is NaN."""
