@@ -82,12 +82,13 @@ def read_logistic_regression(model: Any) -> LinearModel:
             "probabilities. Expected a multinomial one: fit SoftmaxReg, or "
             "OneVsRestClassifier(BinaryLogReg())."
         )
+    names = getattr(model, "feature_names_in_", None)
     coef = model.coef_.toarray() if sparse.issparse(model.coef_) else model.coef_
     read = LinearModel(
         coef=np.array(coef, dtype=np.float64),
         intercept=np.array(model.intercept_, dtype=np.float64),
         classes=np.array(model.classes_),
-        feature_names=getattr(model, "feature_names_in_", None),
+        feature_names=None if names is None else names.copy(),
         C=C,
         l1_ratio=l1_ratio,
         fit_intercept=bool(model.fit_intercept),
