@@ -112,7 +112,11 @@ def test_no_penalty_and_no_estimate_are_null():
     card = through_json(BinaryLogReg.from_sklearn(model.to_sklearn()))
     assert card["converged"] is card["suboptimality"] is None
     assert not hasattr(BinaryLogReg.from_dict(card), "suboptimality_")
-    assert through_json(model)["suboptimality"] is None
+    card = through_json(model)
+    assert card["suboptimality"] is None
+    again = BinaryLogReg.from_dict(card | {"n_iter": None})
+    assert not hasattr(again, "n_iter_")
+    assert not hasattr(again.to_sklearn(), "n_iter_")
 
 
 @pytest.mark.parametrize(
