@@ -114,7 +114,7 @@ converged_, suboptimality_, duality_gap_, n_evals_, loss_curve_, loss_curve_seco
     only the first two, for the worst of the folds.
 n_features_in_ : int
     Number of features seen during `fit`.
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of shape (n_features,)
     Names of the features, if X has names that are all strings.
 """,
     "notes_of_the_search": """
@@ -162,7 +162,7 @@ best_validation_score_ : float or None
     The largest of ``validation_scores_``: the score of ``coef_`` and ``intercept_``.
 n_features_in_ : int
     Number of features seen during `fit`.
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of shape (n_features,)
     Names of the features, if X has names that are all strings.
 """,
     "notes": """
