@@ -9,13 +9,17 @@ from sklearn import config_context
 import skxent
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 WITH_CODE = [path for path in DOCUMENTS if "```python" in path.read_text("utf8")]
 # A block of Python, and the block of output below it, if there is one.
 BLOCKS = re.compile(r"```python\n(.*?)```(?:\n+```output\n(.*?)```)?", re.DOTALL)
 
 
-@pytest.mark.parametrize("path", WITH_CODE, ids=lambda path: path.name)
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", WITH_CODE, ids=name_of)
 def test_the_code_of_a_document_runs(path, capsys):
     pyplot = pytest.importorskip("matplotlib.pyplot")
     pyplot.switch_backend("Agg")
@@ -32,7 +36,7 @@ def test_the_code_of_a_document_runs(path, capsys):
     pyplot.close("all")
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 def test_the_links_of_a_document_lead_somewhere(path):
     text = path.read_text("utf8")
     for target, fragment in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", text):
