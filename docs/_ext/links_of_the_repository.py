@@ -1,0 +1,33 @@
+"""Let the pages link to files of the repository, as GitHub shows them.
+
+A page under docs/ may link to ``../examples/quickstart.py`` or ``../CONTRIBUTING.md``.
+On the site such a link leads to the page that is made of the file.
+"""
+
+import re
+
+from sphinx.application import Sphinx
+
+# The folder of the page that is made of a file, below docs/.
+PAGES = (
+    (r"(?:\.\./)+examples/(\w+)\.py", r"/gallery/\1.rst"),
+    (r"(?:\.\./)+examples/?(?=\))", r"/gallery/index.rst"),
+    (r"(?:\.\./)+tutorial/(\w+)\.py", r"/tutorial/\1.rst"),
+    (r"(?:\.\./)+CONTRIBUTING\.md", r"/contributing.md"),
+    (r"(?:\.\./)+CHANGELOG\.md", r"/changelog.md"),
+)
+
+
+def rewrite(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Point links at pages of the site, and hide where examples put their pictures."""
+    text = source[0]
+    if docname.startswith(("gallery/", "tutorial/")):
+        text = re.sub(r"^ +Picture: .*\n", "", text, flags=re.MULTILINE)
+    for pattern, page in PAGES:
+        text = re.sub(rf"(?<=\]\(){pattern}", page, text)
+    source[0] = text
+
+
+def setup(app: Sphinx) -> dict:
+    app.connect("source-read", rewrite)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
