@@ -45,6 +45,7 @@ extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
 # The reference: a page for each public name, from numpydoc's docstrings.
 autosummary_generate = True
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 
@@ -54,12 +55,15 @@ sphinx_gallery_conf = {
     "examples_dirs": ["../examples", "../tutorial"],
     "gallery_dirs": ["gallery", "tutorial"],
     "filename_pattern": r"\.py$",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "order_of_examples.Order",
+    "default_thumb_file": str(DOCS / "_static" / "logo.svg"),
+    "thumbnail_size": (480, 300),
     "doc_module": ("skxent",),
     "backreferences_dir": "gallery/examples_of",
     "abort_on_example_error": True,
     "show_signature": False,
     "show_memory": False,
+    "capture_repr": (),
     "min_reported_time": 1e6,  # times differ from machine to machine
     "remove_config_comments": True,
     "download_all_examples": False,
@@ -76,19 +80,26 @@ html_title = "skxent"
 html_math_renderer = "mathml"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/logo.svg"
+html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {
-    "logo": {"text": "skxent"},
+    "logo": {
+        "text": "skxent",
+        "image_light": "_static/logo.svg",
+        "image_dark": "_static/logo.svg",
+    },
+    "navbar_persistent": ["search-button"],
     "navigation_with_keys": False,
     "show_toc_level": 2,
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 6,
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
 }
 html_sidebars = {
     "index": [],
