@@ -152,6 +152,22 @@ def stored_array(X: Any) -> NDArray:
     return X.data if sparse.issparse(X) else X
 
 
+def typical_row(X: Any) -> NDArray | None:
+    """Return the median of each column of a sample of rows; None for a sparse X.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n, d)
+
+    Returns
+    -------
+    ndarray of shape (d,) or None
+        As a center, it is close to the values of a column, and exact if that is
+        constant.
+    """
+    return None if sparse.issparse(X) else np.median(X[:: _spacing(X)], axis=0)
+
+
 def far_center(X: Any) -> NDArray | None:
     """Return a center for columns with |mean| ≫ std; None if there are none.
 
