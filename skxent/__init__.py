@@ -1,6 +1,7 @@
 """Linear classifiers trained by cross-entropy, for people who use scikit-learn."""
 
 from ._former_names import register
+from .classifiers.bias_reduced import BiasReducedLogReg
 from .classifiers.estimators import (
     BinaryLogReg,
     BinaryLogRegCV,
@@ -36,6 +37,7 @@ __version__ = "0.1.0"
 
 
 __all__ = [
+    "BiasReducedLogReg",
     "BinaryLogReg",
     "BinaryLogRegCV",
     "CalibrationDecomposition",

@@ -3,11 +3,13 @@
 import mpmath
 import numpy as np
 import pytest
+from _contract import scikit_learn_contract
 from scipy import sparse
 
+from skxent import BiasReducedLogReg
 from skxent.data.blocks import typical_row
 from skxent.data.in_memory import InMemoryRows
-from skxent.model.bias_reduction import BiasReducedObjective, DependentColumns
+from skxent.model.bias_reduction import BiasReducedObjective
 from skxent.model.losses import LOSSES
 from skxent.model.problem import Problem
 from skxent.solver.bias_reduced import minimise_bias_reduced
@@ -112,20 +114,28 @@ def test_logits_without_information_have_an_infinite_value():
 def test_dependent_columns_are_found(kind, unit):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(30, 6))
-    X[:, 1] = 7.0
+    X[:, 1] = 7.1
     X[:, 3] = 2 * X[:, 0] - X[:, 2] + 5
     X[:, 5] = 0
     y = (rng.random(30) < 0.4).astype(int)
-    with pytest.raises(DependentColumns) as caught:
-        make_objective(kind(X * unit), y)
-    assert caught.value.columns == [1, 3, 5]
+    objective = make_objective(kind(X * unit), y)
+    assert np.flatnonzero(objective.is_dependent).tolist() == [1, 3, 5]
+    solution, kept = minimise(objective), [0, 2, 4]
+    without = minimise(make_objective(kind(X[:, kept] * unit), y))
+    assert (solution.params[objective.is_dependent] == 0).all()
+    for name in ("value", "log_det"):
+        assert getattr(solution.evaluation, name) == pytest.approx(
+            getattr(without.evaluation, name), rel=1e-12
+        )
+    coef, expected = solution.params[kept] * unit, without.params[:3] * unit
+    np.testing.assert_allclose(coef, expected, rtol=1e-7)
 
 
-def test_more_columns_than_rows_are_dependent():
+def test_columns_beyond_the_number_of_rows_are_dependent():
     rng = np.random.default_rng(0)
-    with pytest.raises(DependentColumns) as caught:
-        make_objective(rng.normal(size=(5, 6)), np.array([0, 1, 0, 1, 1]))
-    assert caught.value.columns == [4, 5]
+    objective = make_objective(rng.normal(size=(5, 6)), np.array([0, 1, 0, 1, 1]))
+    assert np.flatnonzero(objective.is_dependent).tolist() == [4, 5]
+    assert objective.rank == 5
 
 
 # --- the optimum ------------------------------------------------------------------
@@ -160,3 +170,11 @@ def test_the_distance_is_in_standard_errors():
     true_distance = np.linalg.norm(np.linalg.solve(root, step)) * np.sqrt(s.sum())
     assert 0 < rough.distance <= 0.1
     assert 0.5 < true_distance / rough.distance < 2
+
+
+# --- the estimator ----------------------------------------------------------------
+
+
+@scikit_learn_contract(BiasReducedLogReg(), BiasReducedLogReg(flic=True))
+def test_scikit_learn_contract(estimator, check):
+    check(estimator)

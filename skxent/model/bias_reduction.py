@@ -15,7 +15,10 @@ The leverages ℓ sum to e. An evaluation reads the rows twice, once for I and o
 the leverages, and stores nothing of the length n.
 
 A determinant needs more digits than a step. So I is factored for columns that are
-scaled, and orthogonal if the rows of all have the same curvature: those of ``X̃ T``.
+scaled, and orthogonal if all rows have the same curvature: those of ``X̃ T``.
+
+Columns that are combinations of the intercept and the columns before them have no share
+in T. Their coefficients stay where they are, and I is that of the other columns.
 """
 
 from typing import NamedTuple
@@ -48,7 +51,7 @@ class PenalisedEvaluation(NamedTuple):
         In nats per unit of weight; inf where the information is singular.
     gradient : ndarray of shape (n_params,)
         ∂F/∂params; NaN where the value is inf.
-    root : ndarray of shape (n_params, n_params)
+    root : ndarray of shape (n_params, rank)
         M with ``M Mᵀ = S I⁻¹``, the inverse of the Hessian of the mean loss; NaN where
         the value is inf.
     mean_loss, log_det : float
@@ -60,20 +63,6 @@ class PenalisedEvaluation(NamedTuple):
     root: NDArray
     mean_loss: float
     log_det: float
-
-
-class DependentColumns(ValueError):
-    """Some columns are linear combinations of the others.
-
-    Attributes
-    ----------
-    columns : list of int
-        Each is a combination of the intercept and of columns that are not listed.
-    """
-
-    def __init__(self, columns: list[int]):
-        super().__init__(f"The columns {columns} are combinations of others.")
-        self.columns = columns
 
 
 class BiasReducedObjective:
@@ -89,19 +78,21 @@ class BiasReducedObjective:
     problem : Problem
     n_evals : int
         The number of evaluations of F and its gradient.
-
-    Raises
-    ------
-    DependentColumns
-        If the columns of X and the intercept are not linearly independent.
+    is_dependent : ndarray of shape (n_params,), bool
+        The params whose columns are combinations of those before them.
+    rank : int
+        The number of the others.
     """
 
     def __init__(self, problem: Problem):
         self.problem, self.n_evals = problem, 0
         problem.rows.read_in_float64()
         self._basis, shares = _orthogonal_basis(problem)
+        self.is_dependent: NDArray = (self._basis == 0).all(axis=1)
+        self.rank = self._basis.shape[1]
         self._is_precise = shares.min(initial=1.0) > INDEPENDENT
-        self._log_det_of_basis = float(np.linalg.slogdet(self._basis)[1])
+        square = self._basis[~self.is_dependent]
+        self._log_det_of_basis = float(np.linalg.slogdet(square)[1])
 
     def evaluate(self, params: NDArray) -> PenalisedEvaluation:
         """Return F, its gradient, and a root of the inverse information."""
@@ -111,14 +102,14 @@ class BiasReducedObjective:
         upper = _factor(information)
         if upper is None:
             nothing = np.full(e, np.nan)
-            root = np.full((e, e), np.nan)
+            root = np.full(self._basis.shape, np.nan)
             return PenalisedEvaluation(np.inf, nothing, root, mean_loss, -np.inf)
         inverse, _ = lapack.dtrtri(upper)
         root = self._basis @ np.triu(inverse)
         log_det = (
             2 * np.log(upper.diagonal()).sum()
             - 2 * self._log_det_of_basis
-            + e * np.log(weight_sum)
+            + self.rank * np.log(weight_sum)
         )
         gradient = self._gradient(params, root)
         value = mean_loss - log_det / (2 * weight_sum)
@@ -146,8 +137,9 @@ class BiasReducedObjective:
                 total += scaled.T @ scaled
 
         e = problem.n_columns
+        size = e if self._is_precise else self.rank
         loss_sum, total = problem.rows.map_reduce(
-            add_block, Sum(), Sum(e, e), width=3 * e, work=e
+            add_block, Sum(), Sum(size, size), width=3 * e, work=e
         )
         if self._is_precise:
             total = basis.T @ total @ basis
@@ -183,7 +175,7 @@ class BiasReducedObjective:
 
 
 def _orthogonal_basis(problem: Problem) -> tuple[NDArray, NDArray]:
-    """Return T, (e, e), with orthogonal columns of X̃ T, for the weights of the rows.
+    """Return T, (e, rank), with orthogonal columns of X̃ T, for the weights of the rows.
 
     The second result is the share of the squares of each column that is left when the
     intercept and the columns before it explain what they can.
@@ -202,17 +194,14 @@ def _orthogonal_basis(problem: Problem) -> tuple[NDArray, NDArray]:
     scale = np.sqrt(total.diagonal())[order]
     scale[scale <= _size_of_rounding(problem)[order]] = np.inf
     matrix = total[np.ix_(order, order)] / scale[:, None] / scale
-    try:
-        upper = cholesky(matrix)
-    except LinAlgError:
-        raise DependentColumns(_dependent(matrix, order)) from None
-    shares = upper.diagonal() ** 2
-    if shares.min(initial=1.0) < DEPENDENT:
-        raise DependentColumns(_dependent(matrix, order))
+    kept = _independent(matrix)
+    order, scale = order[kept], scale[kept]
+    upper = _factor(matrix[np.ix_(kept, kept)])
+    assert upper is not None  # the columns that were kept have pivots
     inverse, _ = lapack.dtrtri(upper)
-    basis = np.zeros((e, e))
+    basis = np.zeros((e, len(order)))
     basis[order] = np.triu(inverse) / scale[:, None]
-    return basis, shares
+    return basis, upper.diagonal() ** 2
 
 
 def _size_of_rounding(problem: Problem) -> NDArray:
@@ -223,21 +212,28 @@ def _size_of_rounding(problem: Problem) -> NDArray:
     return size
 
 
-def _dependent(matrix: NDArray, order: NDArray) -> list[int]:
-    """Return the columns that the ones before them determine, by elimination."""
+def _independent(matrix: NDArray) -> NDArray:
+    """Return the columns that the ones before them do not determine.
+
+    The diagonal of the matrix is 1, or 0 for columns of zeros.
+    """
+    upper = _factor(matrix)
+    if upper is not None and upper.diagonal().min(initial=1.0) ** 2 >= DEPENDENT:
+        return np.arange(len(matrix))
     matrix, columns = matrix.copy(), []
     for j in range(len(matrix)):
-        if matrix[j, j] < DEPENDENT:
-            columns.append(int(order[j]))
-            continue
-        row = matrix[j, j:] / np.sqrt(matrix[j, j])
-        matrix[j:, j:] -= np.outer(row, row)
-    return columns
+        if matrix[j, j] >= DEPENDENT:
+            columns.append(j)
+            row = matrix[j, j:] / np.sqrt(matrix[j, j])
+            matrix[j:, j:] -= np.outer(row, row)
+    return np.array(columns, dtype=np.intp)
 
 
 def _factor(information: NDArray) -> NDArray | None:
     """Return the upper Cholesky factor, or None if the matrix is singular."""
     diagonal = information.diagonal()
+    if not diagonal.size:
+        return information
     if not (np.isfinite(diagonal).all() and (diagonal > 0).all()):
         return None
     try:

@@ -11,8 +11,8 @@ its standard errors in a step of Fisher scoring. λ is divided by the smallest c
 that recent steps have met, in units of I. F need not be convex, so that this is an
 estimate, not a bound.
 
-Where rounding hides the decrease of F, steps of Fisher scoring follow as long as the
-gradient shrinks.
+Where rounding hides the decrease of F, steps of Fisher scoring follow as long as they
+shrink the gradient.
 """
 
 from typing import NamedTuple
@@ -38,8 +38,9 @@ STALE = 2.0
 N_RECENT_STEPS = 5
 # A promised decrease below this many rounding errors of F cannot be seen.
 HIDDEN = 64 * EPS
-# A step of Fisher scoring has to shrink the gradient to this share.
-SHRINKS = 0.7
+# A step by gradients alone has this many trials, and is divided by at least this.
+MAX_TRIALS = 3
+LEAST_DIVISOR = 0.5
 # The first step of a round is halved until F is finite.
 MAX_HALVINGS = 60
 
@@ -78,6 +79,11 @@ class BiasReducedSolution(NamedTuple):
     distance: float
     outcome: str
     n_iter: int
+
+    def penalised_log_likelihood(self, weight_sum: float) -> float:
+        """Return −S F, in nats, from S."""
+        at = self.evaluation
+        return float(at.log_det / 2 - weight_sum * at.mean_loss)
 
     def message(self, tol: float) -> str:
         """Return what happened and what to do, for a warning."""
@@ -214,13 +220,24 @@ class _Fit:
         return self.point.evaluation.value < value
 
     def _step(self) -> bool:
-        """Take a step of Fisher scoring; return whether the gradient shrinks."""
-        here = self.point
-        there = self.point_at(here.params - here.directions @ here.gradient)
-        if not there.decrement <= SHRINKS * here.decrement:
-            return False
-        self.move_to(there)
-        return True
+        """Take a step of Fisher scoring by gradients alone; return whether they shrink.
+
+        It is divided by the curvature that the last step has met. That of a step which
+        does not shrink the gradient corrects the next trial.
+        """
+        here, slopes = self.point, self.point.gradient
+        for _ in range(MAX_TRIALS):
+            curvature = self.curvatures[-1] if self.curvatures else 1.0
+            length = 1 / max(curvature, LEAST_DIVISOR)
+            step = -length * slopes
+            there = self.point_at(here.params + here.directions @ step)
+            change = here.directions.T @ there.evaluation.gradient - slopes
+            if np.isfinite(there.decrement) and step.any():
+                self.curvatures.append(float(step @ change / (step @ step)))
+            if there.decrement < here.decrement:
+                self.move_to(there)
+                return True
+        return False
 
 
 class _Round:
@@ -237,13 +254,13 @@ class _Round:
         gradient = fit.point.gradient
         # SciPy's first step has length 1: in these units it is that of Fisher scoring
         unit = float(np.linalg.norm(gradient))
-        self._u = np.zeros_like(gradient)
-        self._trial = fit.point
         for _ in range(MAX_HALVINGS):
             self._directions = unit * fit.point.directions
+            self._u, self._trial = np.zeros_like(gradient), fit.point
             if np.isfinite(self._at(-gradient / np.linalg.norm(gradient)).decrement):
                 break
             unit /= 2
+        self._unit = unit
         self._previous = np.zeros_like(gradient), unit * gradient
 
     def run(self) -> None:
@@ -280,18 +297,16 @@ class _Round:
 
     def _after_iteration(self, u: NDArray) -> None:
         fit, point = self._fit, self._at(u)
-        if not np.isfinite(point.decrement):
+        if not np.isfinite(point.decrement) or np.array_equal(u, self._previous[0]):
+            # SciPy's line search has failed
             raise StopIteration
         gradient = self._directions.T @ point.evaluation.gradient
         step, change = u - self._previous[0], gradient - self._previous[1]
-        unit = np.linalg.norm(self._directions) / np.linalg.norm(
-            self._origin.directions
-        )
-        curvature = step @ change / (step @ step) / unit**2
+        curvature = step @ change / (step @ step) / self._unit**2
         fit.curvatures.append(float(curvature))
         self._previous = u.copy(), gradient
         fit.move_to(point)
-        stale = np.sqrt(fit.weight_sum) * np.linalg.norm(gradient) / unit
+        stale = np.sqrt(fit.weight_sum) * np.linalg.norm(gradient) / self._unit
         is_stale = not 1 / STALE <= (point.decrement / stale) ** 2 <= STALE
         if is_stale or fit.distance <= fit.tol or fit.is_hidden():
             raise StopIteration
