@@ -24,6 +24,10 @@ from .evaluation.information import (
 from .evaluation.loss import cross_entropy_loss
 from .evaluation.report import CrossEntropyReport, cross_entropy_report
 from .evaluation.scorer import log_loss_scorer
+from .inference.bias_reduced import (
+    PenalisedLikelihoodTable,
+    profile_penalised_likelihood,
+)
 from .model.objective import CrossEntropyObjective
 from .plots.coefficients import CoefficientDisplay
 from .plots.convergence import ConvergenceDisplay
@@ -45,6 +49,7 @@ __all__ = [
     "ConvergenceDisplay",
     "CrossEntropyObjective",
     "CrossEntropyReport",
+    "PenalisedLikelihoodTable",
     "RegularizationPath",
     "RegularizationPathDisplay",
     "ReliabilityDisplay",
@@ -65,4 +70,5 @@ __all__ = [
     "log_loss_scorer",
     "log_reg_path",
     "mutual_information",
+    "profile_penalised_likelihood",
 ]

@@ -1,12 +1,10 @@
-"""Bias-reduced logistic regression: the objective, its optimum and its estimator."""
+"""The objective of bias-reduced logistic regression, and its optimum."""
 
 import mpmath
 import numpy as np
 import pytest
-from _contract import scikit_learn_contract
 from scipy import sparse
 
-from skxent import BiasReducedLogReg
 from skxent.data.blocks import typical_row
 from skxent.data.in_memory import InMemoryRows
 from skxent.model.bias_reduction import BiasReducedObjective
@@ -170,11 +168,3 @@ def test_the_distance_is_in_standard_errors():
     true_distance = np.linalg.norm(np.linalg.solve(root, step)) * np.sqrt(s.sum())
     assert 0 < rough.distance <= 0.1
     assert 0.5 < true_distance / rough.distance < 2
-
-
-# --- the estimator ----------------------------------------------------------------
-
-
-@scikit_learn_contract(BiasReducedLogReg(), BiasReducedLogReg(flic=True))
-def test_scikit_learn_contract(estimator, check):
-    check(estimator)

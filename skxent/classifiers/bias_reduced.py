@@ -86,7 +86,7 @@ class BiasReducedLogReg(LinearClassifier):
 
     See Also
     --------
-    skxent.inference.profile_penalised_likelihood : Intervals and tests.
+    skxent.profile_penalised_likelihood : Intervals and tests.
     BinaryLogReg : With a penalty, for any number of features.
 
     Notes

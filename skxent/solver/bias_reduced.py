@@ -59,6 +59,10 @@ MESSAGES = {
 }
 
 
+class SingularInformation(ValueError):
+    """The information is singular where a fit starts."""
+
+
 class BiasReducedSolution(NamedTuple):
     """The result of a fit.
 
@@ -114,7 +118,7 @@ def minimise_bias_reduced(
 
     Raises
     ------
-    ValueError
+    SingularInformation
         If the information is singular at the start.
     """
     with objective.problem.rows.threads():
@@ -165,7 +169,7 @@ class _Fit:
         self.curvatures: list[float] = []
         self.point = self.point_at(start)
         if not np.isfinite(self.point.decrement):
-            raise ValueError(
+            raise SingularInformation(
                 "The information is singular where the fit starts: the offset makes "
                 "the probabilities of too many rows 0 or 1. Expected at least as many "
                 "rows without an extreme offset as coefficients: clip the offset."
@@ -196,7 +200,7 @@ class _Fit:
         if self._fixed is not None:
             directions = _without(directions, self._fixed)
         slopes = directions.T @ evaluation.gradient
-        decrement = np.sqrt(self.weight_sum) * float(np.linalg.norm(slopes))
+        decrement = float(np.sqrt(self.weight_sum) * np.linalg.norm(slopes))
         return _Point(params, evaluation, directions, decrement)
 
     def move_to(self, point: _Point) -> None:
@@ -226,15 +230,16 @@ class _Fit:
         does not shrink the gradient corrects the next trial.
         """
         here, slopes = self.point, self.point.gradient
+        curvature = self.curvatures[-1] if self.curvatures else 1.0
         for _ in range(MAX_TRIALS):
-            curvature = self.curvatures[-1] if self.curvatures else 1.0
-            length = 1 / max(curvature, LEAST_DIVISOR)
-            step = -length * slopes
+            step = -slopes / max(curvature, LEAST_DIVISOR)
             there = self.point_at(here.params + here.directions @ step)
+            if not np.isfinite(there.decrement):
+                return False
             change = here.directions.T @ there.evaluation.gradient - slopes
-            if np.isfinite(there.decrement) and step.any():
-                self.curvatures.append(float(step @ change / (step @ step)))
+            curvature = float(step @ change / (step @ step))
             if there.decrement < here.decrement:
+                self.curvatures.append(curvature)
                 self.move_to(there)
                 return True
         return False
