@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from skxent.data.blocks import typical_row
+from skxent.data.blocks import far_center
 from skxent.data.in_memory import InMemoryRows
 from skxent.model.bias_reduction import BiasReducedObjective
 from skxent.model.losses import LOSSES
@@ -15,7 +15,7 @@ from skxent.solver.bias_reduced import minimise_bias_reduced
 
 def make_objective(X, y, weights=None, offset=None, fit_intercept=True):
     offset = None if offset is None else offset[:, None]
-    center = typical_row(X) if fit_intercept else None
+    center = far_center(X, 30) if fit_intercept else None
     rows = InMemoryRows(X, y, weights, offset, center=center)
     return BiasReducedObjective(Problem(rows, LOSSES["binary"], 2, fit_intercept))
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
 from .._sklearn_compat import Interval
-from ..data.blocks import typical_row
+from ..data.blocks import far_center
 from ..data.in_memory import InMemoryRows
 from ..data.preparation import as_floating, check_offset
 from ..model.bias_reduction import BiasReducedObjective
@@ -20,6 +20,10 @@ from ..solver.intercept_correction import with_corrected_intercept
 from ..solver.stopping import CONVERGED
 from .predictions import LinearClassifier
 from .validation import CheckedData, check_data
+
+# Columns with a mean of this many spreads are centred, since a determinant needs more
+# digits than a gradient.
+FAR = 30.0
 
 
 class BiasReducedLogReg(LinearClassifier):
@@ -232,7 +236,7 @@ def bias_reduced_objective(
         data.targets,
         data.weights,
         check_offset(data.offset, X.shape[0], 1),
-        center=typical_row(X) if fit_intercept else None,
+        center=far_center(X, FAR) if fit_intercept else None,
     )
     objective = BiasReducedObjective(Problem(rows, LOSSES["binary"], 2, fit_intercept))
     if rows.weight_sum < objective.rank:

@@ -32,8 +32,9 @@ from .stopping import (
 )
 
 # A round ends if the squared decrement in its variables differs by this factor from the
-# one in those of the current information.
-STALE = 2.0
+# one in those of the current information. A new round costs nothing, but the memory of
+# L-BFGS.
+STALE = 1.05
 # The curvature along this many recent steps corrects the decrement.
 N_RECENT_STEPS = 5
 # A promised decrease below this many rounding errors of F cannot be seen.
@@ -132,6 +133,10 @@ def minimise_bias_reduced(
 
 class _Arrived(Exception):
     """A trial of a line search is the optimum."""
+
+
+class _TooFar(Exception):
+    """The information is singular at the end of the first step of a round."""
 
 
 class _Point(NamedTuple):
@@ -256,22 +261,31 @@ class _Round:
 
     def __init__(self, fit: _Fit):
         self._fit, self._origin = fit, fit.point
-        gradient = fit.point.gradient
         # SciPy's first step has length 1: in these units it is that of Fisher scoring
-        unit = float(np.linalg.norm(gradient))
-        for _ in range(MAX_HALVINGS):
-            self._directions = unit * fit.point.directions
-            self._u, self._trial = np.zeros_like(gradient), fit.point
-            if np.isfinite(self._at(-gradient / np.linalg.norm(gradient)).decrement):
-                break
-            unit /= 2
-        self._unit = unit
-        self._previous = np.zeros_like(gradient), unit * gradient
+        self._unit = float(np.linalg.norm(fit.point.gradient))
+        self._begin()
+
+    def _begin(self) -> None:
+        """Choose the variables."""
+        self._directions = self._unit * self._origin.directions
+        gradient = self._unit * self._origin.gradient
+        self._u, self._trial = np.zeros_like(gradient), self._origin
+        self._previous = self._u, gradient
 
     def run(self) -> None:
         """Minimise until the optimum is reached or the directions are stale."""
+        for _ in range(MAX_HALVINGS):
+            try:
+                self._minimise()
+            except _TooFar:
+                self._unit /= 2
+                self._begin()
+            else:
+                return
+
+    def _minimise(self) -> None:
         fit = self._fit
-        start = np.zeros_like(self._previous[0])
+        start = np.zeros_like(self._u)
         n_iter = fit.max_iter - fit.n_iter
         try:
             run_lbfgs(self._evaluate, start, self._after_iteration, n_iter)
@@ -292,6 +306,8 @@ class _Round:
         fit, point = self._fit, self._at(u)
         value = point.evaluation.value
         if not np.isfinite(value):
+            if fit.point is self._origin:
+                raise _TooFar
             # the information is singular there: the line search has to turn back
             return OVERFLOW_VALUE, np.zeros_like(u)
         is_lower = value <= fit.point.evaluation.value + fit.noise()

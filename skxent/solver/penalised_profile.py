@@ -28,6 +28,9 @@ ROOT_TOLERANCE = 1e-5
 MAX_STEPS = 50
 # A statistic may be negative by less than this: that is rounding.
 RISE = 1e-5
+# Constrained fits end at this distance from their optimum, in standard errors, unless
+# ``tol`` is larger. The statistic is off by its square.
+DISTANCE = 1e-5
 # A step that leads to singular information is halved up to this many times.
 MAX_HALVINGS = 30
 
@@ -73,7 +76,7 @@ class PenalisedProfile:
         max_iter: int,
     ):
         self._objective, self._contrast = objective, contrast
-        self._tol, self._max_iter = tol, max_iter
+        self._tol, self._max_iter = max(tol, DISTANCE), max_iter
         self._weight_sum = objective.problem.rows.weight_sum
         self.estimate = float(contrast @ optimum.params)
         spread = float(np.linalg.norm(optimum.evaluation.root.T @ contrast))
