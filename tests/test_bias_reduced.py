@@ -23,7 +23,10 @@ from skxent import (
     log_loss_scorer,
     profile_penalised_likelihood,
 )
-from skxent.solver.bias_reduced import MESSAGES
+from skxent.classifiers.bias_reduced import bias_reduced_objective
+from skxent.classifiers.validation import check_data
+from skxent.solver import penalised_profile
+from skxent.solver.bias_reduced import MESSAGES, minimise_bias_reduced
 
 
 @scikit_learn_contract(BiasReducedLogReg(), BiasReducedLogReg(flic=True))
@@ -257,6 +260,26 @@ def test_extreme_offsets_do_not_stop_the_correction():
     assert mean == pytest.approx(y.mean()) or mean >= 27 / len(y)
 
 
+def test_an_extreme_typical_offset_is_no_start():
+    X, y = make_data()
+    certain = np.arange(len(y)) % 2 == 0
+    y[certain] = 1
+    model = BiasReducedLogReg().fit(X, y, offset=np.where(certain, 1e30, 0))
+    # certain rows say nothing of the coefficients
+    without = BiasReducedLogReg().fit(X[~certain], y[~certain])
+    np.testing.assert_allclose(model.coef_, without.coef_, rtol=1e-6)
+
+
+def test_features_without_any_information():
+    X, y = np.ones((9, 2)), np.arange(9) % 3 > 0
+    model = BiasReducedLogReg(tol=1e-11).fit(X, y)
+    assert model.aliased_.all()
+    assert model.intercept_[0] == pytest.approx(np.log(6.5 / 3.5), abs=1e-10)
+    model = BiasReducedLogReg(fit_intercept=False).fit(0 * X, y)
+    assert model.aliased_.all()
+    assert model.penalised_log_likelihood_ == pytest.approx(9 * np.log(0.5))
+
+
 def test_there_is_no_intercept_to_correct():
     with pytest.raises(ValueError, match=r"flic=True with .*: use fit_intercept=True"):
         BiasReducedLogReg(flic=True, fit_intercept=False).fit(*make_data())
@@ -409,6 +432,53 @@ def test_other_data_are_refused():
         profile_penalised_likelihood(model, X[:, :2], y)
     with pytest.raises(ValueError, match=message):
         profile_penalised_likelihood(model, 1e5 * X, y)
+
+
+def test_powers_of_a_year_have_the_intervals_of_better_units():
+    x = np.random.default_rng(0).uniform(2000, 2020, 60)
+    y = (np.random.default_rng(1).random(60) < 0.4).astype(int)
+    ends = []
+    for X in (np.vander(x, 4)[:, :3], np.vander((x - 2010) / 10, 4)[:, :3]):
+        model = BiasReducedLogReg().fit(X, y)
+        table = profile_penalised_likelihood(model, X, y, features=["x0"])
+        ends.append([table.lower[0], table.upper[0]])
+    np.testing.assert_allclose(np.multiply(ends[0], 1e3), ends[1], rtol=1e-4)
+
+
+def test_a_profile_that_ends_early_warns():
+    X, y = make_data()
+    model = BiasReducedLogReg().fit(X, y).set_params(max_iter=1)
+    with pytest.warns(ConvergenceWarning) as caught:
+        profile_penalised_likelihood(model, X, y)
+    messages = [str(warning.message) for warning in caught]
+    pattern = r"\d+ fits with a fixed coefficient ended early\. .* Increase max_iter"
+    assert re.match(pattern, messages[-1])
+
+
+def test_an_end_that_is_not_found_is_missing(monkeypatch):
+    X, y = make_data()
+    model = BiasReducedLogReg().fit(X, y)
+    monkeypatch.setattr(penalised_profile, "MAX_STEPS", 1)
+    with pytest.warns(
+        ConvergenceWarning, match=r"test of 'x1' has not been found, and"
+    ):
+        table = profile_penalised_likelihood(model, X, y, features=["x1"])
+    assert np.isnan(table.lower[0]) and np.isfinite(table.chi2[0])
+
+
+def test_a_fit_to_a_local_maximum_is_refused():
+    # what is no optimum at all stands for a local one
+    X, y = make_data()
+    objective = bias_reduced_objective(
+        check_data(BiasReducedLogReg(), X, y, None, None), True
+    )
+    start = objective.problem.pack(np.array([[-2.0, 0, 0]]), np.zeros(1))
+    early = minimise_bias_reduced(objective, start, tol=1e-8, max_iter=0)
+    profile = penalised_profile.PenalisedProfile(
+        objective, early, np.eye(4)[0], tol=1e-8, max_iter=100
+    )
+    with pytest.raises(ValueError, match="local maximum, not the global one; expected"):
+        profile.loss_at_zero()
 
 
 def test_wrong_arguments_are_refused():

@@ -1,5 +1,6 @@
 """Bias-reduced logistic regression of two classes."""
 
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 from warnings import warn
@@ -15,7 +16,7 @@ from ..data.preparation import as_floating, check_offset
 from ..model.bias_reduction import BiasReducedObjective
 from ..model.losses import LOSSES
 from ..model.problem import Problem
-from ..solver.bias_reduced import minimise_bias_reduced
+from ..solver.bias_reduced import SingularInformation, minimise_bias_reduced
 from ..solver.intercept_correction import with_corrected_intercept
 from ..solver.stopping import CONVERGED
 from .predictions import LinearClassifier
@@ -200,9 +201,14 @@ class BiasReducedLogReg(LinearClassifier):
         data = check_data(self, X, y, sample_weight, offset)
         objective = bias_reduced_objective(data, self.fit_intercept)
         problem = objective.problem
-        solution = minimise_bias_reduced(
-            objective, problem.initial_point(), tol=self.tol, max_iter=self.max_iter
+        fit = partial(
+            minimise_bias_reduced, objective, tol=self.tol, max_iter=self.max_iter
         )
+        try:
+            solution = fit(problem.initial_point())
+        except SingularInformation:
+            # the typical offset of the start may be an extreme one
+            solution = fit(np.zeros(problem.n_params))
         if solution.outcome != CONVERGED:
             warn(solution.message(self.tol), ConvergenceWarning, stacklevel=2)
 

@@ -167,7 +167,8 @@ def profile_penalised_likelihood(
     Warns
     -----
     sklearn.exceptions.ConvergenceWarning
-        If a fit with a fixed coefficient ends short of ``tol``.
+        If a fit with a fixed coefficient ends early, or the end of an
+        interval is not found; it is NaN then.
 
     References
     ----------
@@ -210,7 +211,8 @@ def profile_penalised_likelihood(
     chosen = _chosen(positions, features)
     quantile = norm.isf((1 - level) / 2)
     table = np.full((5, len(chosen)), np.nan)
-    shortfalls: list[BiasReducedSolution] = []
+    lost: list[str] = []
+    shortfalls: list[tuple[BiasReducedSolution, float]] = []
     with problem.rows.threads():
         optimum = _optimum(estimator, objective, data.classes)
         for row, name in enumerate(chosen):
@@ -231,12 +233,22 @@ def profile_penalised_likelihood(
                 profile.limit(quantile),
                 profile.loss_at_zero(),
             )
-            shortfalls += profile.shortfalls
-    if shortfalls:
-        worst = max(shortfalls, key=lambda solution: solution.distance)
+            shortfalls += [(short, profile.tol) for short in profile.shortfalls]
+            if np.isnan(table[:, row]).any():
+                lost.append(name)
+    if lost:
         warn(
-            f"{len(shortfalls)} fits with a fixed coefficient ended short of "
-            f"tol={estimator.tol:g}. The worst: {worst.message(estimator.tol)}",
+            f"The interval or the test of {', '.join(map(repr, lost))} has not been "
+            "found, and is NaN. That may happen where columns are nearly combinations "
+            "of others, or offsets are extreme: drop such columns, or clip the offset.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    if shortfalls:
+        worst, tol = max(shortfalls, key=lambda pair: pair[0].distance)
+        warn(
+            f"{len(shortfalls)} fits with a fixed coefficient ended early. The worst: "
+            f"{worst.message(tol)}",
             ConvergenceWarning,
             stacklevel=2,
         )

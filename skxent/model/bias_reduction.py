@@ -104,8 +104,7 @@ class BiasReducedObjective:
             nothing = np.full(e, np.nan)
             root = np.full(self._basis.shape, np.nan)
             return PenalisedEvaluation(np.inf, nothing, root, mean_loss, -np.inf)
-        inverse, _ = lapack.dtrtri(upper)
-        root = self._basis @ np.triu(inverse)
+        root = self._basis @ _inverse(upper)
         log_det = (
             2 * np.log(upper.diagonal()).sum()
             - 2 * self._log_det_of_basis
@@ -198,9 +197,8 @@ def _orthogonal_basis(problem: Problem) -> tuple[NDArray, NDArray]:
     order, scale = order[kept], scale[kept]
     upper = _factor(matrix[np.ix_(kept, kept)])
     assert upper is not None  # the columns that were kept have pivots
-    inverse, _ = lapack.dtrtri(upper)
     basis = np.zeros((e, len(order)))
-    basis[order] = np.triu(inverse) / scale[:, None]
+    basis[order] = _inverse(upper) / scale[:, None]
     return basis, upper.diagonal() ** 2
 
 
@@ -242,3 +240,8 @@ def _factor(information: NDArray) -> NDArray | None:
         return None
     is_regular = (upper.diagonal() ** 2 > len(upper) * EPS * diagonal).all()
     return upper if is_regular else None
+
+
+def _inverse(upper: NDArray) -> NDArray:
+    """Return the inverse of an upper triangular matrix, which may be empty."""
+    return np.triu(lapack.dtrtri(upper)[0]) if upper.size else upper

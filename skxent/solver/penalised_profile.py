@@ -56,14 +56,16 @@ class PenalisedProfile:
     contrast : ndarray of shape (n_params,)
         The vector c.
     tol, max_iter
-        Of the constrained fits, as in `minimise_bias_reduced`.
+        Of the fit.
 
     Attributes
     ----------
     estimate, standard_error : float
         Of the combination.
+    tol : float
+        Of the constrained fits, which need not be as exact as the optimum.
     shortfalls : list of BiasReducedSolution
-        The constrained fits that ended short of ``tol``.
+        The constrained fits that ended short of it.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class PenalisedProfile:
         max_iter: int,
     ):
         self._objective, self._contrast = objective, contrast
-        self._tol, self._max_iter = max(tol, DISTANCE), max_iter
+        self.tol, self._max_iter = max(tol, DISTANCE), max_iter
         self._weight_sum = objective.problem.rows.weight_sum
         self.estimate = float(contrast @ optimum.params)
         spread = float(np.linalg.norm(optimum.evaluation.root.T @ contrast))
@@ -95,7 +97,7 @@ class PenalisedProfile:
         return np.nan if point is None else max(0.0, point.loss)
 
     def limit(self, root: float) -> float:
-        """Return the value b with r(b) = ``root``, NaN if it is out of reach."""
+        """Return the value b with r(b) = ``root``, NaN if it has not been found."""
         side = np.sign(root)
         here, slope = self._optimum, 1 / self.standard_error
         inner, outer = self.estimate, side * np.inf
@@ -105,7 +107,8 @@ class PenalisedProfile:
             if abs(error) <= ROOT_TOLERANCE:
                 return following
             if not side * inner < side * following < side * outer:
-                following = (inner + outer) / 2 if np.isfinite(outer) else 2 * inner
+                far = inner + side * self.standard_error
+                following = (inner + outer) / 2 if np.isfinite(outer) else far
             point = self._toward(here, following)
             if point is None:
                 break
@@ -153,7 +156,7 @@ class PenalisedProfile:
             solution = minimise_bias_reduced(
                 self._objective,
                 start,
-                tol=self._tol,
+                tol=self.tol,
                 max_iter=self._max_iter,
                 fixed=self._contrast,
             )
