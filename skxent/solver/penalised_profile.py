@@ -31,7 +31,10 @@ RISE = 1e-5
 # Constrained fits end at this distance from their optimum, in standard errors, unless
 # ``tol`` is larger. The statistic is off by its square.
 DISTANCE = 1e-5
-# A step that leads to singular information is halved up to this many times.
+# A fit that ends this many standard errors from its optimum is not used: it started
+# where the information is nearly singular.
+USELESS = 1e-4
+# A step that leads to no constrained optimum is halved up to this many times.
 MAX_HALVINGS = 30
 
 
@@ -88,8 +91,6 @@ class PenalisedProfile:
 
     def loss_at_zero(self) -> float:
         """Return 2 S (F(0) − F̂), the statistic of the test that the value is 0."""
-        if self.estimate == 0:
-            return 0.0
         point = self._near(self._optimum, 0.0)
         if point is None:
             # without any effects no row is saturated, unless its offset is
@@ -137,7 +138,7 @@ class PenalisedProfile:
         return direction / (self._contrast @ direction)
 
     def _toward(self, here: ProfilePoint, value: float) -> ProfilePoint | None:
-        """Return the point at the value, or nearer if the fit cannot start there."""
+        """Return the point at the value, or nearer if there is none from here."""
         for _ in range(MAX_HALVINGS):
             point = self._near(here, value)
             if point is not None:
@@ -151,7 +152,7 @@ class PenalisedProfile:
         return self._at(here.solution.params + step, value)
 
     def _at(self, start: NDArray, value: float) -> ProfilePoint | None:
-        """Return the constrained optimum, or None if the fit cannot start."""
+        """Return the constrained optimum, or None if the fit does not get near it."""
         try:
             solution = minimise_bias_reduced(
                 self._objective,
@@ -161,6 +162,8 @@ class PenalisedProfile:
                 fixed=self._contrast,
             )
         except SingularInformation:
+            return None
+        if solution.distance > USELESS:
             return None
         if solution.outcome != CONVERGED:
             self.shortfalls.append(solution)
