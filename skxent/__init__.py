@@ -1,6 +1,7 @@
 """Linear classifiers trained by cross-entropy, for people who use scikit-learn."""
 
 from ._former_names import register
+from .classifiers.bias_reduced import BiasReducedLogReg
 from .classifiers.estimators import (
     BinaryLogReg,
     BinaryLogRegCV,
@@ -23,6 +24,10 @@ from .evaluation.information import (
 from .evaluation.loss import cross_entropy_loss
 from .evaluation.report import CrossEntropyReport, cross_entropy_report
 from .evaluation.scorer import log_loss_scorer
+from .inference.bias_reduced import (
+    PenalisedLikelihoodTable,
+    profile_penalised_likelihood,
+)
 from .model.objective import CrossEntropyObjective
 from .plots.coefficients import CoefficientDisplay
 from .plots.convergence import ConvergenceDisplay
@@ -36,6 +41,7 @@ __version__ = "0.1.0"
 
 
 __all__ = [
+    "BiasReducedLogReg",
     "BinaryLogReg",
     "BinaryLogRegCV",
     "CalibrationDecomposition",
@@ -43,6 +49,7 @@ __all__ = [
     "ConvergenceDisplay",
     "CrossEntropyObjective",
     "CrossEntropyReport",
+    "PenalisedLikelihoodTable",
     "RegularizationPath",
     "RegularizationPathDisplay",
     "ReliabilityDisplay",
@@ -63,4 +70,5 @@ __all__ = [
     "log_loss_scorer",
     "log_reg_path",
     "mutual_information",
+    "profile_penalised_likelihood",
 ]

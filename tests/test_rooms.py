@@ -21,6 +21,7 @@ BELOW = {
     "evaluation": {"data"},
     "export": set(),
     "classifiers": {"data", "model", "solver", "evaluation", "export"},
+    "inference": {"data", "model", "solver", "evaluation", "classifiers"},
     "plots": {"data", "evaluation"},
 }
 

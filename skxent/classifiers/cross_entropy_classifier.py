@@ -44,16 +44,6 @@ class CrossEntropyClassifier(MigrationMixin, ExportMixin):
             center=far_center(data.X) if self.fit_intercept else None,
         )
 
-    def _publish_model(self, data: CheckedData, model: tuple[NDArray, NDArray]) -> None:
-        """Set what predictions need, after every computation that may fail."""
-        self.n_features_in_ = data.X.shape[1]
-        if data.feature_names is not None:
-            self.feature_names_in_ = data.feature_names
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-        self.classes_ = data.classes
-        self.coef_, self.intercept_ = model
-
     def _publish_solution(self, solution: Solution) -> None:
         """Set what is known of the fit."""
         self.n_iter_ = np.array([solution.n_iter], dtype=np.int32)

@@ -152,7 +152,7 @@ def stored_array(X: Any) -> NDArray:
     return X.data if sparse.issparse(X) else X
 
 
-def far_center(X: Any) -> NDArray | None:
+def far_center(X: Any, ratio: float | None = None) -> NDArray | None:
     """Return a center for columns with |mean| ≫ std; None if there are none.
 
     In such a column ``X w + b`` loses the digits in which the rows differ. The center
@@ -162,6 +162,9 @@ def far_center(X: Any) -> NDArray | None:
     ----------
     X : ndarray or sparse matrix of shape (n, d)
         A sparse X is never centred.
+    ratio : float, default=None
+        A mean is far from 0 if it exceeds the spread by this factor. None means one at
+        which a quarter of the digits would be lost.
 
     Returns
     -------
@@ -175,6 +178,7 @@ def far_center(X: Any) -> NDArray | None:
     spread = np.abs(sample - middle).mean(axis=0)
     # A constant column needs a center if it is large compared to the largest spread.
     spread = np.where(spread > 0, spread, spread.max())
-    # beyond this ratio at least a quarter of the digits would be lost
-    far = np.abs(middle) > spread * np.finfo(X.dtype).eps ** -0.25
+    if ratio is None:
+        ratio = float(np.finfo(X.dtype).eps ** -0.25)
+    far = np.abs(middle) > spread * ratio
     return np.where(far, middle, 0) if far.any() else None
