@@ -23,6 +23,8 @@ from .evaluation.information import (
 from .evaluation.loss import cross_entropy_loss
 from .evaluation.report import CrossEntropyReport, cross_entropy_report
 from .evaluation.scorer import log_loss_scorer
+from .inference.coefficient_table import coefficient_table
+from .inference.table import CoefficientTable
 from .model.objective import CrossEntropyObjective
 from .plots.coefficients import CoefficientDisplay
 from .plots.convergence import ConvergenceDisplay
@@ -40,6 +42,7 @@ __all__ = [
     "BinaryLogRegCV",
     "CalibrationDecomposition",
     "CoefficientDisplay",
+    "CoefficientTable",
     "ConvergenceDisplay",
     "CrossEntropyObjective",
     "CrossEntropyReport",
@@ -50,6 +53,7 @@ __all__ = [
     "SoftmaxRegCV",
     "__version__",
     "calibration_decomposition",
+    "coefficient_table",
     "conditional_entropy",
     "cross_entropy",
     "cross_entropy_loss",

@@ -20,6 +20,7 @@ BELOW = {
     "solver": {"data", "model"},
     "evaluation": {"data"},
     "classifiers": {"data", "model", "solver", "evaluation"},
+    "inference": {"data", "model", "solver", "evaluation", "classifiers"},
     "plots": {"data", "evaluation"},
 }
 
