@@ -24,7 +24,14 @@ from .evaluation.loss import cross_entropy_loss
 from .evaluation.report import CrossEntropyReport, cross_entropy_report
 from .evaluation.scorer import log_loss_scorer
 from .inference.coefficient_table import coefficient_table
-from .inference.table import CoefficientTable
+from .inference.fit_statistics import FitStatistics, fit_statistics
+from .inference.hypothesis_tests import (
+    ChiSquaredTest,
+    likelihood_ratio_test,
+    wald_test,
+)
+from .inference.profile import profile_intervals
+from .inference.table import CoefficientTable, ProfileIntervals
 from .model.objective import CrossEntropyObjective
 from .plots.coefficients import CoefficientDisplay
 from .plots.convergence import ConvergenceDisplay
@@ -41,11 +48,14 @@ __all__ = [
     "BinaryLogReg",
     "BinaryLogRegCV",
     "CalibrationDecomposition",
+    "ChiSquaredTest",
     "CoefficientDisplay",
     "CoefficientTable",
     "ConvergenceDisplay",
     "CrossEntropyObjective",
     "CrossEntropyReport",
+    "FitStatistics",
+    "ProfileIntervals",
     "RegularizationPath",
     "RegularizationPathDisplay",
     "ReliabilityDisplay",
@@ -59,12 +69,16 @@ __all__ = [
     "cross_entropy_loss",
     "cross_entropy_report",
     "entropy",
+    "fit_statistics",
     "joint_distribution",
     "joint_entropy",
     "kl_divergence",
     "l1_C_min",
     "label_distribution",
+    "likelihood_ratio_test",
     "log_loss_scorer",
     "log_reg_path",
     "mutual_information",
+    "profile_intervals",
+    "wald_test",
 ]

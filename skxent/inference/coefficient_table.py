@@ -2,15 +2,13 @@
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm
 
 from .contrasts import MEAN, reported
 from .covariance import covariance_of
 from .fitted import FittedModel, fitted_model
 from .information import Information, information_of, mean_loss
-from .refusals import check_covariance, name_some
+from .refusals import check_covariance, check_level, name_some
 from .table import CoefficientTable
 
 DESCRIPTIONS = {
@@ -144,8 +142,7 @@ def coefficient_table(
     mean texture   -0.2181     0.03707   -5.89  3.98e-09  -0.2908  -0.1455       0.804
     lower and upper: 95% intervals, in log-odds per unit
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level={level!r}; expected a number between 0 and 1.")
+    check_level(level)
     fitted = fitted_model(estimator, X, y, sample_weight, offset, weights)
     check_covariance(
         covariance,
@@ -157,22 +154,14 @@ def coefficient_table(
     of_variables = covariance_of(fitted, information, covariance, cluster)
     rows = reported(fitted, information.coordinates, contrast)
     matrix = rows.covariance(of_variables)
-    error = np.sqrt(matrix.diagonal())
-    reach = norm.isf((1 - level) / 2) * error
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = rows.estimate / error
     aliased = [str(fitted.feature_names[j]) for j in information.coordinates.aliased]
-    return CoefficientTable(
+    return CoefficientTable.from_covariance(
+        rows.estimate,
+        matrix,
+        level,
         classes=rows.classes if len(fitted.basis) > 1 else None,
         features=rows.features,
-        estimate=rows.estimate,
-        standard_error=error,
-        z=z,
-        lower=rows.estimate - reach,
-        upper=rows.estimate + reach,
-        covariance=matrix,
         aliased=aliased,
-        level=level,
         head=_head(fitted, information, rows.description, covariance, aliased),
     )
 

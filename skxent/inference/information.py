@@ -79,13 +79,23 @@ def mean_loss(fitted: FittedModel, information: Information) -> float:
     return information.value - penalty.value(coef)
 
 
-def _information(fitted: FittedModel, params: NDArray) -> Information:
+def information_at(
+    fitted: FittedModel, params: NDArray, other: Information
+) -> Information:
+    """Return the information at other params, in the same coordinates."""
+    return _information(fitted, params, other.coordinates)
+
+
+def _information(
+    fitted: FittedModel, params: NDArray, where: Coordinates | None = None
+) -> Information:
     objective, q = fitted.objective, fitted.n_components
     e, l2 = objective.n_columns, objective.penalty.l2
     hessian = hessian_of_loss(objective, params)
     blocks = hessian.reshape(objective.n_logits, e, objective.n_logits, e)
-    gram = np.einsum("kikj->ij", blocks)
-    where = coordinates(gram, q * l2, objective.fit_intercept)
+    if where is None:
+        gram = np.einsum("kikj->ij", blocks)
+        where = coordinates(gram, q * l2, objective.fit_intercept)
     if objective.n_logits > 1:
         blocks = of_components(fitted.basis, blocks)
     hessian = in_coordinates(blocks, where.to_columns)

@@ -99,6 +99,33 @@ def check_same_data(model: Any, data: CheckedData) -> None:
         )
 
 
+def check_level(level: float) -> None:
+    """Raise unless the level of an interval is between 0 and 1."""
+    if not 0 < level < 1:
+        raise ValueError(f"level={level!r}; expected a number between 0 and 1.")
+
+
+def check_likelihood(
+    what: str, *, is_penalised: bool, has_class_weight: bool, is_bias_reduced: bool
+) -> None:
+    """Raise if a fit has no likelihood, or is not at its maximum."""
+    if is_bias_reduced:
+        raise ValueError(
+            f"{what} need the maximum of the likelihood, and a bias-reduced fit has "
+            "that of another function; expected a fit by BinaryLogReg(C=np.inf)."
+        )
+    if is_penalised:
+        raise ValueError(
+            f"{what} need the maximum of the likelihood, and the fit has a penalty; "
+            "expected a fit without one: refit with C=np.inf."
+        )
+    if has_class_weight:
+        raise ValueError(
+            f"{what} need a likelihood, and class weights are no observations; "
+            "expected a fit with class_weight=None."
+        )
+
+
 def check_covariance(
     covariance: str, *, is_penalised: bool, has_class_weight: bool, has_cluster: bool
 ) -> None:
