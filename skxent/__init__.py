@@ -30,8 +30,9 @@ from .inference.hypothesis_tests import (
     likelihood_ratio_test,
     wald_test,
 )
+from .inference.marginal_effects import average_marginal_effects
 from .inference.profile import profile_intervals
-from .inference.table import CoefficientTable, ProfileIntervals
+from .inference.table import CoefficientTable, MarginalEffects, ProfileIntervals
 from .model.objective import CrossEntropyObjective
 from .plots.coefficients import CoefficientDisplay
 from .plots.convergence import ConvergenceDisplay
@@ -55,6 +56,7 @@ __all__ = [
     "CrossEntropyObjective",
     "CrossEntropyReport",
     "FitStatistics",
+    "MarginalEffects",
     "ProfileIntervals",
     "RegularizationPath",
     "RegularizationPathDisplay",
@@ -62,6 +64,7 @@ __all__ = [
     "SoftmaxReg",
     "SoftmaxRegCV",
     "__version__",
+    "average_marginal_effects",
     "calibration_decomposition",
     "coefficient_table",
     "conditional_entropy",
