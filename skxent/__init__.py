@@ -34,6 +34,7 @@ from .inference.marginal_effects import average_marginal_effects
 from .inference.profile import profile_intervals
 from .inference.table import CoefficientTable, MarginalEffects, ProfileIntervals
 from .model.objective import CrossEntropyObjective
+from .plots.coefficient_intervals import CoefficientIntervalDisplay
 from .plots.coefficients import CoefficientDisplay
 from .plots.convergence import ConvergenceDisplay
 from .plots.regularization_path import RegularizationPathDisplay
@@ -51,6 +52,7 @@ __all__ = [
     "CalibrationDecomposition",
     "ChiSquaredTest",
     "CoefficientDisplay",
+    "CoefficientIntervalDisplay",
     "CoefficientTable",
     "ConvergenceDisplay",
     "CrossEntropyObjective",

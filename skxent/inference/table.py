@@ -60,7 +60,7 @@ class IntervalTable:
     head: list[str]
 
     _columns: ClassVar[tuple[Column, ...]] = (ESTIMATE, *INTERVAL)
-    _unit: ClassVar[str] = LOG_ODDS
+    unit: ClassVar[str] = LOG_ODDS
 
     @property
     def names(self) -> list[str]:
@@ -122,7 +122,7 @@ class IntervalTable:
         )
 
     def _foot(self) -> str:
-        return f"lower and upper: {100 * self.level:.10g}% intervals, in {self._unit}"
+        return f"lower and upper: {100 * self.level:.10g}% intervals, in {self.unit}"
 
     def _rows(self) -> Iterator[list[str]]:
         """Yield the name and the formatted numbers of each row."""
@@ -254,4 +254,4 @@ class ProfileIntervals(IntervalTable):
 class MarginalEffects(EstimateTable):
     """The result of `average_marginal_effects`; see `EstimateTable`."""
 
-    _unit: ClassVar[str] = "probability per unit"
+    unit: ClassVar[str] = "probability per unit"
