@@ -7,7 +7,16 @@ from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
-from skxent import BinaryLogReg, BinaryLogRegCV, SoftmaxReg, coefficient_table
+from skxent import (
+    BinaryLogReg,
+    BinaryLogRegCV,
+    SoftmaxReg,
+    average_marginal_effects,
+    coefficient_table,
+    fit_statistics,
+    profile_intervals,
+)
+from skxent.classifiers.predictions import LinearClassifier
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 estimators = pytest.mark.parametrize(
@@ -273,3 +282,46 @@ def test_a_distance_that_shows_is_told():
     error = coefficient_table(model, X, y).standard_error
     model.coef_ = model.coef_ + 0.05 * error[1:]
     assert "standard errors of the optimum" in str(coefficient_table(model, X, y))
+
+
+# estimators that maximise another function than the likelihood
+
+
+class Shrunk(LinearClassifier):
+    """Half the maximum-likelihood coefficients, in place of a bias-reduced fit."""
+
+    _loss_name = "binary"
+    class_weight = None
+    fit_intercept = True
+
+    def fit(self, X, y, converged=True):
+        free = BinaryLogReg(C=np.inf).fit(X, y)
+        self.coef_, self.intercept_ = free.coef_ / 2, free.intercept_ / 2
+        self.classes_, self.n_features_in_ = free.classes_, X.shape[1]
+        self.converged_ = converged
+        return self
+
+
+def test_a_bias_reduced_fit_has_the_information_at_its_estimate():
+    X, y = sample()
+    model = Shrunk().fit(X, y)
+    table = coefficient_table(model, X, y)
+    np.testing.assert_array_equal(table.estimate[1:], model.coef_[0])
+    p = model.predict_proba(X)[:, 1]
+    rows = np.column_stack([np.ones(len(y)), X])
+    expected = np.linalg.inv(rows.T @ ((p * (1 - p))[:, None] * rows))
+    np.testing.assert_allclose(table.covariance, expected, rtol=1e-9, atol=1e-12)
+    assert "bias-reduced" in str(table)
+    assert len(average_marginal_effects(model, X, y)) == 3
+
+
+def test_a_bias_reduced_fit_has_no_likelihood_at_its_maximum():
+    X, y = sample()
+    model = Shrunk().fit(X, y)
+    for function in (profile_intervals, fit_statistics):
+        with pytest.raises(ValueError, match="a bias-reduced fit has that of another"):
+            function(model, X, y)
+    with pytest.raises(ValueError, match="not known for a bias-reduced fit"):
+        coefficient_table(model, X, y, covariance="HC0")
+    with pytest.raises(ValueError, match="not converged"):
+        coefficient_table(Shrunk().fit(X, y, converged=False), X, y)

@@ -147,6 +147,7 @@ def coefficient_table(
     check_covariance(
         covariance,
         is_penalised=fitted.is_penalised,
+        is_bias_reduced=fitted.is_bias_reduced,
         has_class_weight=fitted.class_factors is not None,
         has_cluster=cluster is not None,
     )
@@ -189,6 +190,8 @@ def _head(
             f"within {information.distance:.1g} standard errors of the optimum; a "
             "smaller tol comes nearer"
         )
+    if fitted.is_bias_reduced:
+        lines.append("at a bias-reduced estimate, where the likelihood is not largest")
     if aliased:
         lines.append(
             f"not identified, and without a coefficient: {name_some(aliased)}; the "

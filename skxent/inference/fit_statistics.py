@@ -11,6 +11,7 @@ from ..model.curvature import intercept_hessian
 from ..model.losses import entropy
 from .fitted import FittedModel, fitted_model
 from .information import information_of, mean_loss
+from .refusals import check_likelihood
 from .scientific import number
 
 # Newton steps of the intercept-only model with an offset.
@@ -155,11 +156,12 @@ def fit_statistics(
     Tjur's R²           0.6651
     """
     fitted = fitted_model(estimator, X, y, sample_weight, offset, weights)
-    if fitted.class_factors is not None:
-        raise ValueError(
-            "fit_statistics needs a likelihood, and class weights are no observations; "
-            "expected a fit with class_weight=None."
-        )
+    check_likelihood(
+        "Fit statistics",
+        is_penalised=False,
+        has_class_weight=fitted.class_factors is not None,
+        is_bias_reduced=fitted.is_bias_reduced,
+    )
     information = information_of(fitted)
     objective = fitted.objective
     with objective.rows.threads():

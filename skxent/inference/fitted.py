@@ -10,11 +10,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..classifiers.predictions import dense
-from ..classifiers.validation import check_data
+from ..classifiers.validation import CheckedData, check_data
+from ..data.blocks import far_center
 from ..data.rows import Block
 from ..evaluation.last_step import last_step
-from ..model.objective import Objective
-from .refusals import check_same_data, check_supported, penalty_of
+from ..model.objective import CrossEntropyObjective, Objective
+from .refusals import (
+    check_same_data,
+    check_supported,
+    is_bias_reduced,
+    penalty_of,
+)
 
 WEIGHTS = ("frequency", "precision")
 
@@ -132,7 +138,7 @@ def fitted_model(
             names = _names_after(before)
     data = check_data(model, X, y, sample_weight, offset)
     check_same_data(model, data)
-    objective = model._objective(data, *penalty_of(model))
+    objective = _objective_of(model, data)
     objective.rows.read_in_float64()
     if names is None:
         names = data.feature_names
@@ -151,7 +157,27 @@ def fitted_model(
         weights=weights,
         n_observations=float(s.sum() if weights == "frequency" else (s > 0).sum()),
         is_converged=bool(model.converged_),
-        is_bias_reduced=bool(getattr(model, "_is_bias_reduced", False)),
+        is_bias_reduced=is_bias_reduced(model),
+    )
+
+
+def _objective_of(model: Any, data: CheckedData) -> Objective:
+    """Return F of an estimator; the mean loss for one that maximises another function.
+
+    Half the log-determinant of the information, which a bias-reduced fit adds, is no
+    part of it: its errors are those of the likelihood at the estimate.
+    """
+    if not is_bias_reduced(model):
+        return model._objective(data, *penalty_of(model))
+    return CrossEntropyObjective(
+        data.X,
+        data.targets,
+        data.weights,
+        C=np.inf,
+        offset=data.offset,
+        fit_intercept=model.fit_intercept,
+        loss=model._loss_name,
+        center=far_center(data.X) if model.fit_intercept else None,
     )
 
 

@@ -65,6 +65,7 @@ def information_of(fitted: FittedModel) -> Information:
     with fitted.objective.rows.threads():
         information = _information(fitted, fitted.params)
         if fitted.is_bias_reduced:
+            _check_converged(fitted, information)
             return information
         _check_optimum(fitted, information)
     return information
@@ -167,19 +168,24 @@ def _check_optimum(fitted: FittedModel, information: Information) -> None:
     change = largest_change(fitted, fitted.step(information.step))
     if change >= SMALL_CHANGE:
         _check_ray(fitted, information)
-    if not fitted.is_converged:
-        raise ValueError(
-            f"The fit of {fitted.name} has not converged: its coefficients are "
-            f"{information.distance:.2g} standard errors away from the optimum; "
-            "expected a fit that has: refit with a larger max_iter, or as the warning "
-            "of the fit says."
-        )
+    _check_converged(fitted, information)
     if information.distance > NEGLIGIBLE or change >= SMALL_CHANGE:
         raise ValueError(
             f"The coefficients are {information.distance:.2g} standard errors away "
             f"from the optimum on these data, and a logit by {change:.2g}; expected "
             "the optimum: pass the X, y, sample_weight and offset of the fit, or refit "
             "with a smaller tol and a larger max_iter."
+        )
+
+
+def _check_converged(fitted: FittedModel, information: Information) -> None:
+    """Raise if the fit says that it has not converged."""
+    if not fitted.is_converged:
+        raise ValueError(
+            f"The fit of {fitted.name} has not converged: its coefficients are "
+            f"{information.distance:.2g} standard errors away from the maximum of the "
+            "likelihood; expected a fit that has: refit with a larger max_iter, or as "
+            "the warning of the fit says."
         )
 
 

@@ -104,6 +104,7 @@ def average_marginal_effects(
     check_covariance(
         covariance,
         is_penalised=fitted.is_penalised,
+        is_bias_reduced=fitted.is_bias_reduced,
         has_class_weight=fitted.class_factors is not None,
         has_cluster=cluster is not None,
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from ..classifiers.cross_entropy_classifier import CrossEntropyClassifier
 from ..classifiers.feature_parameters import check_bounds
 from ..classifiers.predictions import LinearClassifier, dense
 from ..classifiers.validation import CheckedData
@@ -49,8 +50,18 @@ def check_supported(model: Any) -> None:
     _check_bounds(model)
 
 
+def is_bias_reduced(model: Any) -> bool:
+    """Return whether an estimator maximises another function than a likelihood.
+
+    These are estimators without a penalty of their own, as bias-reduced ones are.
+    """
+    return not isinstance(model, CrossEntropyClassifier)
+
+
 def penalty_of(model: Any) -> tuple[float, float]:
     """Return C and ``l1_ratio``, those chosen if the estimator has chosen them."""
+    if is_bias_reduced(model):
+        return np.inf, 0.0
     if hasattr(model, "C_"):
         return model.C_, model.l1_ratio_
     return model.C, model.l1_ratio
@@ -127,7 +138,12 @@ def check_likelihood(
 
 
 def check_covariance(
-    covariance: str, *, is_penalised: bool, has_class_weight: bool, has_cluster: bool
+    covariance: str,
+    *,
+    is_penalised: bool,
+    is_bias_reduced: bool,
+    has_class_weight: bool,
+    has_cluster: bool,
 ) -> None:
     """Raise if a covariance is unknown, or wrong for the fit."""
     if covariance not in COVARIANCES:
@@ -147,6 +163,11 @@ def check_covariance(
             "penalised estimate, whose intervals are centred at biased coefficients; "
             "or covariance='laplace', the posterior of the Gaussian prior that the "
             "penalty stands for."
+        )
+    if is_bias_reduced and covariance != "model":
+        raise ValueError(
+            f"covariance={covariance!r} is not known for a bias-reduced fit; expected "
+            "covariance='model', the inverse information at its estimate."
         )
     if not is_penalised and covariance in FOR_PENALTIES:
         raise ValueError(
