@@ -17,6 +17,7 @@ from skxent import (
     profile_intervals,
 )
 from skxent.classifiers.predictions import LinearClassifier
+from skxent.inference import information
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 estimators = pytest.mark.parametrize(
@@ -255,6 +256,23 @@ def test_a_contrast_names_a_class():
     model = SoftmaxReg(C=np.inf).fit(X, y)
     with pytest.raises(ValueError, match=r"expected 'mean' or one of .* \[0, 1, 2\]"):
         coefficient_table(model, X, y, contrast="0")
+
+
+def test_a_class_called_mean_is_not_the_mean():
+    X, y = sample(3)
+    labels = np.array(["mean", "median", "mode"])[y]
+    model = SoftmaxReg(C=np.inf).fit(X, labels)
+    with pytest.raises(ValueError, match="a class has this name"):
+        coefficient_table(model, X, labels)
+    assert len(coefficient_table(model, X, labels, contrast="mode")) == 8
+
+
+def test_a_hessian_that_is_too_large_is_refused(monkeypatch):
+    monkeypatch.setattr(information, "MAX_HESSIAN_BYTES", 100)
+    X, y = sample()
+    model = BinaryLogReg(C=np.inf).fit(X, y)
+    with pytest.raises(ValueError, match="need the Hessian of 4 coefficients"):
+        coefficient_table(model, X, y)
 
 
 def test_a_row_that_alone_determines_a_coefficient_has_no_hc3():

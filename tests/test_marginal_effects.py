@@ -163,6 +163,13 @@ def test_aliased_features_have_no_effect():
         assert np.isnan(found.standard_error[3])
 
 
+def test_class_weights_have_no_effects_on_probabilities():
+    X, y = sample()
+    model = BinaryLogReg(C=np.inf, class_weight="balanced").fit(X, y)
+    with pytest.raises(ValueError, match="move all probabilities"):
+        average_marginal_effects(model, X, y, covariance="HC0")
+
+
 def test_effects_of_a_penalised_fit_need_its_covariance():
     X, y = sample()
     model = BinaryLogReg().fit(X, y)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from ..evaluation.messages import format_labels
 from .fitted import FittedModel
@@ -25,7 +26,7 @@ class Reported(NamedTuple):
         NaN for aliased columns.
     classes, features : list of length n_rows
     is_identified : ndarray of shape (n_rows,), bool
-    to_rows : ndarray of shape (n_rows, q m)
+    to_rows : CSR matrix of shape (n_rows, q m)
         0 for aliased columns.
     description : str
         What the rows are, for the head of a table.
@@ -35,7 +36,7 @@ class Reported(NamedTuple):
     classes: list[Any]
     features: list[str]
     is_identified: NDArray
-    to_rows: NDArray
+    to_rows: sparse.csr_array
     description: str
 
     def covariance(self, of_variables: NDArray) -> NDArray:
@@ -54,26 +55,25 @@ def reported(fitted: FittedModel, where: Coordinates, contrast: Any) -> Reported
     d = fitted.objective.n_features
     matrix, classes, description = contrasts(fitted, contrast)
     # from the intercept of the rows in memory, which may be centred, to that of X
-    to_given = np.eye(e)
+    to_given = sparse.eye_array(e, format="lil")
     center = fitted.objective.rows.center
     if center is not None:
-        to_given[d, :d] -= center.astype(np.float64)
+        to_given[d, :d] = -center.astype(np.float64)
     order = np.roll(np.arange(e), 1) if fitted.objective.fit_intercept else np.arange(e)
-    to_given = to_given[order]
-    estimate = matrix @ of_components @ to_given.T
+    to_given = sparse.csr_array(to_given)[order]
+    estimate = matrix @ (to_given @ of_components.T).T
     names = [str(name) for name in fitted.feature_names]
     if fitted.objective.fit_intercept:
         names = ["intercept", *names]
     is_identified = ~np.isin(order, where.aliased)
     estimate[:, ~is_identified] = np.nan
-    of_columns = to_given @ to_columns
-    of_columns[~is_identified] = 0
+    of_columns = sparse.diags_array(1.0 * is_identified) @ to_given @ to_columns
     return Reported(
         estimate.ravel(),
         [label for label in classes for _ in names],
         names * len(classes),
         np.tile(is_identified, len(classes)),
-        np.kron(matrix, of_columns),
+        sparse.csr_array(sparse.kron(matrix, of_columns)),
         description,
     )
 
@@ -96,6 +96,11 @@ def contrasts(fitted: FittedModel, contrast: Any) -> tuple[NDArray, list[Any], s
             )
         text = f"log-odds of {labels[1]!r} against {labels[0]!r}"
         return np.ones((1, 1)), labels[1:], text
+    if is_mean and MEAN in labels:
+        raise ValueError(
+            "contrast='mean' is the mean over the classes, and a class has this name, "
+            "too; expected another class as reference, or rename the class."
+        )
     if is_mean:
         # the components sum to 0 over the classes
         return basis, labels, "logit of each class minus the mean over the classes"

@@ -20,7 +20,7 @@ MAX_STEPS = 100
 NEGLIGIBLE_GAIN = 1e-14
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FitStatistics:
     """The result of `fit_statistics`.
 

@@ -141,7 +141,7 @@ def fitted_model(
     objective = _objective_of(model, data)
     objective.rows.read_in_float64()
     if names is None:
-        names = data.feature_names
+        names = getattr(model, "feature_names_in_", data.feature_names)
     if names is None:
         names = np.array([f"x{j}" for j in range(objective.n_features)], dtype=object)
     s = np.ones(len(data.weights)) if sample_weight is None else sample_weight

@@ -21,7 +21,7 @@ SAME = 1e-9
 SLACK = 1e-3
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ChiSquaredTest:
     """The result of a likelihood-ratio or Wald test.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
 from ..model.problem import EPS
@@ -28,8 +29,10 @@ class Coordinates:
 
     Attributes
     ----------
-    to_columns : ndarray of shape (e, m)
+    to_columns : CSR matrix of shape (e, m)
         From the variables to coefficients and the intercept, the latter last.
+    scale : ndarray of shape (m,)
+        What a variable is divided by to give its coefficient.
     kept, aliased : ndarray of shape (m,), ndarray of shape (e − m,)
         Positions of columns.
     combinations : ndarray of shape (e, e − m)
@@ -37,7 +40,8 @@ class Coordinates:
         for itself and others for the columns before it.
     """
 
-    to_columns: NDArray
+    to_columns: sparse.csr_array
+    scale: NDArray
     kept: NDArray
     aliased: NDArray
     combinations: NDArray
@@ -91,13 +95,15 @@ def coordinates(gram: NDArray, ridge: NDArray, fit_intercept: bool) -> Coordinat
     found, weights = _independent(matrix[np.ix_(order, order)], smallest[order])
     kept = order[found]
     aliased = order[np.setdiff1d(np.arange(e), found)]
-    by_scale = np.diag(1 / scale)
-    # the intercept of columns that are not centred
-    by_scale[e - 1] -= mean / scale if fit_intercept else 0
-    combinations = by_scale[:, aliased] * scale[aliased]
+    by_scale = sparse.diags_array(1 / scale, format="lil")
+    if fit_intercept:
+        # the intercept of columns that are not centred
+        by_scale[d, :d] = -mean[:d] / scale[:d]
+    by_scale = sparse.csr_array(by_scale)
+    combinations = (by_scale[:, aliased] * scale[aliased]).toarray()
     combinations -= by_scale[:, kept] @ (weights * scale[aliased])
-    order = np.argsort(kept)
-    return Coordinates(by_scale[:, kept[order]], kept[order], aliased, combinations)
+    kept = np.sort(kept)
+    return Coordinates(by_scale[:, kept], scale[kept], kept, aliased, combinations)
 
 
 def _independent(matrix: NDArray, smallest: NDArray) -> tuple[NDArray, NDArray]:

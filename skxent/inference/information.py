@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_solve, cholesky
+from scipy import sparse
+from scipy.linalg import LinAlgError, cholesky, lapack
 
 from ..model.curvature import hessian_of_loss
 from .fitted import FittedModel
@@ -24,6 +25,8 @@ NEGLIGIBLE = 0.1
 # A Newton step that changes no logit by this much shows that an optimum exists: the
 # residuals that it predicts keep their signs and are orthogonal to all columns.
 SMALL_CHANGE = 0.5
+# The Hessian may take this much memory, and a few matrices of its size as well.
+MAX_HESSIAN_BYTES = 2**31
 # Newton steps that a fit near its optimum does not need, before it is called separated.
 N_STEPS = 6
 
@@ -92,6 +95,7 @@ def _information(
 ) -> Information:
     objective, q = fitted.objective, fitted.n_components
     e, l2 = objective.n_columns, objective.penalty.l2
+    _check_size(objective.n_params)
     hessian = hessian_of_loss(objective, params)
     blocks = hessian.reshape(objective.n_logits, e, objective.n_logits, e)
     if where is None:
@@ -120,7 +124,18 @@ def of_components(basis: NDArray, blocks: NDArray) -> NDArray:
     return np.moveaxis(np.tensordot(half, basis, axes=(2, 0)), 3, 2)
 
 
-def in_coordinates(blocks: NDArray, to_columns: NDArray) -> NDArray:
+def _check_size(n_params: int) -> None:
+    """Raise if the Hessian takes too much memory."""
+    n_bytes = 8 * n_params**2
+    if n_bytes > MAX_HESSIAN_BYTES:
+        raise ValueError(
+            f"Standard errors need the Hessian of {n_params:,} coefficients and "
+            f"intercepts, {n_bytes / 2**20:,.0f} MiB; expected at most "
+            f"{MAX_HESSIAN_BYTES / 2**20:,.0f} MiB: use fewer features or classes."
+        )
+
+
+def in_coordinates(blocks: NDArray, to_columns: sparse.csr_array) -> NDArray:
     """Return a matrix of components and columns, (q, e, q, e), in the coordinates."""
     q, m = len(blocks), to_columns.shape[1]
     out = np.empty((q, m, q, m))
@@ -132,10 +147,9 @@ def in_coordinates(blocks: NDArray, to_columns: NDArray) -> NDArray:
 
 def _ridge(where: Coordinates, l2: NDArray) -> NDArray:
     """Return the second derivative of the penalty in the variables, (m,)."""
-    of_columns = np.zeros(len(where.to_columns))
+    of_columns = np.zeros(where.to_columns.shape[0])
     of_columns[: len(l2)] = l2
-    scale = where.to_columns[where.kept, np.arange(len(where.kept))]
-    return of_columns[where.kept] * scale**2
+    return of_columns[where.kept] / where.scale**2
 
 
 def _inverse(matrix: NDArray) -> NDArray:
@@ -150,8 +164,10 @@ def _inverse(matrix: NDArray) -> NDArray:
             "The curvature has no inverse: some classes have next to none. Expected "
             "every class to be possible in many rows: join rare classes, or drop them."
         ) from None
-    inverse = cho_solve((factor, True), np.eye(len(scaled)), check_finite=False)
-    return (inverse + inverse.T) / 2 / scale / scale[:, None]
+    inverse, _ = lapack.dpotri(factor, lower=True)
+    inverse = np.tril(inverse)
+    inverse += np.tril(inverse, -1).T
+    return inverse / scale / scale[:, None]
 
 
 def _check_optimum(fitted: FittedModel, information: Information) -> None:

@@ -108,6 +108,11 @@ def average_marginal_effects(
         has_class_weight=fitted.class_factors is not None,
         has_cluster=cluster is not None,
     )
+    if fitted.class_factors is not None:
+        raise ValueError(
+            "Marginal effects with class weights, which move all probabilities; "
+            "expected a fit with class_weight=None."
+        )
     information = information_of(fitted)
     of_variables = covariance_of(fitted, information, covariance, cluster)
     where = information.coordinates
@@ -117,7 +122,7 @@ def average_marginal_effects(
         jumps = _discrete(fitted, discrete, chosen)
         effects, derivatives = _effects(fitted, components, chosen, jumps)
     # from derivatives by components and columns to those by the variables
-    of_columns = derivatives @ where.to_columns
+    of_columns = derivatives.reshape(-1, derivatives.shape[-1]) @ where.to_columns
     jacobian = of_columns.reshape(effects.size, -1)
     matrix = jacobian @ of_variables @ jacobian.T
     aliased = np.tile(np.isin(chosen, where.aliased), len(effects))

@@ -105,7 +105,7 @@ def profile_intervals(
     with fitted.objective.rows.threads():
         for position, i in enumerate(chosen):
             if rows.is_identified[i]:
-                profile = _Profile(fitted, information, rows.to_rows[i])
+                profile = _Profile(fitted, information, rows.to_rows[[i]].toarray()[0])
                 for side, root in enumerate((-reach, reach)):
                     ends[position, side] = rows.estimate[i] + profile.change_at(root)
     return ProfileIntervals(

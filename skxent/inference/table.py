@@ -33,7 +33,7 @@ INTERVAL = (Column("lower", "lower"), Column("upper", "upper"))
 ODDS_RATIO = Column("odds_ratio", "odds ratio", log="estimate")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class IntervalTable:
     """Estimates with intervals. ``print`` shows it as text, a notebook as HTML.
 
@@ -146,7 +146,7 @@ def _shown(value: float, column: Column) -> str:
     return format(value, column.format) if column.format else number(value)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EstimateTable(IntervalTable):
     """Estimates with standard errors, tests and intervals.
 
@@ -198,7 +198,7 @@ class EstimateTable(IntervalTable):
         return np.minimum(0, np.log(2) + norm.logsf(np.abs(self.z)))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CoefficientTable(EstimateTable):
     """The result of `coefficient_table`: coefficients, errors, tests and intervals.
 
@@ -245,12 +245,12 @@ class CoefficientTable(EstimateTable):
             return np.exp(self.estimate)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ProfileIntervals(IntervalTable):
     """The result of `profile_intervals`; see `IntervalTable` for its attributes."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MarginalEffects(EstimateTable):
     """The result of `average_marginal_effects`; see `EstimateTable`."""
 
