@@ -16,7 +16,12 @@ from scipy.linalg import LinAlgError, cholesky, lapack
 from ..model.curvature import hessian_of_loss
 from .fitted import FittedModel
 from .identification import Coordinates, coordinates
-from .separation import check_separation, curvature_along, largest_change
+from .separation import (
+    CLEAR_SHARE,
+    check_separation,
+    curvature_along,
+    largest_change,
+)
 
 # The estimate counts as the optimum up to this many standard errors. A fit to a
 # relative suboptimality of tol may be off by √(2 n F tol): 0.06 with 327,346 rows and
@@ -217,4 +222,5 @@ def _check_ray(fitted: FittedModel, information: Information) -> None:
             break  # no curvature is left along the ray
         if not largest_change(fitted, fitted.step(information.step)) >= SMALL_CHANGE:
             return
+        check_separation(fitted, step, CLEAR_SHARE)
     check_separation(fitted, step)

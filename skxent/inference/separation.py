@@ -23,6 +23,8 @@ from .refusals import name_some
 # Rows that a direction moves the wrong way by less than this share of its largest
 # change count as not moved: the direction is known that precisely.
 SMALL_SHARE = 1e-2
+# The same of a direction that is known well enough.
+CLEAR_SHARE = 1e-6
 # A direction has no curvature, although it moves rows, if the curvature of these rows
 # is below this share of that of all rows.
 NO_CURVATURE = 1e-6
@@ -104,8 +106,14 @@ def _changes(
     return change, targets
 
 
-def check_separation(fitted: FittedModel, step: NDArray) -> None:
-    """Raise a ValueError if a step of the params separates the classes."""
+def check_separation(
+    fitted: FittedModel, step: NDArray, small_share: float = SMALL_SHARE
+) -> None:
+    """Raise a ValueError if a step of the params separates the classes.
+
+    Rows that it moves the wrong way by ``small_share`` of its largest change count as
+    not moved.
+    """
     objective = fitted.objective
     model = objective.linear_model(step, with_offset=False)
 
@@ -127,7 +135,7 @@ def check_separation(fitted: FittedModel, step: NDArray) -> None:
         width=5 * objective.n_logits,
         work=objective.n_logits,
     )
-    if largest > 0 and wrong <= SMALL_SHARE * largest:
+    if largest > 0 and wrong <= small_share * largest:
         names = _separating_columns(fitted, step)
         raise ValueError(
             f"The classes are separated by {name_some(names)}: larger coefficients "
