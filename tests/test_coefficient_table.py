@@ -1,5 +1,7 @@
 """Coefficient tables against statsmodels, mpmath, brute force, and laws."""
 
+import sys
+
 import mpmath
 import numpy as np
 import pandas as pd
@@ -11,6 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skxent import BinaryLogReg, SoftmaxReg, coefficient_table
+from skxent.inference import covariance as covariance_module
+from skxent.inference.scientific import exponential
 
 TIGHT = {"C": np.inf, "tol": 1e-12}
 ROBUST = ("HC0", "HC1", "HC3", "cluster")
@@ -259,6 +263,15 @@ def test_one_cluster_for_each_row_is_hc0_but_for_its_factor():
         assert_same(alone, robust)
 
 
+@pytest.mark.parametrize("Estimator", [BinaryLogReg, SoftmaxReg])
+def test_clusters_are_added_up_some_at_a_time(Estimator, monkeypatch):
+    X, y = sample(2)
+    options = {"covariance": "cluster", "cluster": np.arange(len(y)) % 17}
+    together = table_of(Estimator, X, y, **options)
+    monkeypatch.setattr(covariance_module, "CLUSTER_BYTES", 8 * 4 * 5)
+    assert_same(table_of(Estimator, X, y, **options), together)
+
+
 def test_an_offset_is_that_of_glm():
     X, y = sample(2)
     offset = np.random.default_rng(2).normal(size=len(y))
@@ -479,6 +492,27 @@ def test_an_odds_ratio_that_overflows_is_shown():
     table = table_of(BinaryLogReg, X * 1e-9, y)
     assert np.isinf(table.odds_ratio).any()
     assert "e+1" in str(table)
+
+
+@pytest.mark.parametrize(
+    ("log10", "digits", "text"),
+    [
+        (-400.0, 3, "1.00e-400"),
+        (np.log10(9.9996) + 500, 4, "1.000e+501"),
+        (np.log10(2.5) - 1000, 3, "2.50e-1000"),
+        (np.log10(0.5), 3, "0.5"),
+    ],
+)
+def test_powers_beyond_floats_as_text(log10, digits, text):
+    assert exponential(log10 * np.log(10), digits) == text
+
+
+def test_a_frame_needs_pandas(monkeypatch):
+    X, y = sample(2)
+    table = table_of(BinaryLogReg, X, y)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="pip install pandas"):
+        table.to_frame()
 
 
 def test_names_come_from_the_frame_and_the_pipeline():

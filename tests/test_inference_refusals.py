@@ -195,6 +195,16 @@ def test_fewer_rows_than_columns_are_separated(fit_intercept):
         coefficient_table(model, X, y)
 
 
+@pytest.mark.parametrize("w", [50.0, 800.0])
+def test_a_ray_whose_curvature_is_gone_separates(w):
+    # exp(-50) is far below the rounding of F, and exp(-800) is 0
+    X, y, _ = one_row(2)
+    model = BinaryLogReg(C=np.inf).fit(X, y)
+    model.coef_[0, 2] = w if y[17] == 1 else -w
+    with pytest.raises(ValueError, match="The classes are separated by 'x2'"):
+        coefficient_table(model, X, y)
+
+
 def test_rows_of_weight_zero_do_not_count_against_separation():
     X, y, _ = complete(2)
     s = np.ones(len(y))
@@ -273,6 +283,14 @@ def test_a_hessian_that_is_too_large_is_refused(monkeypatch):
     model = BinaryLogReg(C=np.inf).fit(X, y)
     with pytest.raises(ValueError, match="need the Hessian of 4 coefficients"):
         coefficient_table(model, X, y)
+
+
+def test_hc1_needs_more_rows_than_coefficients():
+    q = np.array([[0.3, 0.7], [0.6, 0.4]])
+    X = np.array([[0.0], [1.0]])
+    model = BinaryLogReg(C=np.inf).fit(X, q)
+    with pytest.raises(ValueError, match="2 observations minus the 2 coefficients"):
+        coefficient_table(model, X, q, covariance="HC1")
 
 
 def test_a_row_that_alone_determines_a_coefficient_has_no_hc3():

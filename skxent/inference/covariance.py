@@ -52,6 +52,11 @@ def covariance_of(
     if covariance == "sandwich_penalised":
         return A @ information.hessian @ A / S
     n, p = fitted.n_observations, len(A)
+    if covariance in ("HC1", "cluster") and n <= p:
+        raise ValueError(
+            f"covariance={covariance!r} divides by the {n:g} observations minus the "
+            f"{p} coefficients; expected more observations: use covariance='HC0'."
+        )
     with fitted.objective.rows.threads():
         if covariance == "cluster":
             codes, n_clusters = _cluster_codes(fitted, cluster)
@@ -60,11 +65,6 @@ def covariance_of(
         else:
             meat = _meat_of_rows(fitted, information, covariance == "HC3")
             factor = n / (n - p) if covariance == "HC1" else 1.0
-    if not factor > 0 or not np.isfinite(factor):
-        raise ValueError(
-            f"covariance={covariance!r} divides by the {n:g} observations minus the "
-            f"{p} coefficients; expected more observations: use covariance='HC0'."
-        )
     root = A / S
     return factor * (root @ meat @ root)
 
