@@ -50,6 +50,10 @@ RUNS = {
         "--cache cache.json --json raw.json",
         r"^\| ours, default +\| [\d.]+ m?s ",
     ),
+    "inference.py": (
+        "--data DIR --sets tiny --repeats 1 --draws 5 --json raw.json",
+        r"^\| tiny +\| 60 x 4 +(\| [\d.]+ m?s +){3}\| [\d.]+ +\|",
+    ),
     "cost_model.py": (
         "--data DIR --sets tiny,heavytails-90-13-3 --rows 2000",
         r"^\| tiny +\| ClassRecipe +\| \d+ +\| \d ",
