@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..data.blocks import transposed
 from ..data.rows import Block, Sum
-from .curvature import add_coupled_products, with_class_blocks
+from .curvature import add_coupled_products, hessian_from_products
 from .objective import Objective
 from .problem import Problem
 from .row_products import gram
@@ -115,7 +115,6 @@ def held_out_hessians(
     ndarray of shape (n_folds, n_params, n_params)
     """
     model, loss = problem.linear_model(params), problem.loss
-    n_logits, e = problem.n_logits, problem.n_columns
 
     def add_binary(block: Block, z: NDArray, hessian: NDArray) -> None:
         h = loss.curvature(z)[:, 0].astype(np.float64)
@@ -123,7 +122,7 @@ def held_out_hessians(
             h *= block.weights
         hessian += gram(problem, block.X, np.sqrt(h))
 
-    def add_block(block: Block, hessians: NDArray, diagonals: NDArray) -> None:
+    def add_block(block: Block, hessians: NDArray) -> None:
         held_out_by = folds[block.start : block.start + len(block.targets)]
         z = model(block)
         for fold in range(n_folds):
@@ -131,23 +130,23 @@ def held_out_hessians(
             if not rows.size:
                 continue
             some = block.take(rows)
-            if n_logits == 1:
+            if problem.n_logits == 1:
                 add_binary(some, z[rows], hessians[fold])
             else:
-                of_fold = hessians[fold], diagonals[fold]
-                add_coupled_products(problem, some, z[rows], *of_fold)
+                p = loss.proba(z[rows])
+                add_coupled_products(problem, some, p, hessians[fold])
 
-    size, n_class_blocks = problem.n_params, n_logits if n_logits > 1 else 0
-    hessians, diagonals = problem.rows.map_reduce(
+    size = problem.n_params
+    (hessians,) = problem.rows.map_reduce(
         add_block,
         Sum(n_folds, size, size),
-        Sum(n_folds, n_class_blocks, e, e),
         width=3 * size,
-        work=n_logits * size,
+        work=problem.n_logits * size,
     )
-    for of_fold, diagonal in zip(hessians, diagonals, strict=True):
-        with_class_blocks(of_fold, diagonal)
     hessians *= problem.rows.mean_factor
+    if problem.n_logits > 1:
+        for of_fold in hessians:
+            hessian_from_products(problem, of_fold)
     return hessians
 
 

@@ -112,7 +112,10 @@ def _verified(
         assert preconditioner is not None  # set by the first round
         if row_space is not None:
             preconditioner = LiftedPreconditioner(row_space, objective, preconditioner)
-        newton = step_of_all(objective, params, evaluation, preconditioner, tolerance)
+        is_exact = row_space is None and fit.has_exact_preconditioner
+        newton = step_of_all(
+            objective, params, evaluation, preconditioner, tolerance, is_exact=is_exact
+        )
     else:
         newton = step_of_model(objective, params, evaluation, tolerance)
     if newton is None:

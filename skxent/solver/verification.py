@@ -142,6 +142,8 @@ def step_of_all(
     evaluation: Evaluation,
     preconditioner: Preconditioner,
     tolerance: float,
+    *,
+    is_exact: bool,
 ) -> NewtonStep:
     """Return the Newton step of a smooth objective.
 
@@ -155,9 +157,14 @@ def step_of_all(
         Used if the exact Hessian is too expensive.
     tolerance : float
         A decrement below this does not matter, in units of F.
+    is_exact : bool
+        Whether the preconditioner is the exact Hessian at ``params``. Otherwise it is
+        replaced by that, unless this is too expensive.
     """
-    is_exact = is_cheap(objective, objective.n_evals, preconditioner.is_averaged)
-    if is_exact:
+    if not is_exact and is_cheap(
+        objective, objective.n_evals, preconditioner.is_averaged
+    ):
+        is_exact = True
         preconditioner = exact_preconditioner(objective, params)
     gradient, saturated = evaluation.gradient, None
     if is_exact:
