@@ -10,8 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skxent import BinaryLogReg, CrossEntropyObjective, SoftmaxReg
 from skxent.model.curvature import coupled_hessian
+from skxent.model.entropy import entropy
 from skxent.model.layout import ParamLayout
-from skxent.model.losses import entropy
 from skxent.model.penalty import Penalty
 from skxent.model.rounding import room_along
 from skxent.solver.line_search import follow_within

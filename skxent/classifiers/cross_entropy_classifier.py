@@ -10,6 +10,7 @@ from ..model.objective import CrossEntropyObjective, Objective
 from ..solver.minimise import Solution
 from .feature_parameters import check_bounds, check_penalty_weights
 from .migration import MigrationMixin
+from .parameter_checks import check_parameters
 from .predictions import LinearClassifier
 from .validation import CheckedData, smooth_targets
 
@@ -24,6 +25,10 @@ class CrossEntropyClassifier(MigrationMixin, LinearClassifier):
     bounds: Any
     label_smoothing: float
     fit_intercept: bool
+
+    def _validate_params(self) -> None:
+        """Raise an error if a parameter violates its constraints."""
+        check_parameters(self)
 
     def _objective(
         self, data: CheckedData, C: float, l1_ratio: float

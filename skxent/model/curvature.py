@@ -150,18 +150,21 @@ class HessianProduct(NamedTuple):
         The largest change by the step of a logit that has curvature.
     curvature : float
         The step times the vector, computed as a sum of squares, so nothing cancels.
-    of_intercept : ndarray of shape (n_params,) or None
-        For a single logit, the column of the Hessian that belongs to the intercept.
+    of_intercepts : ndarray of shape (L, n_params) or None
+        The rows of the Hessian that belong to the intercepts, if they are known.
     """
 
     vector: NDArray
     largest_change: float
     curvature: float = 0.0
-    of_intercept: NDArray | None = None
+    of_intercepts: NDArray | None = None
 
 
 def hessian_times(problem: Problem, params: NDArray, step: NDArray) -> HessianProduct:
-    """Return the Hessian of the mean loss at ``params`` times ``step``, in one pass."""
+    """Return the Hessian of the mean loss at ``params`` times ``step``, in one pass.
+
+    For a single logit, the product has the row of the Hessian for the intercept, too.
+    """
     model_and_change = problem.model_and_change(params, step)
     is_sparse = problem.rows.is_sparse
     for_intercept = problem.n_logits == 1 and problem.fit_intercept
@@ -210,7 +213,7 @@ def hessian_times(problem: Problem, params: NDArray, step: NDArray) -> HessianPr
         vector,
         float(largest),
         float(curvature) * problem.rows.mean_factor,
-        of_coef[1] if for_intercept else None,
+        of_coef[1:] if for_intercept else None,
     )
 
 

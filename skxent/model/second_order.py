@@ -55,7 +55,7 @@ def evaluate_second_order(objective: Objective, params: NDArray) -> SecondOrder:
         largest: NDArray,
     ) -> None:
         z, s = model(block), block.weights
-        of_rows, r = loss.loss_and_residual(block.targets, z)
+        of_rows, r, second = loss.second_order(block.targets, z)
         np.maximum(largest, largest_loss(of_rows, block), out=largest)
         loss_sum += of_rows.sum() if s is None else s @ of_rows
         if s is not None:
@@ -64,9 +64,9 @@ def evaluate_second_order(objective: Objective, params: NDArray) -> SecondOrder:
         if objective.fit_intercept:
             gradient[:, -1] += r.sum(axis=0)
         if n_logits > 1:
-            add_coupled_products(objective, block, loss.proba(z), hessian)
+            add_coupled_products(objective, block, second, hessian)
             return
-        h = loss.curvature(z)[:, 0]
+        h = second[:, 0]
         hessian += gram(objective, block.X, np.sqrt(h if s is None else h * s))
 
     loss_sum, gradient, hessian, largest = objective.rows.map_reduce(

@@ -1,5 +1,7 @@
 """What every fit has, whichever way it takes to the optimum."""
 
+from typing import TYPE_CHECKING
+
 from numpy.typing import NDArray
 
 from ..model.objective import Objective
@@ -7,6 +9,9 @@ from ..model.problem import Evaluation
 from .preconditioners.base import Preconditioner
 from .progress import Progress
 from .stopping import ITERATION_LIMIT
+
+if TYPE_CHECKING:
+    from .verification import NewtonStep
 
 
 class Fit:
@@ -30,12 +35,15 @@ class Fit:
         The last one.
     has_exact_preconditioner : bool
         Whether it is the exact Hessian at ``params``.
+    newton : NewtonStep or None
+        The Newton step from ``params``, if the fit has ended with it.
     outcome : str
         How the fit ended, see `stopping`.
     """
 
     preconditioner: Preconditioner | None = None
     has_exact_preconditioner = False
+    newton: "NewtonStep | None" = None
 
     def __init__(
         self,

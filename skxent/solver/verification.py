@@ -241,7 +241,7 @@ def newton_step(
     promised = largest_change = 0.0
     # a bound of the decrement beyond the directions so far
     unseen_decrement, smallest_curvature = 0.5 * squared_norm, 1.0
-    of_intercept = None
+    of_intercepts = None
     hidden_curvature = (
         SINGULAR.hidden_curvature if preconditioner.is_nearly_singular else 1.0
     )
@@ -261,7 +261,7 @@ def newton_step(
         if may_stop_early and promised + unseen_decrement <= CG.early_share * tolerance:
             break
         param_direction = preconditioner.to_params(u_direction)
-        loss_product, logit_change, curvature, of_intercept = hessian_times(
+        loss_product, logit_change, curvature, of_intercepts = hessian_times(
             objective, params, param_direction
         )
         curvature_times = preconditioner.pull_back(
@@ -320,5 +320,5 @@ def newton_step(
     )
     if is_exact and preconditioner.is_nearly_singular:
         decrement *= SINGULAR.decrement_factor
-    dual = DualStep(step, HessianProduct(product, largest_change, 0.0, of_intercept))
+    dual = DualStep(step, HessianProduct(product, largest_change, 0.0, of_intercepts))
     return NewtonStep(dual, decrement, largest_change, is_exact)
