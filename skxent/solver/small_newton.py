@@ -25,8 +25,10 @@ from .rounds import SmoothFit
 from .stopping import TINY
 from .verification import CG, NewtonStep
 
-# The Python around an evaluation of a round takes about this many nanoseconds.
-OVERHEAD = 4e5
+# A Hessian may take this many nanoseconds more than an evaluation, for each logit of up
+# to two: about the Python of the iterations of a round that it replaces. The rounds of
+# a softmax have twice as many.
+OVERHEAD = 1.5e5
 # Most fits take 5 to 12 steps. More are a sign of saturated rows.
 MAX_STEPS = 40
 # A step is halved until F falls by this share of what its slope promises.
@@ -45,9 +47,10 @@ def newton_is_cheap(objective: Objective) -> bool:
     rows = objective.rows
     if rows.is_sparse or rows.dtype != np.float64 or not objective.penalty.is_smooth:
         return False
-    if price_of_evaluation(objective) > OVERHEAD:
+    overhead = OVERHEAD * min(objective.n_logits, 2)
+    if price_of_evaluation(objective) > 2 * overhead:
         return False
-    return price_of_exact_hessian(objective, OVERHEAD) <= 1
+    return price_of_exact_hessian(objective, overhead) <= 1
 
 
 class SmallNewtonFit(SmoothFit):
