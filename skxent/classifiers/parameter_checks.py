@@ -36,9 +36,9 @@ class _NoDefault:
 @cache
 def _defaults(cls: Any) -> list[tuple[str, Any]]:
     """Return the name and the default of each parameter of a class of estimators."""
-    defaults = []
+    defaults, parameters = [], signature(cls).parameters
     for name in cls._get_param_names():
-        default = signature(cls).parameters[name].default
+        default = parameters[name].default
         try:
             _check(cls, {name: default})
         except InvalidParameterError:
