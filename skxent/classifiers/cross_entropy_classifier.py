@@ -11,6 +11,7 @@ from ..solver.minimise import Solution
 from .exchange import ExportMixin
 from .feature_parameters import check_bounds, check_penalty_weights
 from .migration import MigrationMixin
+from .parameter_checks import check_parameters
 from .validation import CheckedData, smooth_targets
 
 
@@ -24,6 +25,10 @@ class CrossEntropyClassifier(MigrationMixin, ExportMixin):
     bounds: Any
     label_smoothing: float
     fit_intercept: bool
+
+    def _validate_params(self) -> None:
+        """Raise an error if a parameter violates its constraints."""
+        check_parameters(self)
 
     def _objective(
         self, data: CheckedData, C: float, l1_ratio: float

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..data.rows import Block, Sum
 from ..model.curvature import intercept_hessian
-from ..model.losses import entropy
+from ..model.entropy import entropy
 from .fitted import FittedModel, fitted_model
 from .information import information_of, mean_loss
 from .refusals import check_likelihood
