@@ -8,10 +8,15 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-# Constraints on parameters, which `BaseEstimator._validate_params` reads from
-# `_parameter_constraints`. To drop them, check the parameters in `fit` by hand, with
-# the same messages. scikit-learn recommends both names to developers of estimators.
-from sklearn.utils._param_validation import Interval, StrOptions
+# Constraints on parameters, in `_parameter_constraints`, and their check. To drop them,
+# check the parameters in `fit` by hand, with the same messages. scikit-learn recommends
+# the constraints to developers of estimators.
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    StrOptions,
+    validate_parameter_constraints,
+)
 
 try:
     # The controller lists the loaded libraries once per process, which takes 15 ms. To
@@ -51,7 +56,9 @@ except ImportError:
 __all__ = [
     "CallbackSupportMixin",
     "Interval",
+    "InvalidParameterError",
     "StrOptions",
     "get_threadpool_controller",
+    "validate_parameter_constraints",
     "with_callbacks",
 ]

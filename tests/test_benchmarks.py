@@ -41,10 +41,18 @@ RUNS = {
         "--repeats 1 --limit 19 --json raw.json",
         r"^\| tiny +\| 48 x 4 x 2 +(\| [\d.]+ m?s +){2}\| [\d.]+ +\| [\d.]+ m?s ",
     ),
+    "bias_reduction.py": (
+        "--shapes 60x3 --profile 40x2 --repeats 1 --json raw.json",
+        r"^\| 40 x 2 \| skxent +\| [\d.]+ m?s ",
+    ),
     "embeddings.py": (
         "--n 300 --d 8 --classes 3 --repeats 1 --limit 9 --reference-limit 9 "
         "--cache cache.json --json raw.json",
         r"^\| ours, default +\| [\d.]+ m?s ",
+    ),
+    "inference.py": (
+        "--data DIR --sets tiny --repeats 1 --draws 5 --json raw.json",
+        r"^\| tiny +\| 60 x 4 +(\| [\d.]+ m?s +){3}\| [\d.]+ +\|",
     ),
     "cost_model.py": (
         "--data DIR --sets tiny,heavytails-90-13-3 --rows 2000",

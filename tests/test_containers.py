@@ -293,7 +293,10 @@ def test_missing_values_of_nullable_dtypes_are_refused(Estimator, dtype):
 @both
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array, pd.DataFrame])
 def test_booleans_are_0_and_1(Estimator, container):
-    expected = Estimator().fit((X > 0).astype(float), Y)
+    numbers = (X > 0).astype(float)
+    # small dense rows are fitted in another way than sparse ones
+    is_sparse = container is sparse.csr_array
+    expected = Estimator().fit(container(numbers) if is_sparse else numbers, Y)
     model = Estimator().fit(container(X > 0), Y)
     np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-10)
 

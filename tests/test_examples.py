@@ -20,12 +20,14 @@ TELLING_LINES = {
     "softmax_walkthrough.py": r"Training cross-entropy at C = 10000 +0\.00\d",
     "cross_entropy_explained.py": r"171 labels in 163 bits by shares, in 2\d by the",
     "annotators.py": r"weighed votes +0\.4\d\d ",
+    "coefficient_table.py": r"find an effect: 3\d of 100 by rows, [3-6] by clinics",
     "choose_c.py": r"C = 1e\+04 +2\.[56]\d\d\nValues",
     "score_card.py": r"bounds and L1, 1\d features +0\.1\d\d",
     "optimisers_compared.py": r"L-BFGS, preconditioned +1\d +[23]\d +[34]\d\n",
     "overfitting_remedies.py": r"1000 images and L2 +0\.2[12]\d\n",
 }
 DRAWING = {
+    "coefficient_table.py",
     "choose_c.py",
     "cross_entropy_explained.py",
     "annotators.py",

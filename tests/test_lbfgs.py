@@ -25,6 +25,7 @@ from skxent.model.curvature import (
     curvature_moments,
     mean_curvature,
 )
+from skxent.model.second_order import evaluate_second_order
 from skxent.solver.minimise import minimise
 from skxent.solver.preconditioners.by_class import ClassPreconditioner
 from skxent.solver.preconditioners.coupled import CoupledPreconditioner
@@ -90,7 +91,14 @@ def test_every_evaluation_on_all_rows_is_counted(Estimator, K, C, shape, monkeyp
         calls.append(self.n_samples)
         return evaluate(self, params)
 
+    def counting_second_order(objective, params):
+        calls.append(objective.n_samples)
+        return evaluate_second_order(objective, params)
+
     monkeypatch.setattr(CrossEntropyObjective, "evaluate", counting)
+    monkeypatch.setattr(
+        "skxent.solver.small_newton.evaluate_second_order", counting_second_order
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # wide is separable
         model = Estimator(C=C).fit(X, y)
@@ -100,7 +108,7 @@ def test_every_evaluation_on_all_rows_is_counted(Estimator, K, C, shape, monkeyp
 
 
 @models
-@pytest.mark.parametrize("max_iter", [1, 2, 4])
+@pytest.mark.parametrize("max_iter", [1, 2, 3])
 def test_max_iter_is_respected_and_the_warning_says_so(Estimator, K, max_iter):
     X, y = make_data(K)
     with pytest.warns(ConvergenceWarning) as caught:
@@ -147,8 +155,8 @@ def test_listeners_hear_once_of_each_iteration(loss, K):
     suboptimalities = [it.suboptimality for it in heard]
     assert_array_equal(values, solution.loss_curve)
     assert_array_equal(heard[-1].params, solution.params)
-    # the step that verifies the answer of the rounds is an iteration, too
-    assert min(suboptimalities[:-2]) > 1e-8 >= max(suboptimalities[-2:])
+    # the step that verifies the answer is an iteration, too, if F resolves its gain
+    assert min(suboptimalities[:-2]) > 1e-8 >= suboptimalities[-1]
 
 
 @models
@@ -183,10 +191,11 @@ def test_tol_is_the_relative_distance_to_the_optimum(Estimator, K, C, tol):
 def test_smaller_tol_takes_more_iterations_and_ends_lower(Estimator, K):
     X, y = make_data(K)
     fits = [Estimator(C=100.0, tol=tol).fit(X, y) for tol in (1e-1, 1e-4, 1e-9)]
+    # with its quadratic convergence, a Newton step may reach several of them
     n_iter = [fit.n_iter_[0] for fit in fits]
-    assert n_iter[0] < n_iter[1] < n_iter[2]
+    assert n_iter[0] <= n_iter[1] <= n_iter[2] > n_iter[0]
     F = [fit.loss_curve_[-1] for fit in fits]
-    assert F[0] > F[1] > F[2]
+    assert F[0] >= F[1] >= F[2] < F[0]
 
 
 @models

@@ -54,6 +54,11 @@ def test_binary_is_accurate_to_the_last_digits(z, y):
     assert_accurate(BINARY.log_proba(np.array([[z]])), log_p)
     assert_accurate(BINARY.proba(np.array([[z]])), p)
     assert_accurate(BINARY.curvature(np.array([[z]])), [p[0] * p[1]])
+    second = BINARY.second_order(np.array([y]), np.array([[z]]))
+    for part, exact in zip(
+        second, ([exact_loss], exact_residual[1:], [p[0] * p[1]]), strict=True
+    ):
+        assert_accurate(part, exact)
 
 
 @pytest.mark.parametrize("y", [0, 1, 2])
@@ -73,6 +78,9 @@ def test_softmax_is_accurate_to_the_last_digits(z, others, y):
     complement = [mp.fsum(p[:k] + p[k + 1 :]) for k in range(3)]
     curvature = [a * b for a, b in zip(p, complement, strict=True)]
     assert_accurate(SOFTMAX.curvature(row), curvature)
+    second = SOFTMAX.second_order(np.array([y]), row)
+    for part, exact in zip(second, ([exact_loss], exact_residual, p), strict=True):
+        assert_accurate(part, exact)
 
 
 @pytest.mark.parametrize("z", LOGITS)

@@ -21,6 +21,7 @@ from skxent.data.rows import Sum
 from skxent.model.certificate import DualStep
 from skxent.model.curvature import HessianProduct
 from skxent.model.problem import Problem
+from skxent.solver.bias_reduced import MESSAGES as BIAS_REDUCED_MESSAGES
 from skxent.solver.minimise import minimise
 from skxent.solver.progress import Progress
 from skxent.solver.stopping import (
@@ -104,6 +105,7 @@ def decisions(capsys, model, X, y):
 def test_verbose_2_tells_the_blocks_the_threads_and_the_rounds(capsys, monkeypatch):
     monkeypatch.setattr("skxent.data.blocks.BLOCK_BYTES", 2**17)
     monkeypatch.setattr("skxent.data.in_memory.THREADED_WORK", 0)
+    monkeypatch.setattr("skxent.solver.small_newton.OVERHEAD", 0)
     X, y = make_data(SoftmaxReg, n=4000)
     rows, *rounds = decisions(capsys, SoftmaxReg(), X, y)
     told = re.fullmatch(
@@ -125,9 +127,15 @@ def test_verbose_2_tells_how_many_rows_are_sampled(capsys, monkeypatch):
     prices = "skxent.solver.preconditioners.prices."
     monkeypatch.setattr(prices + "MAX_BUILD", 1e-3)
     monkeypatch.setattr(prices + "LEAST_SAVING", -np.inf)
+    monkeypatch.setattr("skxent.solver.small_newton.OVERHEAD", 0)
     X, y = make_data(BinaryLogReg, n=4000)
     _, first, *_ = decisions(capsys, BinaryLogReg(), X, y)
     assert first.endswith("by the Hessian, from a sample of 14 rows")
+
+
+def test_verbose_2_tells_of_newton_steps(capsys):
+    _, *steps = decisions(capsys, SoftmaxReg(), *make_data(SoftmaxReg))
+    assert steps == ["Newton steps, with the Hessian of all rows"]
 
 
 def test_verbose_2_tells_of_the_row_space_and_of_working_sets(capsys):
@@ -311,8 +319,9 @@ def test_columns_that_lose_all_digits_want_to_be_centred():
 def test_the_table_of_the_docs_holds_every_message():
     table = (Path(__file__).parents[1] / "docs" / "messages.md").read_text("utf8")
     rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")]
-    messages = [row[-1].removesuffix(" |") for row in rows[1:]]
-    assert sorted(messages) == sorted(MESSAGES.values())
+    messages = [row[-1].removesuffix(" |") for row in rows if row[0] != "| cause"]
+    expected = [*MESSAGES.values(), *BIAS_REDUCED_MESSAGES.values()]
+    assert sorted(messages) == sorted(expected)
 
 
 # --- interruptions ---------------------------------------------------------------

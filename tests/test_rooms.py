@@ -22,6 +22,7 @@ BELOW = {
     "evaluation": {"data"},
     "export": set(),
     "classifiers": {"data", "model", "solver", "evaluation", "export"},
+    "inference": {"data", "model", "solver", "evaluation", "classifiers"},
     "plots": {"data", "evaluation"},
 }
 

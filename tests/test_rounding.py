@@ -10,8 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skxent import BinaryLogReg, CrossEntropyObjective, SoftmaxReg
 from skxent.model.curvature import coupled_hessian
+from skxent.model.entropy import entropy
 from skxent.model.layout import ParamLayout
-from skxent.model.losses import entropy
 from skxent.model.penalty import Penalty
 from skxent.model.rounding import room_along
 from skxent.solver.line_search import follow_within
@@ -135,7 +135,7 @@ def test_one_column_without_curvature_is_followed_beside_others():
     params = np.array([1.0, -900.0, 0.0])
     now = objective.evaluate(params)
     change = exact_preconditioner(objective, params)
-    newton = step_of_all(objective, params, now, change, 1e-8)
+    newton = step_of_all(objective, params, now, change, 1e-8, is_exact=False)
     assert not newton.is_trusted
     assert newton.decrement > 1
     assert newton.dual.step[1] > 100

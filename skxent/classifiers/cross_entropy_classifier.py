@@ -11,6 +11,7 @@ from ..solver.minimise import Solution
 from .exchange import ExportMixin
 from .feature_parameters import check_bounds, check_penalty_weights
 from .migration import MigrationMixin
+from .parameter_checks import check_parameters
 from .validation import CheckedData, smooth_targets
 
 
@@ -24,6 +25,10 @@ class CrossEntropyClassifier(MigrationMixin, ExportMixin):
     bounds: Any
     label_smoothing: float
     fit_intercept: bool
+
+    def _validate_params(self) -> None:
+        """Raise an error if a parameter violates its constraints."""
+        check_parameters(self)
 
     def _objective(
         self, data: CheckedData, C: float, l1_ratio: float
@@ -43,16 +48,6 @@ class CrossEntropyClassifier(MigrationMixin, ExportMixin):
             loss=self._loss_name,
             center=far_center(data.X) if self.fit_intercept else None,
         )
-
-    def _publish_model(self, data: CheckedData, model: tuple[NDArray, NDArray]) -> None:
-        """Set what predictions need, after every computation that may fail."""
-        self.n_features_in_ = data.X.shape[1]
-        if data.feature_names is not None:
-            self.feature_names_in_ = data.feature_names
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-        self.classes_ = data.classes
-        self.coef_, self.intercept_ = model
 
     def _publish_solution(self, solution: Solution) -> None:
         """Set what is known of the fit."""

@@ -15,7 +15,7 @@ from ..data.containers import check_container, check_numbers
 from ..data.preparation import check_offset
 from ..data.targets import align_distributions, are_distributions
 from ..model.losses import LOSSES
-from .validation import check_X
+from .validation import CheckedData, check_X
 
 
 class LinearClassifier(ClassifierMixin, BaseEstimator):
@@ -28,6 +28,7 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
     coef_: Any
     intercept_: NDArray
     classes_: NDArray
+    feature_names_in_: NDArray
 
     def decision_function(self, X: Any, offset: ArrayLike | None = None) -> NDArray:
         """Return the logits ``X coef_ᵀ + intercept_``; for two classes, the log-odds.
@@ -176,6 +177,16 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
         if offset is not None:
             z += offset
         return z
+
+    def _publish_model(self, data: CheckedData, model: tuple[NDArray, NDArray]) -> None:
+        """Set what predictions need, after every computation that may fail."""
+        self.n_features_in_ = data.X.shape[1]
+        if data.feature_names is not None:
+            self.feature_names_in_ = data.feature_names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        self.classes_ = data.classes
+        self.coef_, self.intercept_ = model
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

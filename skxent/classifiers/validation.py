@@ -17,6 +17,9 @@ from ..data.containers import check_container, check_numbers, reading
 from ..data.targets import are_distributions, check_distributions, check_labels
 
 DTYPES = (np.float64, np.float32)
+# Kinds of labels that are classes, whatever their values: scikit-learn's check of them
+# takes as long as a few evaluations of a small fit.
+PLAIN_KINDS = "biuU"
 # Largest magnitude of a feature. Its square, summed over many rows, does not overflow.
 LARGEST = 1e140
 
@@ -97,6 +100,9 @@ def check_data(
 def check_X_y(estimator: Any, X: Any, y: Any) -> tuple[Any, NDArray, NDArray | None]:
     """Return X as a float array or CSR matrix, y, and the feature names or None."""
     X, y = check_tables(X, y)
+    if _is_plain(X, y):
+        _check_magnitudes(X)
+        return X, y, None
     # validate_data sets n_features_in_ and feature_names_in_ on what it is given
     scratch = copy(estimator)
     with reading("X"):
@@ -110,6 +116,21 @@ def check_X_y(estimator: Any, X: Any, y: Any) -> tuple[Any, NDArray, NDArray | N
         )
     _check_magnitudes(X)
     return X, y, getattr(scratch, "feature_names_in_", None)
+
+
+def _is_plain(X: Any, y: Any) -> bool:
+    """Whether these are finite arrays, which scikit-learn would return as they are.
+
+    Its checks take as long as a small fit.
+    """
+    if type(X) is not np.ndarray or type(y) is not np.ndarray:
+        return False
+    if X.dtype not in DTYPES or y.dtype.kind not in PLAIN_KINDS:
+        return False
+    if X.ndim != 2 or y.shape != X.shape[:1] or not X.size:
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(X.sum()))
 
 
 def check_tables(X: Any, y: Any) -> tuple[Any, Any]:
@@ -150,10 +171,15 @@ def _check_magnitudes(X: Any) -> None:
 
 def encode_labels(y: NDArray, *, binary_only: bool) -> tuple[NDArray, NDArray]:
     """Return the sorted distinct labels and the code 0 … K − 1 of each row."""
-    with np.errstate(invalid="ignore"):
-        # scikit-learn refuses floats beyond the integers; NumPy's cast would warn first
-        check_classification_targets(y)
-    classes = np.unique(y)
+    classes = None
+    if y.dtype.kind in PLAIN_KINDS:
+        classes = np.unique(y)
+    if classes is None or len(classes) > len(y) // 2:
+        with np.errstate(invalid="ignore"):
+            # scikit-learn refuses floats beyond the integers, and warns of a class for
+            # each row; NumPy's cast would warn first
+            check_classification_targets(y)
+        classes = np.unique(y)
     if len(classes) < 2:
         raise ValueError(
             f"y holds 1 class, {classes.tolist()[0]!r}; expected samples of at least 2 "
@@ -219,6 +245,9 @@ def combine_weights(
 ) -> NDArray:
     """Return the sample weights times the class weights, (n,) float64."""
     n = len(targets)
+    if sample_weight is None and class_weight is None:
+        # each label is that of some row
+        return np.ones(n)
     s = np.ones(n) if sample_weight is None else _check_weights(sample_weight)
     check_consistent_length(targets, s)
     if targets.ndim == 2:

@@ -88,7 +88,10 @@ class RowBlocks:
         return _slices(n, smallest, largest, n_shares)
 
     def take(self, rows: slice | NDArray) -> Any:
-        """Return rows minus the center, as a view if possible."""
+        """Return rows minus the center, as a view if possible.
+
+        A slice of sparse rows has to be without gaps.
+        """
         if not sparse.issparse(self.X):
             X = self.X[rows].astype(self.dtype, copy=False)
             return X if self.center is None else X - self.center
@@ -103,9 +106,12 @@ class RowBlocks:
             self.X.indptr[rows.start : rows.stop + 1] - first,
         )
 
-    def spread(self) -> NDArray:
+    def spread(self) -> slice | NDArray:
         """Return the indices of the sampled rows, at equal distances in X."""
-        return np.arange(0, self.X.shape[0], _spacing(self.X))
+        rows = slice(0, self.X.shape[0], _spacing(self.X))
+        if sparse.issparse(self.X):
+            return np.arange(rows.start, rows.stop, rows.step)
+        return rows
 
 
 @lru_cache
@@ -152,7 +158,7 @@ def stored_array(X: Any) -> NDArray:
     return X.data if sparse.issparse(X) else X
 
 
-def far_center(X: Any) -> NDArray | None:
+def far_center(X: Any, ratio: float | None = None) -> NDArray | None:
     """Return a center for columns with |mean| ≫ std; None if there are none.
 
     In such a column ``X w + b`` loses the digits in which the rows differ. The center
@@ -162,6 +168,9 @@ def far_center(X: Any) -> NDArray | None:
     ----------
     X : ndarray or sparse matrix of shape (n, d)
         A sparse X is never centred.
+    ratio : float, default=None
+        A mean is far from 0 if it exceeds the spread by this factor. None means one at
+        which a quarter of the digits would be lost.
 
     Returns
     -------
@@ -171,10 +180,24 @@ def far_center(X: Any) -> NDArray | None:
     if sparse.issparse(X):
         return None
     sample = X[:: _spacing(X)]
+    if ratio is None:
+        ratio = float(np.finfo(X.dtype).eps ** -0.25)
+    if not _may_be_far(sample, ratio).any():
+        return None
     middle = np.median(sample, axis=0)
     spread = np.abs(sample - middle).mean(axis=0)
     # A constant column needs a center if it is large compared to the largest spread.
     spread = np.where(spread > 0, spread, spread.max())
-    # beyond this ratio at least a quarter of the digits would be lost
-    far = np.abs(middle) > spread * np.finfo(X.dtype).eps ** -0.25
+    far = np.abs(middle) > spread * ratio
     return np.where(far, middle, 0) if far.any() else None
+
+
+def _may_be_far(sample: NDArray, ratio: float) -> NDArray:
+    """Return for which columns the median may exceed the spread by more than a ratio.
+
+    This is much faster than a median. The spread is at least half of the range, divided
+    by the number of rows.
+    """
+    low = sample.min(axis=0).astype(np.float64, copy=False)
+    high = sample.max(axis=0).astype(np.float64, copy=False)
+    return np.maximum(high, -low) > ratio / (2 * len(sample)) * (high - low)

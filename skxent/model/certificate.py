@@ -167,32 +167,31 @@ def _correction(
     """Return the step of the intercepts that makes the residuals sum to 0."""
     step = np.zeros(objective.n_params)
     _, of_intercepts = objective.split(step)
-    if objective.n_logits > 1:
+    rows = None if newton is None else newton.product.of_intercepts
+    if rows is None and objective.n_logits == 1:
+        rows = hessian_times(objective, params, step).of_intercepts
+    if rows is None:
         of_intercepts[:] = -_solve(intercept_hessian(objective, params), residual_sum)
         return step, hessian_times(objective, params, step)
-    vector = None if newton is None else newton.product.of_intercept
-    if vector is None:
-        vector = hessian_times(objective, params, step).of_intercept
-    assert vector is not None  # hessian_times returns it for one logit and an intercept
-    curvature = vector[-1]
-    length = -residual_sum[0] / curvature if curvature > 0 else 0.0
-    of_intercepts[:] = length
-    return step, HessianProduct(length * vector, abs(length))
+    hessian = np.array([objective.split(row)[1] for row in rows])
+    of_intercepts[:] = -_solve(hessian, residual_sum)
+    # a common shift of all classes changes nothing
+    change = np.ptp(of_intercepts) if len(rows) > 1 else abs(of_intercepts[0])
+    return step, HessianProduct(of_intercepts @ rows, float(change))
 
 
 def _solve(hessian: NDArray, right: NDArray) -> NDArray:
     """Return the least-squares solution: no common shift, which has no curvature."""
-    if len(hessian) > 1:
-        # For many classes, a factor takes a small share of the time of eigenvectors.
-        # Curvature for the shift makes the matrix positive definite, unless there is a
-        # class without curvature.
-        scale = np.sqrt(np.maximum(hessian.diagonal(), TINY))
-        shifted = (
-            (hessian + np.trace(hessian) / len(hessian) ** 2) / scale / scale[:, None]
-        )
-        factor, info = lapack.dpotrf(shifted)
-        if info == 0 and factor.diagonal().min() ** 2 > SMALLEST_PIVOT:
-            return lapack.dpotrs(factor, right / scale)[0] / scale
+    if len(hessian) == 1:
+        return right / hessian[0] if hessian[0, 0] > 0 else np.zeros(1)
+    # For many classes, a factor takes a small share of the time of eigenvectors.
+    # Curvature for the shift makes the matrix positive definite, unless there is a
+    # class without curvature.
+    scale = np.sqrt(np.maximum(hessian.diagonal(), TINY))
+    shifted = (hessian + np.trace(hessian) / len(hessian) ** 2) / scale / scale[:, None]
+    factor, info = lapack.dpotrf(shifted)
+    if info == 0 and factor.diagonal().min() ** 2 > SMALLEST_PIVOT:
+        return lapack.dpotrs(factor, right / scale)[0] / scale
     values, vectors = np.linalg.eigh(hessian)
     seen = values > len(values) * EPS * values[-1]
     return vectors[:, seen] @ ((right @ vectors)[seen] / values[seen])

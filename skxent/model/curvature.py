@@ -18,58 +18,63 @@ from ..data.blocks import transposed
 from ..data.rows import Block, Largest, Sum
 from .class_hessians import RowCurvature, class_hessians
 from .problem import Problem
-from .row_products import products, squares, with_intercept
+from .row_products import dense, squares
 
 
 def coupled_hessian(problem: Problem, params: NDArray) -> NDArray:
     """Return the Hessian of all params of a softmax, (n_params, n_params)."""
     model = problem.linear_model(params)
-    n_logits, e = problem.n_logits, problem.n_columns
 
-    def add_block(block: Block, hessian: NDArray, diagonal: NDArray) -> None:
-        add_coupled_products(problem, block, model(block), hessian, diagonal)
+    def add_block(block: Block, gram: NDArray) -> None:
+        add_coupled_products(problem, block, problem.loss.proba(model(block)), gram)
 
-    hessian, diagonal = problem.rows.map_reduce(
+    (gram,) = problem.rows.map_reduce(
         add_block,
         Sum(problem.n_params, problem.n_params),
-        Sum(n_logits, e, e),
         width=2 * problem.n_params,
-        work=n_logits * problem.n_params,
+        work=problem.n_logits * problem.n_params,
     )
-    return problem.rows.mean_factor * with_class_blocks(hessian, diagonal)
+    gram *= problem.rows.mean_factor
+    return hessian_from_products(problem, gram)
 
 
 def add_coupled_products(
-    problem: Problem, block: Block, z: NDArray, hessian: NDArray, diagonal: NDArray
+    problem: Problem, block: Block, p: NDArray, gram: NDArray
 ) -> None:
-    """Add the Hessian of the rows of a block with the logits z, in two sums.
+    """Add Σ_i s_i p_ik p_il x̃_i x̃_iᵀ over the rows of a block, for all classes k, l.
 
     Parameters
     ----------
     problem : Problem
     block : Block
-    z : ndarray of shape (m, L)
-    hessian : ndarray of shape (n_params, n_params)
-        Where −Σ_i s_i p_ik p_il x̃_i x̃_iᵀ is added.
-    diagonal : ndarray of shape (L, e, e)
-        Where the blocks Σ_i s_i p_ik (1 − p_ik) x̃_i x̃_iᵀ are added: in a sum of their
-        own, because p − p² would cancel.
+    p : ndarray of shape (m, L)
+        The probabilities of the classes.
+    gram : ndarray of shape (n_params, n_params)
+        Where the products are added.
     """
-    s = 1.0 if block.weights is None else block.weights[:, None]
-    X = with_intercept(problem, block.X)
-    weighted = products(np.sqrt(s) * problem.loss.proba(z), X)
-    hessian -= weighted.T @ weighted
-    weighted = products(s * problem.loss.curvature(z), X)
-    diagonal += (weighted.T @ X).reshape(diagonal.shape)
+    # one contiguous row for each column of X: its products are fastest along that
+    X = np.ones((problem.n_columns, len(p)))
+    X[: problem.n_features] = dense(block.X).T
+    p = np.ascontiguousarray(p.T, dtype=np.float64)
+    if block.weights is not None:
+        p = p * np.sqrt(block.weights)
+    products = (p[:, None] * X).reshape(-1, X.shape[1])
+    gram += products @ products.T
 
 
-def with_class_blocks(hessian: NDArray, diagonal: NDArray) -> NDArray:
-    """Return the Hessian with the blocks of the classes on its diagonal, in place."""
-    e = diagonal.shape[1]
-    for k, of_class in enumerate(diagonal):
-        block = slice(k * e, (k + 1) * e)
-        hessian[block, block] = of_class
-    return hessian
+def hessian_from_products(problem: Problem, gram: NDArray) -> NDArray:
+    """Return the Hessian from what `add_coupled_products` has summed, overwritten.
+
+    The block of a class has the factor p (1 − p). As 1 − p is the sum of the other
+    probabilities, this is the sum of the other blocks in its row: nothing cancels.
+    """
+    n_logits, e = problem.n_logits, problem.n_columns
+    blocks, k = gram.reshape(n_logits, e, n_logits, e), np.arange(n_logits)
+    blocks[k, :, k] = 0
+    of_classes = blocks.sum(axis=2)
+    np.negative(gram, out=gram)
+    blocks[k, :, k] = of_classes
+    return gram
 
 
 def curvature_moments(
@@ -145,18 +150,21 @@ class HessianProduct(NamedTuple):
         The largest change by the step of a logit that has curvature.
     curvature : float
         The step times the vector, computed as a sum of squares, so nothing cancels.
-    of_intercept : ndarray of shape (n_params,) or None
-        For a single logit, the column of the Hessian that belongs to the intercept.
+    of_intercepts : ndarray of shape (L, n_params) or None
+        The rows of the Hessian that belong to the intercepts, if they are known.
     """
 
     vector: NDArray
     largest_change: float
     curvature: float = 0.0
-    of_intercept: NDArray | None = None
+    of_intercepts: NDArray | None = None
 
 
 def hessian_times(problem: Problem, params: NDArray, step: NDArray) -> HessianProduct:
-    """Return the Hessian of the mean loss at ``params`` times ``step``, in one pass."""
+    """Return the Hessian of the mean loss at ``params`` times ``step``, in one pass.
+
+    For a single logit, the product has the row of the Hessian for the intercept, too.
+    """
     model_and_change = problem.model_and_change(params, step)
     is_sparse = problem.rows.is_sparse
     for_intercept = problem.n_logits == 1 and problem.fit_intercept
@@ -205,7 +213,7 @@ def hessian_times(problem: Problem, params: NDArray, step: NDArray) -> HessianPr
         vector,
         float(largest),
         float(curvature) * problem.rows.mean_factor,
-        of_coef[1] if for_intercept else None,
+        of_coef[1:] if for_intercept else None,
     )
 
 

@@ -21,7 +21,7 @@ from scipy import sparse
 
 from ..data.blocks import transposed
 from ..data.rows import Block, Sum
-from .curvature import add_coupled_products, with_class_blocks
+from .curvature import add_coupled_products, hessian_from_products
 from .objective import Objective
 from .problem import Problem
 from .row_products import gram
@@ -182,7 +182,6 @@ def held_out_model(
         Where to evaluate.
     """
     model, loss = problem.linear_model(params), problem.loss
-    n_logits, e = problem.n_logits, problem.n_columns
 
     def add_binary(block: Block, z: NDArray, hessian: NDArray) -> None:
         h = loss.curvature(z)[:, 0].astype(np.float64)
@@ -196,7 +195,6 @@ def held_out_model(
         of_coef: NDArray,
         of_intercept: NDArray,
         hessians: NDArray,
-        diagonals: NDArray,
     ) -> None:
         held_out_by = folds[block.start : block.start + len(block.targets)]
         z = model(block)
@@ -212,27 +210,27 @@ def held_out_model(
             some = block.take(rows)
             of_coef[fold] += (transposed(some.X) @ r[rows]).T
             of_intercept[fold] += r[rows].sum(axis=0)
-            if n_logits == 1:
+            if problem.n_logits == 1:
                 add_binary(some, z[rows], hessians[fold])
             else:
-                of_fold = hessians[fold], diagonals[fold]
-                add_coupled_products(problem, some, z[rows], *of_fold)
+                p = loss.proba(z[rows])
+                add_coupled_products(problem, some, p, hessians[fold])
 
-    size, n_class_blocks = problem.n_params, n_logits if n_logits > 1 else 0
-    values, of_coef, of_intercept, hessians, diagonals = problem.rows.map_reduce(
+    size = problem.n_params
+    values, of_coef, of_intercept, hessians = problem.rows.map_reduce(
         add_block,
         Sum(n_folds),
-        Sum(n_folds, n_logits, problem.n_features),
-        Sum(n_folds, n_logits),
+        Sum(n_folds, problem.n_logits, problem.n_features),
+        Sum(n_folds, problem.n_logits),
         Sum(n_folds, size, size),
-        Sum(n_folds, n_class_blocks, e, e),
         width=3 * size,
-        work=n_logits * size,
+        work=problem.n_logits * size,
     )
-    for of_fold, diagonal in zip(hessians, diagonals, strict=True):
-        with_class_blocks(of_fold, diagonal)
     factor = problem.rows.mean_factor
     hessians *= factor
+    if problem.n_logits > 1:
+        for of_fold in hessians:
+            hessian_from_products(problem, of_fold)
     gradients = np.array(
         [
             problem.layout.join(factor * coef, factor * intercept)

@@ -33,16 +33,14 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import entr, xlog1py
+
+from .entropy import entropy_between
 
 Array = NDArray[np.floating]
 
 # No column of finite data can scale a probability below this back to a curvature that
 # float64 resolves.
 SATURATED = 1e-40
-# A probability that is negative by less than this is 0 with a rounding error: the sum
-# of two probabilities has errors of a few units in the last digit.
-ROUNDED_PROBA = 1e-15
 
 
 class Loss(Protocol):
@@ -79,6 +77,14 @@ class Loss(Protocol):
         """Return the loss of every row, (n,), and ∂loss/∂z, (n, L).
 
         Both are finite for any finite z.
+        """
+        ...
+
+    def second_order(self, y: NDArray, z: Array) -> tuple[Array, Array, Array]:
+        """Return the loss and the residual, and what the Hessian of a row is made of.
+
+        That is the curvature, (n, 1), for one logit, and p, (n, K), for K logits. The
+        exponentials are computed once.
         """
         ...
 
@@ -191,6 +197,9 @@ class BinaryCrossEntropy:
             residual = q0 * _expit(z, odds) - q1 * _expit(-z, odds)
         return loss, residual[:, None]
 
+    def second_order(self, y: NDArray, z: Array) -> tuple[Array, Array, Array]:
+        return *self.loss_and_residual(y, z), self.curvature(z)
+
     def curvature(self, z: Array) -> Array:
         odds = np.exp(-np.abs(z))
         return odds / (1 + odds) ** 2
@@ -209,7 +218,7 @@ class BinaryCrossEntropy:
         return np.hstack([-change, change])
 
     def dual_value(self, y: NDArray, p: Array, share: float) -> tuple[Array, Array]:
-        value, residual = _entropy_between(y, p, share)
+        value, residual = entropy_between(y, p, share)
         return value, residual[:, 1:]
 
     def margin(self, z: Array, dz: Array) -> tuple[Array, Array]:
@@ -283,6 +292,26 @@ class SoftmaxCrossEntropy:
         residual = p * (1 - q) - q * complement
         return loss, residual
 
+    def second_order(self, y: NDArray, z: Array) -> tuple[Array, Array, Array]:
+        if y.ndim == 2:
+            return *self.loss_and_residual(y, z), self.proba(z)
+        z = np.ascontiguousarray(z.T)
+        rows, best = np.arange(z.shape[1]), z.argmax(axis=0)
+        top = z[best, rows]
+        p = np.exp(z - top)
+        p[best, rows] = 0
+        others = p.sum(axis=0)
+        p[best, rows] = 1
+        total = 1 + others
+        p /= total
+        loss = np.log1p(others)
+        loss += top - z[y, rows]
+        # 1 − p of the true class: it is at most ½ unless it is the most probable one
+        complement = np.where(y == best, others / total, 1 - p[y, rows])
+        residual = p.copy()
+        residual[y, rows] = -complement
+        return loss, residual.T, p.T
+
     def curvature(self, z: Array) -> Array:
         p, complement, _, _ = self._probabilities(z)
         return p * complement
@@ -305,7 +334,7 @@ class SoftmaxCrossEntropy:
         return self.curvature_times(z, dz)[0]
 
     def dual_value(self, y: NDArray, p: Array, share: float) -> tuple[Array, Array]:
-        return _entropy_between(y, p, share)
+        return entropy_between(y, p, share)
 
     def margin(self, z: Array, dz: Array) -> tuple[Array, Array]:
         second, first = np.sort(z, axis=1)[:, -2:].T
@@ -356,30 +385,6 @@ def _expit(a: Array, odds: Array) -> Array:
     expit = np.exp(np.minimum(a, 0))
     expit /= 1 + odds
     return expit
-
-
-def entropy(p: Array) -> Array:
-    """Return the entropy of each distribution in p, (n, K), in nats, (n,).
-
-    The relative error is small even where one probability is nearly 1: its logarithm is
-    ``log1p`` of minus the sum of the others.
-    """
-    if p.shape[1] == 2:
-        others = np.minimum(p[:, :1], p[:, 1:])
-    else:
-        others = p.copy()
-        np.put_along_axis(others, p.argmax(axis=1)[:, None], 0, axis=1)
-    complement = others.sum(axis=1)
-    return entr(others).sum(axis=1) - xlog1py(1 - complement, -complement)
-
-
-def _entropy_between(y: NDArray, p: Array, share: float) -> tuple[Array, Array]:
-    """Return the entropy of q + share (p − q), (n,), and share (p − q), (n, K)."""
-    q = np.eye(p.shape[1])[y] if y.ndim == 1 else y
-    residual = share * (p - q)
-    between = q + residual
-    between[(between < 0) & (between > -ROUNDED_PROBA)] = 0
-    return entropy(between), residual
 
 
 LOSSES: dict[str, Loss] = {

@@ -48,7 +48,11 @@ class Objective(Problem):
 
     def evaluate(self, params: NDArray) -> Evaluation:
         """Return F, its gradient, and the largest loss of a row."""
-        value, gradient, largest_loss = super().evaluate(params)
+        return self.with_penalty_added(params, super().evaluate(params))
+
+    def with_penalty_added(self, params: NDArray, mean_loss: Evaluation) -> Evaluation:
+        """Return F from the mean loss at ``params``, whose gradient is overwritten."""
+        value, gradient, largest_loss = mean_loss
         if not self.penalty.is_zero:
             coef, _ = self.split(params)
             value += self.penalty.value(coef)

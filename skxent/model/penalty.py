@@ -10,6 +10,7 @@ tilt replaces ``l1``.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -85,25 +86,38 @@ class Penalty:
             np.broadcast_to(np.asarray(upper, dtype=np.float64), (n_features,)),
         )
 
+    # Each evaluation asks for these facts, and each costs a call of NumPy.
+
+    @cached_property
+    def _has_l1(self) -> bool:
+        return bool(self.l1.any())
+
+    @cached_property
+    def _has_tilt(self) -> bool:
+        return bool(np.any(self.tilt))
+
+    @cached_property
+    def _has_bounds(self) -> bool:
+        return bool(np.isfinite(self.lower).any() or np.isfinite(self.upper).any())
+
     @property
     def is_smooth(self) -> bool:
-        bounded = np.isfinite(self.lower).any() or np.isfinite(self.upper).any()
-        return not (self.l1.any() or bounded)
+        return not (self._has_l1 or self._has_bounds)
 
     @property
     def is_ridge(self) -> bool:
         uniform = bool(self.l2.size) and self.l2.min() == self.l2.max() > 0
-        return self.is_smooth and uniform and not np.any(self.tilt)
+        return self.is_smooth and uniform and not self._has_tilt
 
-    @property
+    @cached_property
     def is_zero(self) -> bool:
-        return not (self.l1.any() or self.l2.any() or np.any(self.tilt))
+        return not (self._has_l1 or self.l2.any() or self._has_tilt)
 
     @property
     def is_free(self) -> NDArray:
         return self.l2 == 0
 
-    @property
+    @cached_property
     def is_strongly_convex(self) -> bool:
         return bool(self.l2.all())
 
@@ -187,6 +201,8 @@ class Penalty:
         return np.clip(coef - shift, self.lower, self.upper)
 
     def without_idle_bounds(self) -> "Penalty":
+        if not self._has_bounds:
+            return self
         # Without a penalty only the differences between classes matter, so a shift can
         # satisfy a lower or an upper bound, but not both.
         idle = (self.l1 == 0) & (self.l2 == 0)
@@ -208,18 +224,18 @@ class Penalty:
 
     def value(self, coef: NDArray) -> float:
         value = 0.5 * float(np.einsum("kj,kj,j->", coef, coef, self.l2))
-        if self.l1.any():
+        if self._has_l1:
             value += float(np.abs(coef).sum(axis=0) @ self.l1)
-        if np.any(self.tilt):
+        if self._has_tilt:
             value += float(np.sum(self.tilt * coef))
         return value
 
     def add_gradient(self, coef: NDArray, out: NDArray) -> None:
         for w, of_class in zip(coef, out, strict=True):
             of_class += self.l2 * w
-        if self.l1.any():
+        if self._has_l1:
             out += self.l1 * np.sign(coef)
-        if np.any(self.tilt):
+        if self._has_tilt:
             out += self.tilt
 
     def least_slope(self, coef: NDArray, gradient: NDArray) -> NDArray:

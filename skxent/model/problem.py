@@ -140,7 +140,7 @@ class Problem:
             largest: NDArray,
         ) -> None:
             loss, r = self.loss.loss_and_residual(block.targets, model(block))
-            np.maximum(largest, _largest_loss(loss, block), out=largest)
+            np.maximum(largest, largest_loss(loss, block), out=largest)
             if block.weights is None:
                 loss_sum += loss.sum(dtype=np.float64)
             else:
@@ -241,7 +241,7 @@ class Problem:
         return 0.0 if center is None else coef @ center.astype(np.float64)
 
 
-def _largest_loss(loss: NDArray, block: Block) -> float:
+def largest_loss(loss: NDArray, block: Block) -> float:
     """Return the largest loss of a row with a positive weight; inf without codes."""
     if block.targets.ndim == 2:
         return np.inf

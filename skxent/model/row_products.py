@@ -39,9 +39,7 @@ def gram(problem: Problem, X: Any, root: NDArray) -> NDArray:
 
 def with_intercept(problem: Problem, X: Any, factor: NDArray | None = None) -> NDArray:
     """Return the rows (x, 1) of a block, times ``factor`` each, dense in float64."""
-    d = X.shape[1]
-    if sparse.issparse(X):
-        X = X.toarray()
+    d, X = X.shape[1], dense(X)
     out = np.empty((X.shape[0], problem.n_columns))
     if factor is None:
         out[:, :d] = X
@@ -50,6 +48,11 @@ def with_intercept(problem: Problem, X: Any, factor: NDArray | None = None) -> N
         np.multiply(X, factor[:, None], out=out[:, :d])
         out[:, d:] = factor[:, None]
     return out
+
+
+def dense(X: Any) -> NDArray:
+    """Return the rows of a block as an array."""
+    return X.toarray() if sparse.issparse(X) else X
 
 
 def products(of_classes: NDArray, X: NDArray) -> NDArray:

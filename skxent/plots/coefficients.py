@@ -11,9 +11,15 @@ from sklearn.svm import SVC, NuSVC
 
 from ..evaluation.last_step import last_step
 from ..evaluation.messages import format_labels, type_name
-from .style import BLUE, RED, attribute_of, feature_names_of, panels_of
-
-_LARGEST_LOG_ODDS = 300.0  # exp(300) is within the limits of an axis
+from .style import (
+    BLUE,
+    LARGEST_LOG_ODDS,
+    RED,
+    attribute_of,
+    feature_names_of,
+    label_ratios,
+    panels_of,
+)
 
 
 class CoefficientDisplay:
@@ -163,10 +169,10 @@ class CoefficientDisplay:
         """
         if top_n is not None and top_n < 1:
             raise ValueError(f"top_n is {top_n}; expected at least 1, or None for all.")
-        if odds_ratios and abs(self.coef).max() > _LARGEST_LOG_ODDS:
+        if odds_ratios and abs(self.coef).max() > LARGEST_LOG_ODDS:
             raise ValueError(
                 f"coef has {abs(self.coef).max()} as largest magnitude, whose odds "
-                f"ratio overflows; expected at most {_LARGEST_LOG_ODDS}: plot "
+                f"ratio overflows; expected at most {LARGEST_LOG_ODDS}: plot "
                 "log-odds, or measure the feature in other units."
             )
         n_panels, n_bars = self.coef[:, :top_n].shape
@@ -208,17 +214,4 @@ class CoefficientDisplay:
         ax.set_title(str(label))
         ax.set_xlabel("odds ratio per unit" if odds_ratios else "log-odds per unit")
         if odds_ratios:
-            _label_ratios(ax)
-
-
-def _label_ratios(ax: Any) -> None:
-    """Make the x axis logarithmic, with ticks that are easy to read as ratios."""
-    from matplotlib.ticker import MaxNLocator, NullFormatter
-
-    ax.set_xscale("log", base=2)
-    low, high = ax.get_xlim()
-    if high < 4 * low:
-        # There are too few powers of 2 in this range. These steps include 1.
-        ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    ax.xaxis.set_major_formatter("{x:.3g}")
-    ax.xaxis.set_minor_formatter(NullFormatter())
+            label_ratios(ax)

@@ -15,6 +15,7 @@ from ..evaluation.messages import format_labels, type_name
 BLUE, RED = "#0072B2", "#D55E00"
 _COLORS = (BLUE, RED, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # and that of text
 _LINESTYLES = ("-", "--", ":", "-.")
+LARGEST_LOG_ODDS = 300.0  # exp(300) is within the limits of an axis
 REFERENCE = "skxent-reference"  # the gid of lines that do not count as curves
 
 
@@ -123,3 +124,16 @@ def feature_names_of(estimator: Any, n_features: int) -> ArrayLike:
                 f"{type_name(model)}."
             ) from error
     return getattr(model, "feature_names_in_", [f"x{j}" for j in range(n_features)])
+
+
+def label_ratios(ax: Any) -> None:
+    """Make the x axis logarithmic, with ticks that are easy to read as ratios."""
+    from matplotlib.ticker import MaxNLocator, NullFormatter
+
+    ax.set_xscale("log", base=2)
+    low, high = ax.get_xlim()
+    if high < 4 * low:
+        # There are too few powers of 2 in this range. These steps include 1.
+        ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    ax.xaxis.set_major_formatter("{x:.3g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())

@@ -85,7 +85,7 @@ def judge(objective: Objective, fit: Fit, row_space: RowSpace | None) -> Answer:
     if fit.outcome == SEPARABLE:
         # F* is 0
         answer = certified(objective, fit, params, evaluation, 1.0)
-    elif fit.preconditioner is None:
+    elif fit.preconditioner is None and fit.newton is None:
         # no round has begun
         answer = certified(objective, fit, params, evaluation, fit.suboptimality)
     else:
@@ -107,12 +107,17 @@ def _verified(
     is_smooth = objective.penalty.is_smooth
     tolerance = max(fit.tol, SUM_RESOLUTION) * value
     newton: NewtonStep | None
-    if is_smooth:
+    if fit.newton is not None:
+        newton = fit.newton
+    elif is_smooth:
         preconditioner = fit.preconditioner
         assert preconditioner is not None  # set by the first round
         if row_space is not None:
             preconditioner = LiftedPreconditioner(row_space, objective, preconditioner)
-        newton = step_of_all(objective, params, evaluation, preconditioner, tolerance)
+        is_exact = row_space is None and fit.has_exact_preconditioner
+        newton = step_of_all(
+            objective, params, evaluation, preconditioner, tolerance, is_exact=is_exact
+        )
     else:
         newton = step_of_model(objective, params, evaluation, tolerance)
     if newton is None:

@@ -142,6 +142,8 @@ def step_of_all(
     evaluation: Evaluation,
     preconditioner: Preconditioner,
     tolerance: float,
+    *,
+    is_exact: bool,
 ) -> NewtonStep:
     """Return the Newton step of a smooth objective.
 
@@ -155,9 +157,14 @@ def step_of_all(
         Used if the exact Hessian is too expensive.
     tolerance : float
         A decrement below this does not matter, in units of F.
+    is_exact : bool
+        Whether the preconditioner is the exact Hessian at ``params``. Otherwise it is
+        replaced by that, unless this is too expensive.
     """
-    is_exact = is_cheap(objective, objective.n_evals, preconditioner.is_averaged)
-    if is_exact:
+    if not is_exact and is_cheap(
+        objective, objective.n_evals, preconditioner.is_averaged
+    ):
+        is_exact = True
         preconditioner = exact_preconditioner(objective, params)
     gradient, saturated = evaluation.gradient, None
     if is_exact:
@@ -234,7 +241,7 @@ def newton_step(
     promised = largest_change = 0.0
     # a bound of the decrement beyond the directions so far
     unseen_decrement, smallest_curvature = 0.5 * squared_norm, 1.0
-    of_intercept = None
+    of_intercepts = None
     hidden_curvature = (
         SINGULAR.hidden_curvature if preconditioner.is_nearly_singular else 1.0
     )
@@ -254,7 +261,7 @@ def newton_step(
         if may_stop_early and promised + unseen_decrement <= CG.early_share * tolerance:
             break
         param_direction = preconditioner.to_params(u_direction)
-        loss_product, logit_change, curvature, of_intercept = hessian_times(
+        loss_product, logit_change, curvature, of_intercepts = hessian_times(
             objective, params, param_direction
         )
         curvature_times = preconditioner.pull_back(
@@ -313,5 +320,5 @@ def newton_step(
     )
     if is_exact and preconditioner.is_nearly_singular:
         decrement *= SINGULAR.decrement_factor
-    dual = DualStep(step, HessianProduct(product, largest_change, 0.0, of_intercept))
+    dual = DualStep(step, HessianProduct(product, largest_change, 0.0, of_intercepts))
     return NewtonStep(dual, decrement, largest_change, is_exact)

@@ -1,0 +1,202 @@
+"""Newton's method for small smooth problems, where Python costs more than arithmetic.
+
+A pass over the rows gives F, its gradient and its Hessian together. A step that does
+not lower F is halved. Near the optimum the steps converge quadratically. The last of
+them is the Newton step that verifies the answer.
+
+The method is for ordinary problems. If a Hessian is singular or many steps are too
+long, the fit goes on in rounds, from the params that it has reached.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import lapack
+
+from ..data.rows import Block, Largest
+from ..model.certificate import DualStep
+from ..model.curvature import HessianProduct
+from ..model.objective import Objective
+from ..model.problem import Evaluation
+from ..model.second_order import evaluate_second_order
+from .preconditioners.base import centred
+from .preconditioners.choice import preconditioner_from
+from .preconditioners.prices import price_of_evaluation, price_of_exact_hessian
+from .rounds import SmoothFit
+from .stopping import TINY
+from .verification import CG, NewtonStep
+
+# A Hessian may take this many nanoseconds more than an evaluation, for each logit of up
+# to two: about the Python of the iterations of a round that it replaces. The rounds of
+# a softmax have twice as many.
+OVERHEAD = 1.5e5
+# Most fits take 5 to 12 steps. More are a sign of saturated rows.
+MAX_STEPS = 40
+# A step is halved until F falls by this share of what its slope promises.
+ARMIJO_SHARE = 1e-4
+# Halvings of all steps together.
+MAX_HALVINGS = 12
+# Below this squared pivot, a direction of the scaled Hessian consists of rounding.
+SMALLEST_PIVOT = 1e-13
+# Above this one, the Hessian has ten digits in every direction, and no direction of
+# little curvature hides in rounding: its step verifies the answer.
+PIVOT_TO_VERIFY = 1e-6
+
+
+def newton_is_cheap(objective: Objective) -> bool:
+    """Whether a Hessian takes no longer than the Python that it saves."""
+    rows = objective.rows
+    if rows.is_sparse or rows.dtype != np.float64 or not objective.penalty.is_smooth:
+        return False
+    overhead = OVERHEAD * min(objective.n_logits, 2)
+    if price_of_evaluation(objective) > 2 * overhead:
+        return False
+    return price_of_exact_hessian(objective, overhead) <= 1
+
+
+class SmallNewtonFit(SmoothFit):
+    """A fit that takes Newton steps with the exact Hessian, and rounds if they fail.
+
+    Parameters and attributes are those of `SmoothFit`.
+    """
+
+    _hessian: NDArray
+
+    def run(self) -> None:
+        """Take Newton steps until the estimate is at most ``tol``; else run rounds."""
+        self.progress.tell("Newton steps, with the Hessian of all rows".format)
+        if not self._takes_newton_steps():
+            self.progress.tell("Newton steps have failed: going on in rounds".format)
+            super().run()
+
+    def evaluate(self, params: NDArray) -> Evaluation:
+        """Return F and its gradient, and keep the Hessian."""
+        evaluation, self._hessian = evaluate_second_order(self.objective, params)
+        return evaluation
+
+    def _takes_newton_steps(self) -> bool:
+        """Take steps; return whether they have ended the fit."""
+        l2 = np.zeros(self.objective.n_params)
+        of_coef, _ = self.objective.split(l2)
+        self.objective.penalty.add_curvature(np.ones_like(of_coef), of_coef)
+        n_halvings = 0
+        for n_steps in range(MAX_STEPS):
+            factor = _ScaledFactor(self.objective, self._hessian, l2)
+            step = None
+            if factor.smallest_pivot > SMALLEST_PIVOT:
+                step = -factor.solve(self.evaluation.gradient)
+                promised = -0.5 * float(self.evaluation.gradient @ step)
+                self.estimate(promised / max(self.evaluation.value, TINY))
+            if n_steps:
+                self.note()
+            if self.should_stop():
+                self._prepare_verification(factor, step, l2)
+                return True
+            if step is None:
+                return False
+            n_halvings += self._move_along(step, MAX_HALVINGS - n_halvings)
+            if n_halvings > MAX_HALVINGS:
+                return False
+        return False
+
+    def _move_along(self, step: NDArray, max_halvings: int) -> int:
+        """Move to where F is lower, and return how often the step was halved.
+
+        One more than ``max_halvings`` means that F did not fall.
+        """
+        self.progress.begin()
+        share, slope = 1.0, float(self.evaluation.gradient @ step)
+        for n_halvings in range(max_halvings + 1):
+            params = self.params + share * step
+            trial = self.evaluate(params)
+            if trial.value <= self.evaluation.value + ARMIJO_SHARE * share * slope:
+                self.params, self.evaluation = params, trial
+                return n_halvings
+            share /= 2
+        return max_halvings + 1
+
+    def _prepare_verification(
+        self, factor: "_ScaledFactor", step: NDArray | None, l2: NDArray
+    ) -> None:
+        """Set the step that verifies the params, or the Hessian to find it with."""
+        if step is not None and factor.smallest_pivot > PIVOT_TO_VERIFY:
+            newton = self._verifying_step(factor, step, l2)
+            if newton.is_trusted:
+                self.newton = newton
+                return
+        self.take_exact(preconditioner_from(self.objective, self._hessian))
+
+    def _verifying_step(
+        self, factor: "_ScaledFactor", step: NDArray, l2: NDArray
+    ) -> NewtonStep:
+        """Return the Newton step from the params, corrected by its residual."""
+        objective, gradient = self.objective, self.evaluation.gradient
+        residual = gradient + self._hessian @ step + l2 * step
+        correction = -factor.solve(residual)
+        unseen = -0.5 * float(residual @ correction)
+        step = step + correction
+        promised = -0.5 * float(gradient @ step)
+        change = _largest_change(objective, step)
+        if unseen > CG.exact_precision * promised:
+            change = np.inf
+        rows = self._hessian.reshape(objective.n_logits, objective.n_columns, -1)
+        of_intercepts = rows[:, -1] if objective.fit_intercept else None
+        product = HessianProduct(self._hessian @ step, change, 0.0, of_intercepts)
+        return NewtonStep(DualStep(step, product), promised + unseen, change)
+
+
+class _ScaledFactor:
+    """The Cholesky factor of the Hessian of F, which is scaled to a diagonal of 1.
+
+    Parameters
+    ----------
+    objective : Objective
+    hessian : ndarray of shape (n_params, n_params)
+        Of the mean loss.
+    l2 : ndarray of shape (n_params,)
+        The second derivative of the penalty.
+
+    Attributes
+    ----------
+    smallest_pivot : float
+        Squared; 0 if the matrix is not positive definite.
+    """
+
+    def __init__(self, objective: Objective, hessian: NDArray, l2: NDArray):
+        matrix = hessian.copy()
+        self._shape = n_logits, e = objective.n_logits, objective.n_columns
+        if n_logits > 1:
+            # A common shift of all classes has no curvature, and the step has no shift:
+            # give it the mean of the others.
+            shifts = np.einsum("kjlj->klj", matrix.reshape(n_logits, e, n_logits, e))
+            shifts += np.einsum("kkj->j", shifts) / n_logits**2
+        diagonal = matrix.diagonal() + l2
+        self.smallest_pivot = 0.0
+        if not (diagonal.min() > 0 and diagonal.max() < np.inf):
+            return
+        self._scale = 1 / np.sqrt(diagonal)
+        matrix *= self._scale
+        matrix *= self._scale[:, None]
+        np.fill_diagonal(matrix, 1)
+        self._upper, info = lapack.dpotrf(matrix.T, overwrite_a=True, clean=False)
+        if info == 0:
+            self.smallest_pivot = float(self._upper.diagonal().min()) ** 2
+
+    def solve(self, right: NDArray) -> NDArray:
+        """Return the inverse times a vector, with classes that sum to 0."""
+        solution = lapack.dpotrs(self._upper, self._scale * right)[0] * self._scale
+        return centred(solution.reshape(self._shape)).ravel()
+
+
+def _largest_change(objective: Objective, step: NDArray) -> float:
+    """Return the largest change of a logit by a step, or of their differences."""
+    model = objective.linear_model(step, with_offset=False)
+
+    def add_block(block: Block, largest: NDArray) -> None:
+        dz = model(block)
+        change = np.abs(dz) if objective.n_logits == 1 else np.ptp(dz, axis=1)
+        np.maximum(largest, change.max(), out=largest)
+
+    (largest,) = objective.rows.map_reduce(
+        add_block, Largest(), width=objective.n_logits, work=objective.n_logits
+    )
+    return float(largest)
