@@ -59,6 +59,12 @@ def test_the_reference_names_everything_public():
     assert not {name for name in names if f"`{name}" not in text}
 
 
+def test_every_public_name_has_a_page_in_the_reference():
+    text = (ROOT / "docs" / "reference" / "index.md").read_text("utf8")
+    listed = re.findall(r"^   (\w+)$", text, re.MULTILINE)
+    assert sorted(listed) == sorted({*skxent.__all__, "register"} - {"__version__"})
+
+
 def anchor(heading):
     """Return what GitHub makes of a heading in the address of a page."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
