@@ -36,7 +36,8 @@ def hold_out(
         If there are too few rows, or the training part would lack a class.
     """
     data.check_lengths()
-    weighted = np.flatnonzero(data.weights)
+    n = len(data.targets)
+    weighted = np.arange(n) if data.weights is None else np.flatnonzero(data.weights)
     targets = data.targets[weighted]
     classes = data.classes
     n = len(targets)
