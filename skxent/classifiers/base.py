@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from .._sklearn_compat import CallbackSupportMixin, Interval, StrOptions, with_callbacks
-from ..model.objective import CrossEntropyObjective
+from ..model.objective import Objective
+from ..model.problem import Problem
 from ..solver.minimise import minimise
 from ..solver.progress import Progress
 from .callbacks import FitCallbacks
@@ -124,16 +125,19 @@ class LinearCrossEntropyClassifier(CallbackSupportMixin, CrossEntropyClassifier)
         """
         progress = Progress(self.verbose)
         self._validate_params()
-        data = check_data(self, X, y, sample_weight, offset)
+        data = self._check_data(X, y, sample_weight, offset)
         held_out = validation = None
         if self.early_stopping:
-            data, held_out = hold_out(data, self.validation_fraction, self.random_state)
+            data, held_out = self._hold_out(data)
 
         objective = self._objective(data, self.C, self.l1_ratio)
         start = self._starting_point(objective, data.classes)
         if held_out is not None:
             validation = EarlyStopping(
-                objective, held_out, progress, self.tol, self.n_iter_no_change
+                self._mean_loss(objective, held_out),
+                progress,
+                self.tol,
+                self.n_iter_no_change,
             )
         read = partial(coefficients, objective)
         callbacks = FitCallbacks(self, progress, data, read, start)
@@ -154,9 +158,21 @@ class LinearCrossEntropyClassifier(CallbackSupportMixin, CrossEntropyClassifier)
         callbacks.finish(solution.params)
         return self
 
-    def _starting_point(
-        self, objective: CrossEntropyObjective, classes: NDArray
-    ) -> NDArray:
+    # Data in other places have their own forms of these and of `_objective`.
+
+    def _check_data(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> Any:
+        """Return the input of `fit` as `CheckedData`, or as what stands for it."""
+        return check_data(self, X, y, sample_weight, offset)
+
+    def _hold_out(self, data: Any) -> tuple[Any, Any]:
+        """Return the data to train on and the data to validate on."""
+        return hold_out(data, self.validation_fraction, self.random_state)
+
+    def _mean_loss(self, objective: Any, data: Any) -> Problem:
+        """Return the mean loss on other data, as a function of the same params."""
+        return objective.mean_loss_on(data.X, data.targets, data.weights, data.offset)
+
+    def _starting_point(self, objective: Objective, classes: NDArray) -> NDArray:
         """Return the params of the last fit for a warm start, otherwise new ones."""
         if (
             self.warm_start

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.blocks import far_center
+from ..data.targets import smooth_targets
 from ..model.objective import CrossEntropyObjective, Objective
 from ..solver.minimise import Solution
 from .feature_parameters import check_bounds, check_penalty_weights
 from .migration import MigrationMixin
 from .predictions import LinearClassifier
-from .validation import CheckedData, smooth_targets
 
 
 class CrossEntropyClassifier(MigrationMixin, LinearClassifier):
@@ -25,11 +25,9 @@ class CrossEntropyClassifier(MigrationMixin, LinearClassifier):
     label_smoothing: float
     fit_intercept: bool
 
-    def _objective(
-        self, data: CheckedData, C: float, l1_ratio: float
-    ) -> CrossEntropyObjective:
-        """Return the objective that the parameters define on the data."""
-        features = data.feature_names, data.X.shape[1]
+    def _objective(self, data: Any, C: float, l1_ratio: float) -> Any:
+        """Return the objective that the parameters define on `CheckedData`."""
+        features = data.feature_names, data.n_features
         return CrossEntropyObjective(
             data.X,
             smooth_targets(data.targets, len(data.classes), self.label_smoothing),
@@ -44,9 +42,9 @@ class CrossEntropyClassifier(MigrationMixin, LinearClassifier):
             center=far_center(data.X) if self.fit_intercept else None,
         )
 
-    def _publish_model(self, data: CheckedData, model: tuple[NDArray, NDArray]) -> None:
+    def _publish_model(self, data: Any, model: tuple[NDArray, NDArray]) -> None:
         """Set what predictions need, after every computation that may fail."""
-        self.n_features_in_ = data.X.shape[1]
+        self.n_features_in_ = data.n_features
         if data.feature_names is not None:
             self.feature_names_in_ = data.feature_names
         elif hasattr(self, "feature_names_in_"):

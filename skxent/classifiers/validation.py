@@ -175,7 +175,11 @@ def _check_magnitudes(X: Any) -> None:
         np.maximum.at(magnitudes, X.indices[::step], abs(X.data[::step]))
     else:
         magnitudes = abs(X[:: max(1, len(X) // 1000)]).max(axis=0)
-    magnitudes = magnitudes.astype(np.float64)
+    refuse_extreme_features(magnitudes.astype(np.float64))
+
+
+def refuse_extreme_features(magnitudes: NDArray) -> None:
+    """Refuse features of these magnitudes, (d,), if one is too large or too small."""
     extreme = (magnitudes > LARGEST) | ((magnitudes > 0) & (magnitudes < 1 / LARGEST))
     if extreme.any():
         raise ValueError(
@@ -194,6 +198,16 @@ def encode_labels(y: NDArray, *, binary_only: bool) -> tuple[NDArray, NDArray]:
             check_classification_targets(piece)
         distinct.append(np.unique(piece))
     classes = distinct[0] if len(distinct) == 1 else np.unique(np.concatenate(distinct))
+    check_classes(classes, y, binary_only=binary_only)
+    codes = np.empty(len(y), smallest_integer(len(classes)))
+    for i, piece in enumerate(pieces):
+        # faster than np.unique(y, return_inverse=True), which sorts all labels
+        codes[i * ENCODED_ROWS :][: len(piece)] = np.searchsorted(classes, piece)
+    return classes, codes
+
+
+def check_classes(classes: NDArray, y: NDArray, *, binary_only: bool) -> None:
+    """Refuse labels y of fewer than two classes, and of more if only two may be."""
     if len(classes) < 2:
         raise ValueError(
             f"y holds 1 class, {classes.tolist()[0]!r}; expected samples of at least 2 "
@@ -204,11 +218,6 @@ def encode_labels(y: NDArray, *, binary_only: bool) -> tuple[NDArray, NDArray]:
             "Only binary classification is supported. The type of the target is "
             f"{type_of_target(y)}, with {len(classes)} classes; use SoftmaxReg."
         )
-    codes = np.empty(len(y), smallest_integer(len(classes)))
-    for i, piece in enumerate(pieces):
-        # faster than np.unique(y, return_inverse=True), which sorts all labels
-        codes[i * ENCODED_ROWS :][: len(piece)] = np.searchsorted(classes, piece)
-    return classes, codes
 
 
 def smallest_integer(n_classes: int) -> np.dtype:
@@ -220,15 +229,26 @@ def encode_distributions(
     y: NDArray, names: Any, *, binary_only: bool
 ) -> tuple[NDArray, NDArray]:
     """Return the column names, and the rows, or their codes if all are one-hot."""
-    n_classes = y.shape[1]
+    classes = check_class_columns(y.shape[1], y.dtype, names, binary_only=binary_only)
+    y = check_distributions(y)
+    refuse_unused_classes(classes, np.logical_not(y.any(axis=0)))
+    if (y.max(axis=1) == 1).all() and np.count_nonzero(y) == len(y):
+        return classes, y.argmax(axis=1).astype(smallest_integer(len(classes)))
+    return classes, y
+
+
+def check_class_columns(
+    n_classes: int, dtype: np.dtype, names: Any, *, binary_only: bool
+) -> NDArray:
+    """Return the classes of distributions with so many columns of these names."""
     if binary_only and n_classes != 2:
         raise ValueError(
             "Only binary classification is supported. The type of the target is "
             f"distributions over {n_classes} classes; use SoftmaxReg."
         )
-    if y.dtype.kind not in "biuf":
+    if dtype.kind not in "biuf":
         raise ValueError(
-            f"y has 2 dimensions and the dtype {y.dtype}; expected 1 label for each "
+            f"y has 2 dimensions and the dtype {dtype}; expected 1 label for each "
             "row, or probabilities with a column for each class."
         )
     classes = np.arange(n_classes) if names is None else np.asarray(names)
@@ -237,26 +257,17 @@ def encode_distributions(
             f"y has the columns {classes.tolist()}; expected a different name for each "
             "class: add up the columns with the same name."
         )
-    y = check_distributions(y)
-    unused = ~y.any(axis=0)
+    return classes
+
+
+def refuse_unused_classes(classes: NDArray, unused: NDArray) -> None:
+    """Raise an error if a class has the probability 0 in all rows."""
     if unused.any():
         raise ValueError(
             f"The class {classes.tolist()[np.argmax(unused)]!r} has the probability 0 "
             "in all rows of y; expected a positive total for every class: drop its "
             "column."
         )
-    if (y.max(axis=1) == 1).all() and np.count_nonzero(y) == len(y):
-        return classes, y.argmax(axis=1).astype(smallest_integer(n_classes))
-    return classes, y
-
-
-def smooth_targets(targets: NDArray, n_classes: int, label_smoothing: float) -> NDArray:
-    """Return (1 − ε) targets + ε / K as distributions, or the targets if ε = 0."""
-    if label_smoothing == 0:
-        return targets
-    if targets.ndim == 1:
-        targets = np.eye(n_classes)[targets]
-    return (1 - label_smoothing) * targets + label_smoothing / n_classes
 
 
 def combine_weights(

@@ -51,6 +51,8 @@ class InMemoryRows:
         The threads of other rows, to share them; None for new ones.
     """
 
+    are_elsewhere = False
+
     def __init__(
         self,
         X: Any,
