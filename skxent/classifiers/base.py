@@ -1,5 +1,6 @@
 """The base class of both classifiers: parameters and ``fit``."""
 
+from contextlib import closing
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -125,37 +126,41 @@ class LinearCrossEntropyClassifier(CallbackSupportMixin, CrossEntropyClassifier)
         """
         progress = Progress(self.verbose)
         self._validate_params()
-        data = self._check_data(X, y, sample_weight, offset)
-        held_out = validation = None
-        if self.early_stopping:
-            data, held_out = self._hold_out(data)
+        with closing(self._check_data(X, y, sample_weight, offset)) as data:
+            held_out = validation = None
+            if self.early_stopping:
+                data, held_out = self._hold_out(data)
 
-        objective = self._objective(data, self.C, self.l1_ratio)
-        start = self._starting_point(objective, data.classes)
-        if held_out is not None:
-            validation = EarlyStopping(
-                self._mean_loss(objective, held_out),
-                progress,
-                self.tol,
-                self.n_iter_no_change,
+            objective = self._objective(data, self.C, self.l1_ratio)
+            start = self._starting_point(objective, data.classes)
+            if held_out is not None:
+                validation = EarlyStopping(
+                    self._mean_loss(objective, held_out),
+                    progress,
+                    self.tol,
+                    self.n_iter_no_change,
+                )
+            read = partial(coefficients, objective)
+            callbacks = FitCallbacks(self, progress, data, read, start)
+
+            solution = minimise(
+                objective,
+                start,
+                tol=self.tol,
+                max_iter=self.max_iter,
+                progress=progress,
             )
-        read = partial(coefficients, objective)
-        callbacks = FitCallbacks(self, progress, data, read, start)
+            if solution.deserves_warning:
+                warn(solution.message(self.tol), ConvergenceWarning, stacklevel=3)
 
-        solution = minimise(
-            objective, start, tol=self.tol, max_iter=self.max_iter, progress=progress
-        )
-        if solution.deserves_warning:
-            warn(solution.message(self.tol), ConvergenceWarning, stacklevel=3)
-
-        scores = best_score = None
-        if validation is not None:
-            scores = np.array(validation.scores)
-            best_score = validation.best_score(solution.params)
-        self._publish_model(data, read(solution.params))
-        self._publish_solution(solution)
-        self.validation_scores_, self.best_validation_score_ = scores, best_score
-        callbacks.finish(solution.params)
+            scores = best_score = None
+            if validation is not None:
+                scores = np.array(validation.scores)
+                best_score = validation.best_score(solution.params)
+            self._publish_model(data, read(solution.params))
+            self._publish_solution(solution)
+            self.validation_scores_, self.best_validation_score_ = scores, best_score
+            callbacks.finish(solution.params)
         return self
 
     # Data in other places have their own forms of these and of `_objective`.

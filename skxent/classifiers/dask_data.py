@@ -127,6 +127,10 @@ class DaskData:
         """The number of columns of X: d."""
         return self.facts.n_features
 
+    def close(self) -> None:
+        """Let the cluster forget the partitions that were persisted."""
+        self.engine.close()
+
     def rows(self, *, centred: bool, label_smoothing: float = 0.0) -> DaskRows:
         """Return the rows of all partitions, minus a center if columns are far from 0.
 
@@ -186,11 +190,11 @@ class DaskData:
         )
         ranks = np.cumsum(counts, axis=0) - counts
         tasks = dict(self.tasks)
-        key = add_value(tasks, _Held(held_out), "hold-out")
+        key = add_value(tasks, held_out, "hold-out")
         both = add_tasks(
             tasks,
             [
-                (_split, key, keys.rest, _Held(rank))
+                (_split, key, keys.rest, rank)
                 for keys, rank in zip(self.keys, ranks, strict=True)
             ],
             "hold-out",
@@ -215,13 +219,6 @@ class DaskData:
         return replace(
             self, tasks=kept, keys=keys, n_samples=n_samples, class_totals=totals
         )
-
-
-class _Held:
-    """Holds an object that a graph of Dask must not look into."""
-
-    def __init__(self, value: Any):
-        self.value = value
 
 
 def check_dask_data(
@@ -378,9 +375,9 @@ def _encode(encoding: Encoding, given: GivenRest, start: int) -> RestOfPart:
 
 
 def _split(
-    held_out: _Held, rest: RestOfPart, ranks: _Held
+    held_out: HoldOut, rest: RestOfPart, ranks: NDArray
 ) -> tuple[RestOfPart, RestOfPart]:
-    return held_out.value.split(rest, ranks.value)
+    return held_out.split(rest, ranks)
 
 
 def _item(pair: tuple, i: int) -> Any:

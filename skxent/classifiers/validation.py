@@ -61,6 +61,9 @@ class CheckedData(NamedTuple):
         """The number of columns of X: d."""
         return self.X.shape[1]
 
+    def close(self) -> None:
+        """Do nothing: arrays in memory need not be given back."""
+
     def check_lengths(self) -> None:
         """Raise a ValueError unless all arrays have the same number of rows."""
         check_consistent_length(

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import dask.array as da
 import numpy as np
+from dask.core import flatten
 from dask.delayed import Delayed
 
 from .dask_engine import Tasks
@@ -68,9 +69,8 @@ def align(**collections: Any) -> AlignedParts:
     tasks: Tasks = {}
     keys: dict[str, Sequence[Any]] = {}
     for name, values in given.items():
-        delayed = np.ravel(np.array(values.to_delayed(), dtype=object))
-        tasks.update(delayed[0].dask)
-        keys[name] = [part.key for part in delayed]
+        of_values, keys[name] = _graph_and_keys(values)
+        tasks.update(of_values)
     first, *_ = given
     n_parts = len(keys[first])
     nothing = [None] * n_parts
@@ -104,6 +104,19 @@ def as_array(parts: Sequence[Delayed], lengths: Sequence[float], like: Any) -> d
         for part, n in zip(parts, lengths, strict=True)
     ]
     return da.concatenate(arrays, allow_unknown_chunksizes=True)
+
+
+def _graph_and_keys(values: Any) -> tuple[Tasks, list[Any]]:
+    """Return the optimised graph of a collection, and the keys of its partitions."""
+    if is_frame(values):
+        values = values.optimize()
+    keys = list(flatten(values.__dask_keys__()))
+    graph = dict(values.__dask_graph__())
+    if is_frame(values):
+        return graph, keys
+    optimised = dict(values.__dask_optimize__(values.__dask_graph__(), keys))
+    # the optimiser of arrays drops partitions that are in the cluster already
+    return (optimised if all(key in optimised for key in keys) else graph), keys
 
 
 def _check_kind(values: Any, name: str) -> None:

@@ -5,16 +5,19 @@ The shape of the tree depends on the number of partitions only, so results do no
 on the number of workers, nor on which of them is faster.
 """
 
+import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
 import dask
+
+# How Dask itself writes graphs. Its notation by tuples is ambiguous: the key of a chunk
+# is a tuple, too. To drop the import, use `dask.delayed`, which takes more time.
+from dask._task_spec import DataNode, List, Task, TaskRef
 from dask.delayed import Delayed
-from distributed import Client, get_client
-from distributed.comm import CommClosedError
+from distributed import Client, Future, get_client
 from distributed.system import MEMORY_LIMIT
 
 # The number of results that one task merges.
@@ -47,6 +50,17 @@ class Engine:
             except ValueError:  # there is none
                 client = None
         self._client = client
+        self._persisted: list[Future] = []
+
+    def close(self) -> None:
+        """Let the cluster forget what was persisted, whoever still refers to it."""
+        for future in self._persisted:
+            future.release()
+        known = set() if self._client is None else set(self._client.futures)
+        if any(future.key in known for future in self._persisted):
+            # a graph that was on its way has copies of them
+            gc.collect()
+        self._persisted.clear()
 
     def reduce(
         self, tasks: Mapping, leaves: Sequence[tuple], merge: tuple, name: str
@@ -93,6 +107,7 @@ class Engine:
         graph: Tasks = {}
         for collection in persisted:
             graph.update(collection.dask)
+        self._persisted += [f for f in graph.values() if isinstance(f, Future)]
         return graph
 
     def fits(self, n_bytes: float) -> bool:
@@ -116,8 +131,10 @@ class Engine:
             try:
                 return future.result()
             except BaseException:
-                # Ctrl-C: the tasks of the pass end with their future
+                # Ctrl-C: the tasks of the pass end with their future, and so do those
+                # that persist its data
                 future.cancel()
+                self.close()
                 raise
             finally:
                 future.release()
@@ -127,7 +144,7 @@ class Engine:
         """Raise a ConnectionError in place of what Dask raises without a scheduler."""
         try:
             yield
-        except (CancelledError, CommClosedError, OSError, RuntimeError) as error:
+        except Exception as error:
             client = self._client
             if client is None or (client.status == "running" and _answers(client)):
                 raise
@@ -142,19 +159,37 @@ def _add(graph: Tasks, tasks: Sequence[tuple], name: str) -> list[Any]:
     """Add tasks to a graph, and return their keys."""
     token = f"{name}-{uuid4().hex}"
     keys = [(token, i) for i in range(len(tasks))]
-    graph.update(zip(keys, tasks, strict=True))
+    for key, (function, *arguments) in zip(keys, tasks, strict=True):
+        graph[key] = Task(key, function, *(_reference(graph, a) for a in arguments))
     return keys
 
 
+def _reference(graph: Tasks, argument: Any) -> Any:
+    """Return a reference to a key of the graph, or to a list of them."""
+    if isinstance(argument, list):
+        return List(*map(TaskRef, argument))
+    is_key = isinstance(argument, str | tuple) and argument in graph
+    return TaskRef(argument) if is_key else argument
+
+
 def add_tasks(graph: Tasks, tasks: Sequence[tuple], name: str) -> list[Any]:
-    """Add tasks to a graph, and return their keys, which begin with ``skxent-``."""
+    """Add tasks to a graph, and return their keys, which begin with ``skxent-``.
+
+    Parameters
+    ----------
+    graph : dict
+    tasks : sequence of tuple
+        A function and its arguments: keys of the graph, lists of keys, or other objects
+        as they are.
+    name : str
+    """
     return _add(graph, tasks, f"skxent-{name}")
 
 
 def add_value(graph: Tasks, value: Any, name: str) -> Any:
     """Add an object to a graph that all tasks share, and return its key."""
     key = f"skxent-{name}-{uuid4().hex}"
-    graph[key] = value
+    graph[key] = DataNode(key, value)
     return key
 
 

@@ -218,7 +218,7 @@ class DaskRows:
         """Return the graph of a pass with its function, the key of it, and a name."""
         at, tasks = self._at_client, dict(self._at_client.tasks)
         sent = _Pass(self._view, function, results, width)
-        key = add_value(tasks, _Held(sent), "params")
+        key = add_value(tasks, sent, "params")
         return at, tasks, key, task_name(function)
 
     def map(self, function: Callable, items: Sequence, work: float) -> list[Any]:
@@ -279,35 +279,28 @@ class DaskRows:
         return self._threads.open()
 
 
-class _Held:
-    """Holds an object that a graph of Dask must not look into."""
-
-    def __init__(self, value: Any):
-        self.value = value
-
-
-def _add_up(held: _Held, X: Any, rest: RestOfPart) -> list[NDArray]:
+def _add_up(sent: _Pass, X: Any, rest: RestOfPart) -> list[NDArray]:
     """Return the sums over one partition."""
-    view, function, results, width = held.value
+    view, function, results, width = sent
     part = view.partition(X, rest)
     with ONE_BLAS_THREAD.hold():
         return part.add_up(function, results, part.blocks.slices(width))
 
 
-def _of_blocks(held: _Held, X: Any, rest: RestOfPart) -> list[Any]:
+def _of_blocks(sent: _Pass, X: Any, rest: RestOfPart) -> list[Any]:
     """Return what a function returns for each block of a partition."""
-    view, function, _, width = held.value
+    view, function, _, width = sent
     part = view.partition(X, rest)
     with ONE_BLAS_THREAD.hold():
         return [function(part.block(where)) for where in part.blocks.slices(width)]
 
 
-def _merge_sums(held: _Held, shares: list[list[NDArray]]) -> list[NDArray]:
+def _merge_sums(sent: _Pass, shares: list[list[NDArray]]) -> list[NDArray]:
     """Return the merged sums of some partitions."""
     # a worker may need the share of a partition again, if another one fails
     total = [array.copy() for array in shares[0]]
     for share in shares[1:]:
-        merge(held.value.results, total, share)
+        merge(sent.results, total, share)
     return total
 
 
