@@ -645,6 +645,22 @@ def test_early_stopping_needs_two_rows_of_each_class():
         skxent_dask.BinaryLogReg(early_stopping=True).fit(on_dask(X), on_dask(y))
 
 
+def test_parquet_files_line_up(tmp_path):
+    """Dask reads the few bytes of y from several files at once; X it does not."""
+    X, y = some_data(2)
+    frame = pd.DataFrame(X, columns=list("abcde")).assign(y=y)
+    for i in range(5):
+        frame[i::5].to_parquet(tmp_path / f"{i}.parquet")
+    read = dd.read_parquet(tmp_path)
+    order = np.concatenate([np.arange(i, N, 5) for i in range(5)])
+    expected = skxent.BinaryLogReg(**TIGHT).fit(X[order], y[order])
+    for persist in (True, False):
+        model = skxent_dask.BinaryLogReg(persist=persist, **TIGHT)
+        assert_same_fit(model.fit(read[list("abcde")], read.y), expected)
+    loss = float(model.log_loss(read[list("abcde")], read.y))
+    assert loss == pytest.approx(log_loss(y, expected.predict_proba(X)), rel=1e-9)
+
+
 # --- the rows themselves ---------------------------------------------------------
 
 

@@ -109,11 +109,14 @@ def as_array(parts: Sequence[Delayed], lengths: Sequence[float], like: Any) -> d
 def _graph_and_keys(values: Any) -> tuple[Tasks, list[Any]]:
     """Return the optimised graph of a collection, and the keys of its partitions."""
     if is_frame(values):
-        values = values.optimize()
+        optimised = values.optimize()
+        if optimised.npartitions == values.npartitions:
+            values = optimised
+        # otherwise a few columns of several files became one partition, as of y, which
+        # would no longer line up with X
+        return dict(values.__dask_graph__()), list(values.__dask_keys__())
     keys = list(flatten(values.__dask_keys__()))
     graph = dict(values.__dask_graph__())
-    if is_frame(values):
-        return graph, keys
     optimised = dict(values.__dask_optimize__(values.__dask_graph__(), keys))
     # the optimiser of arrays drops partitions that are in the cluster already
     return (optimised if all(key in optimised for key in keys) else graph), keys
