@@ -634,6 +634,8 @@ def test_data_in_memory_are_for_the_other_estimators():
         skxent_dask.BinaryLogReg().fit(on_dask(X), y)
     with pytest.raises(TypeError, match=r"X is a Dask collection, Array.*skxent\.dask"):
         skxent.BinaryLogReg().fit(on_dask(X), y)
+    with pytest.raises(ValueError, match="X has 1 dimension"):
+        skxent_dask.BinaryLogReg().fit(on_dask(X[:, 0]), on_dask(y))
     with pytest.raises(TypeError, match="of the type Bag"):
         skxent_dask.BinaryLogReg().fit(bag.from_sequence([1, 2]), on_dask(y))
 

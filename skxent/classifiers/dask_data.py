@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..data import blocks
 from ..data.blocks import center_of_sample
-from ..data.dask_collections import align, is_frame
+from ..data.dask_collections import align, is_dask, is_frame
 from ..data.dask_engine import Engine, Tasks, add_tasks, add_value, is_own
 from ..data.dask_rows import (
     AtClient,
@@ -244,6 +244,8 @@ def check_dask_data(
     binary_only : bool
         Whether more than two classes are refused.
     """
+    if is_dask(X) and getattr(X, "ndim", 2) != 2:
+        raise ValueError(f"X has {X.ndim} dimension(s); expected 2: rows and features.")
     parts = align(X=X, y=y, sample_weight=sample_weight, offset=offset)
     tasks = parts.tasks
     X_keys = add_tasks(tasks, [(floating_part, k[0]) for k in parts.keys], "check-X")
