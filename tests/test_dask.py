@@ -516,6 +516,37 @@ def test_progress_is_printed(capsys):
     assert len(capsys.readouterr().out.splitlines()) >= 3
 
 
+class LossOfIterations:
+    """A callback that scores each iteration, and stops the second one."""
+
+    def __init__(self):
+        self.losses = []
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):
+        self.losses.append(float(fitted_estimator.log_loss(X, y)))
+        return len(self.losses) == 2
+
+
+def test_callbacks_see_each_iteration():
+    pytest.importorskip("sklearn.callback", reason="callbacks came with version 1.9")
+    X, y = (on_dask(a) for a in some_data(2))
+    scores = LossOfIterations()
+    model = skxent_dask.BinaryLogReg(C=np.inf).set_callbacks(scores).fit(X, y)
+    assert model.n_iter_[0] == 2
+    assert not model.converged_
+    assert_allclose(scores.losses[:2], model.loss_curve_, rtol=1e-10)
+    assert scores.losses[-1] == pytest.approx(float(model.log_loss(X, y)))
+
+
 def test_tasks_have_names_that_say_what_they_do():
     seen = set()
 

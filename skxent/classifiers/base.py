@@ -95,7 +95,7 @@ class LinearCrossEntropyClassifier(CallbackSupportMixin, CrossEntropyClassifier)
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Finite training data of any scale. float32 and float64 keep their type,
             other types become float64. CSR is read in place, other sparse formats are
-            converted to it.
+            converted to it. Memory-mapped data stay in their file.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Class labels, or soft labels: rows of class probabilities that sum to 1
             (within 1e-5). The columns of a frame name the classes, otherwise the
@@ -117,7 +117,8 @@ class LinearCrossEntropyClassifier(CallbackSupportMixin, CrossEntropyClassifier)
         Raises
         ------
         TypeError
-            If an input is a Dask collection, or X, weights or offset are not numeric.
+            If an input is a Dask collection, which `skxent.dask` has estimators for, or
+            X, weights or offset are not numeric.
         ValueError
             If an input is not finite or has masked entries, a label is missing, lengths
             differ, there are too few or too many classes, a class has no weight, or
