@@ -589,6 +589,8 @@ BAD_INPUT = [
     ({"X": lambda X: X.astype(complex)}, ValueError, "Complex data"),
     ({"y": lambda y: np.zeros_like(y)}, ValueError, "y holds 1 class, 0"),
     ({"y": lambda y: y + 0.5}, ValueError, "Unknown label type"),
+    ({"y": lambda y: np.where(y == 1, np.nan, y)}, ValueError, "contains NaN"),
+    ({"y": lambda y: np.where(y == 1, None, y)}, ValueError, "y holds None in row"),
     ({"y": lambda y: y[:-1]}, ValueError, "numbers of rows: X 900, y 899"),
     ({"y": lambda y: np.full((N, 2), 0.7)}, ValueError, "Row 0 of y sums to 1.4"),
     (

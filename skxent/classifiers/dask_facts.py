@@ -268,7 +268,8 @@ def _labels(rest: GivenRest) -> LabelFacts:
         return LabelFacts(used, totals, largest, True, are_one_hot)
     values, codes = np.unique(y, return_inverse=True)
     # with as few samples as labels, scikit-learn would warn of it
-    check_classification_targets(np.resize(values, 4 * len(values)))
+    with np.errstate(invalid="ignore"):
+        check_classification_targets(np.resize(values, 4 * len(values)))
     largest = np.ones(len(values))
     if s is not None:
         largest[:] = 0
