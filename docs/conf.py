@@ -56,6 +56,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": ["gallery", "tutorial"],
     "filename_pattern": r"\.py$",
     "within_subsection_order": "order_of_examples.Order",
+    "reset_argv": "arguments_of_examples.of",
     "default_thumb_file": str(DOCS / "_static" / "logo.svg"),
     "thumbnail_size": (480, 300),
     "doc_module": ("skxent",),

@@ -62,6 +62,11 @@ RUNS = {
         "--smooth 2 --other 2 --list --json raw.json",
         r"^any of these +0 \(0.00%\) +0 ",
     ),
+    "scale.py": (
+        "--data DIR --set tiny --parts files cluster growth --sizes 0.0001 "
+        "--rows 1000 2000 --repeats 1 --limit 90 --json raw.json",
+        r"^\| skxent\.dask +(\| [\d.]+ m?s +){2}\| [\d.]+ +\| [<\de. -]+\|",
+    ),
     "picture.py": (
         "--data DIR --sets tiny --repeats 1 --limit 9 "
         "--cache cache.json --json raw.json --picture images/picture.svg",

@@ -52,6 +52,16 @@ def test_the_picture_shows_the_imports():
     assert picture == draw(imports_between_rooms()), "run python docs/_ext/rooms.py"
 
 
+def test_only_files_named_after_dask_import_it():
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        imports = re.findall(r"^\s*(?:from|import) (\S+)", text, re.MULTILINE)
+        tops = {name.split(".")[0] for name in imports}
+        its_own = {name for name in imports if ".dask" in name}
+        if not path.name.startswith("dask"):
+            assert not tops & {"dask", "distributed"} and not its_own, path
+
+
 @pytest.mark.parametrize("room", BELOW)
 def test_each_room_says_what_lives_there(room):
     module = ast.parse((PACKAGE / room / "__init__.py").read_text(encoding="utf-8"))

@@ -18,7 +18,7 @@ from skxent.solver.minimise import minimise
 class RowsInFiles:
     """Rows of which each block is a file."""
 
-    is_sparse, center, typical_offset = False, None, None
+    is_sparse, are_elsewhere, center, typical_offset = False, False, None, None
     dtype = np.dtype(np.float64)
 
     def __init__(self, folder, n_features, columns=slice(None), left_out=None):

@@ -1,5 +1,6 @@
 """The base class of both classifiers: parameters and ``fit``."""
 
+from contextlib import closing
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -10,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from .._sklearn_compat import CallbackSupportMixin, Interval, StrOptions, with_callbacks
-from ..model.objective import CrossEntropyObjective
+from ..model.objective import Objective
+from ..model.problem import Problem
 from ..solver.minimise import minimise
 from ..solver.progress import Progress
 from .callbacks import FitCallbacks
@@ -96,7 +98,7 @@ class LinearCrossEntropyClassifier(
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Finite training data of any scale. float32 and float64 keep their type,
             other types become float64. CSR is read in place, other sparse formats are
-            converted to it.
+            converted to it. Memory-mapped data stay in their file.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Class labels, or soft labels: rows of class probabilities that sum to 1
             (within 1e-5). The columns of a frame name the classes, otherwise the
@@ -118,7 +120,8 @@ class LinearCrossEntropyClassifier(
         Raises
         ------
         TypeError
-            If an input is a Dask collection, or X, weights or offset are not numeric.
+            If an input is a Dask collection, which `skxent.dask` has estimators for, or
+            X, weights or offset are not numeric.
         ValueError
             If an input is not finite or has masked entries, a label is missing, lengths
             differ, there are too few or too many classes, a class has no weight, or
@@ -127,39 +130,58 @@ class LinearCrossEntropyClassifier(
         """
         progress = Progress(self.verbose)
         self._validate_params()
-        data = check_data(self, X, y, sample_weight, offset)
-        held_out = validation = None
-        if self.early_stopping:
-            data, held_out = hold_out(data, self.validation_fraction, self.random_state)
+        with closing(self._check_data(X, y, sample_weight, offset)) as data:
+            held_out = validation = None
+            if self.early_stopping:
+                data, held_out = self._hold_out(data)
 
-        objective = self._objective(data, self.C, self.l1_ratio)
-        start = self._starting_point(objective, data.classes)
-        if held_out is not None:
-            validation = EarlyStopping(
-                objective, held_out, progress, self.tol, self.n_iter_no_change
+            objective = self._objective(data, self.C, self.l1_ratio)
+            start = self._starting_point(objective, data.classes)
+            if held_out is not None:
+                validation = EarlyStopping(
+                    self._mean_loss(objective, held_out),
+                    progress,
+                    self.tol,
+                    self.n_iter_no_change,
+                )
+            read = partial(coefficients, objective)
+            callbacks = FitCallbacks(self, progress, data, read, start)
+
+            solution = minimise(
+                objective,
+                start,
+                tol=self.tol,
+                max_iter=self.max_iter,
+                progress=progress,
             )
-        read = partial(coefficients, objective)
-        callbacks = FitCallbacks(self, progress, data, read, start)
+            if solution.deserves_warning:
+                warn(solution.message(self.tol), ConvergenceWarning, stacklevel=3)
 
-        solution = minimise(
-            objective, start, tol=self.tol, max_iter=self.max_iter, progress=progress
-        )
-        if solution.deserves_warning:
-            warn(solution.message(self.tol), ConvergenceWarning, stacklevel=3)
-
-        scores = best_score = None
-        if validation is not None:
-            scores = np.array(validation.scores)
-            best_score = validation.best_score(solution.params)
-        self._publish_model(data, read(solution.params))
-        self._publish_solution(solution)
-        self.validation_scores_, self.best_validation_score_ = scores, best_score
-        callbacks.finish(solution.params)
+            scores = best_score = None
+            if validation is not None:
+                scores = np.array(validation.scores)
+                best_score = validation.best_score(solution.params)
+            self._publish_model(data, read(solution.params))
+            self._publish_solution(solution)
+            self.validation_scores_, self.best_validation_score_ = scores, best_score
+            callbacks.finish(solution.params)
         return self
 
-    def _starting_point(
-        self, objective: CrossEntropyObjective, classes: NDArray
-    ) -> NDArray:
+    # Data in other places have their own forms of these and of `_objective`.
+
+    def _check_data(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> Any:
+        """Return the input of `fit` as `CheckedData`, or as what stands for it."""
+        return check_data(self, X, y, sample_weight, offset)
+
+    def _hold_out(self, data: Any) -> tuple[Any, Any]:
+        """Return the data to train on and the data to validate on."""
+        return hold_out(data, self.validation_fraction, self.random_state)
+
+    def _mean_loss(self, objective: Any, data: Any) -> Problem:
+        """Return the mean loss on other data, as a function of the same params."""
+        return objective.mean_loss_on(data.X, data.targets, data.weights, data.offset)
+
+    def _starting_point(self, objective: Objective, classes: NDArray) -> NDArray:
         """Return the params of the last fit for a warm start, otherwise new ones."""
         if (
             self.warm_start

@@ -88,7 +88,7 @@ class FitCallbacks:
 
 def _attributes_from(data: CheckedData, estimator: Any) -> dict[str, Any]:
     """Return the fitted attributes that depend on the data alone."""
-    attributes = {"classes_": data.classes, "n_features_in_": data.X.shape[1]}
+    attributes = {"classes_": data.classes, "n_features_in_": data.n_features}
     # None replaces the names from an earlier fit of the estimator.
     if data.feature_names is not None or hasattr(estimator, "feature_names_in_"):
         attributes["feature_names_in_"] = data.feature_names

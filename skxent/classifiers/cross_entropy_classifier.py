@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.blocks import far_center
+from ..data.targets import smooth_targets
 from ..model.objective import CrossEntropyObjective, Objective
 from ..solver.minimise import Solution
 from .exchange import ExportMixin
 from .feature_parameters import check_bounds, check_penalty_weights
 from .migration import MigrationMixin
 from .parameter_checks import check_parameters
-from .validation import CheckedData, smooth_targets
 
 
 class CrossEntropyClassifier(MigrationMixin, ExportMixin):
@@ -30,11 +30,9 @@ class CrossEntropyClassifier(MigrationMixin, ExportMixin):
         """Raise an error if a parameter violates its constraints."""
         check_parameters(self)
 
-    def _objective(
-        self, data: CheckedData, C: float, l1_ratio: float
-    ) -> CrossEntropyObjective:
-        """Return the objective that the parameters define on the data."""
-        features = data.feature_names, data.X.shape[1]
+    def _objective(self, data: Any, C: float, l1_ratio: float) -> Any:
+        """Return the objective that the parameters define on `CheckedData`."""
+        features = data.feature_names, data.n_features
         return CrossEntropyObjective(
             data.X,
             smooth_targets(data.targets, len(data.classes), self.label_smoothing),

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
-from ..model.objective import CrossEntropyObjective
+from ..model.problem import Problem
 from ..solver.progress import Iteration, Progress
 from .validation import CheckedData
 
@@ -36,28 +36,18 @@ def hold_out(
         If there are too few rows, or the training part would lack a class.
     """
     data.check_lengths()
-    weighted = np.flatnonzero(data.weights)
+    n = len(data.targets)
+    weighted = np.arange(n) if data.weights is None else np.flatnonzero(data.weights)
     targets = data.targets[weighted]
     classes = data.classes
     n = len(targets)
     labelled = targets.ndim == 1
     if labelled:
-        counts = np.bincount(targets, minlength=len(classes))
-        if counts.min() < 2:
-            raise ValueError(
-                f"The class {classes.tolist()[counts.argmin()]!r} has {counts.min()} "
-                "row; expected at least 2 rows of positive weight for every class, one "
-                "of them to train on: add rows, or set early_stopping=False."
-            )
+        check_class_counts(np.bincount(targets, minlength=len(classes)), classes)
     n_validation = int(np.ceil(validation_fraction * n))
-    least = len(classes) if labelled else 1
-    if min(n_validation, n - n_validation) < least:
-        raise ValueError(
-            f"validation_fraction={validation_fraction} of {n} rows of positive weight "
-            f"holds {n_validation} out and leaves {n - n_validation}; expected at "
-            f"least {least} in both parts: choose another validation_fraction, add "
-            "rows, or set early_stopping=False."
-        )
+    check_part_sizes(
+        validation_fraction, n, n_validation, len(classes) if labelled else 1
+    )
     splitter = (StratifiedShuffleSplit if labelled else ShuffleSplit)(
         n_splits=1, test_size=n_validation, random_state=random_state
     )
@@ -73,15 +63,36 @@ def hold_out(
     return data.take(weighted[np.sort(train)]), data.take(weighted[np.sort(validate)])
 
 
+def check_class_counts(counts: NDArray, classes: NDArray) -> None:
+    """Refuse classes without a row to train on and another one to validate on."""
+    if counts.min() < 2:
+        raise ValueError(
+            f"The class {classes.tolist()[counts.argmin()]!r} has {counts.min()} "
+            "row; expected at least 2 rows of positive weight for every class, one "
+            "of them to train on: add rows, or set early_stopping=False."
+        )
+
+
+def check_part_sizes(
+    validation_fraction: float, n: int, n_validation: int, least: int
+) -> None:
+    """Refuse a training part or a validation part of fewer than ``least`` rows."""
+    if min(n_validation, n - n_validation) < least:
+        raise ValueError(
+            f"validation_fraction={validation_fraction} of {n} rows of positive weight "
+            f"holds {n_validation} out and leaves {n - n_validation}; expected at "
+            f"least {least} in both parts: choose another validation_fraction, add "
+            "rows, or set early_stopping=False."
+        )
+
+
 class EarlyStopping:
     """Scores each iteration on held-out rows, keeps the best, and stops the fit.
 
     Parameters
     ----------
-    objective : CrossEntropyObjective
-        The objective of the fit.
-    held_out : CheckedData
-        The rows to validate on.
+    validation : Problem
+        The mean loss on the rows to validate on.
     progress : Progress
         Reports the iterations of the fit.
     tol : float
@@ -98,15 +109,12 @@ class EarlyStopping:
 
     def __init__(
         self,
-        objective: CrossEntropyObjective,
-        held_out: CheckedData,
+        validation: Problem,
         progress: Progress,
         tol: float,
         n_iter_no_change: int,
     ) -> None:
-        self._validation = objective.mean_loss_on(
-            held_out.X, held_out.targets, held_out.weights, held_out.offset
-        )
+        self._validation = validation
         self._progress = progress
         self._tol = tol
         self._patience = n_iter_no_change

@@ -59,6 +59,15 @@ random_state : int, RandomState instance or None, default=None
 verbose : int, default=0
     1 prints a line after each iteration, 2 also the decisions of the solver.
 """,
+    "parameters_of_dask": """
+client : distributed.Client or None, default=None
+    The client of the cluster that computes. None takes the current client. If there is
+    none, Dask's own scheduler computes in this process, by default with threads.
+persist : {"auto"} or bool, default="auto"
+    Whether the partitions stay in memory from the first pass to the end of `fit`.
+    Otherwise each pass reads them again. "auto" keeps them if they take at most 40 % of
+    the memory of the workers.
+""",
     "parameters_of_the_search": """
 Cs : int or array-like of shape (n_Cs,), default=10
     The values of C to try, or their number. With a number, an L2 grid goes from half a
@@ -179,6 +188,26 @@ Since scikit-learn 1.9, ``set_callbacks`` accepts its callbacks. Each iteration 
 subtask of the fit. At its end, a callback can get an estimator with the coefficients so
 far, or ask the fit to stop. If `fit` is given an ``offset``, a scorer in a callback has
 to accept it, as `skxent.log_loss_scorer` does.
+""",
+    "notes_of_dask": """
+Each pass over the rows is one graph. The parameters go out once to each worker, each
+partition is reduced block by block, as in memory, with one BLAS thread for each thread
+of the worker, and a tree of tasks merges the sums. Results do not depend on the number
+of workers. They depend on the partitions as those in memory depend on threads: by the
+rounding of sums. Partitions of 50 to 200 MB are a good size.
+
+The first pass checks the data where they are. A sample of some hundred rows comes to
+the client, and nothing else of X does. Lengths of partitions need not be known. Those
+of y, ``sample_weight`` and ``offset`` are aligned with those of X.
+
+Every penalty, bounds, `early_stopping` and `warm_start` work as in memory. The row
+space, a short-cut for fewer rows than columns, needs rows in memory: such a fit takes
+more passes here. `early_stopping` holds rows out at random places, too, but not those
+that the estimator in memory holds out.
+
+If the client loses its scheduler, `fit` raises a ConnectionError, and the estimator
+keeps the attributes of its last fit. A worker that is lost costs time only. Ctrl-C
+cancels the tasks of the fit.
 """,
     "references": """
 D. R. Cox (1958), "The Regression Analysis of Binary Sequences", Journal of the Royal

@@ -80,7 +80,9 @@ def objectives_without_folds(
     """
     objectives = []
     for fold, train in enumerate(splits.train):
-        weights = data.weights * np.bincount(train, minlength=len(data.weights))
+        weights = np.bincount(train, minlength=len(data.targets)).astype(np.float64)
+        if data.weights is not None:
+            weights *= data.weights
         if data.targets.ndim == 1:
             totals = np.bincount(data.targets, weights, len(data.classes))
         else:

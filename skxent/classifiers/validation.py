@@ -9,12 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
+from sklearn.utils import assert_all_finite
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
+from ..data.blocks import RowBlocks, is_memory_mapped, stored_array
 from ..data.containers import check_container, check_numbers, reading
 from ..data.targets import are_distributions, check_distributions, check_labels
+from ..data.weights import class_sums
 
 DTYPES = (np.float64, np.float32)
 # Kinds of labels that are classes, whatever their values: scikit-learn's check of them
@@ -22,6 +25,8 @@ DTYPES = (np.float64, np.float32)
 PLAIN_KINDS = "biuU"
 # Largest magnitude of a feature. Its square, summed over many rows, does not overflow.
 LARGEST = 1e140
+# The number of labels that are encoded at once.
+ENCODED_ROWS = 2**20
 
 
 class CheckedData(NamedTuple):
@@ -35,8 +40,8 @@ class CheckedData(NamedTuple):
         Labels, or distributions over the classes.
     targets : ndarray of shape (n,) or (n, K)
         ``y`` as codes 0 … K − 1 or as distributions.
-    weights : ndarray of shape (n,)
-        Sample weights times class weights.
+    weights : ndarray of shape (n,) or None
+        Sample weights times class weights; None means 1 for each row.
     sample_weight, offset : array-like or None
         As the user passed them.
     classes : ndarray of shape (K,)
@@ -48,11 +53,19 @@ class CheckedData(NamedTuple):
     X: Any
     y: NDArray
     targets: NDArray
-    weights: NDArray
+    weights: NDArray | None
     sample_weight: ArrayLike | None
     offset: ArrayLike | None
     classes: NDArray
     feature_names: NDArray | None
+
+    @property
+    def n_features(self) -> int:
+        """The number of columns of X: d."""
+        return self.X.shape[1]
+
+    def close(self) -> None:
+        """Do nothing: arrays in memory need not be given back."""
 
     def check_lengths(self) -> None:
         """Raise a ValueError unless all arrays have the same number of rows."""
@@ -61,12 +74,22 @@ class CheckedData(NamedTuple):
         )
 
     def take(self, rows: NDArray) -> "CheckedData":
-        """Return the data of these rows."""
+        """Return the data of these rows.
+
+        Rows in a file stay there: all others get the weight 0.
+        """
+        if is_memory_mapped(self.X):
+            chosen = np.zeros(len(self.targets))
+            chosen[rows] = 1
+            return self._replace(
+                weights=_times(self.weights, chosen),
+                sample_weight=_times(self.sample_weight, chosen),
+            )
         return self._replace(
             X=self.X[rows],
             y=self.y[rows],
             targets=self.targets[rows],
-            weights=self.weights[rows],
+            weights=_take(self.weights, rows),
             sample_weight=_take(self.sample_weight, rows),
             offset=_take(self.offset, rows),
         )
@@ -74,6 +97,10 @@ class CheckedData(NamedTuple):
 
 def _take(values: ArrayLike | None, rows: NDArray) -> NDArray | None:
     return None if values is None else np.asarray(values)[rows]
+
+
+def _times(weights: ArrayLike | None, chosen: NDArray) -> NDArray:
+    return chosen if weights is None else np.asarray(weights) * chosen
 
 
 def check_data(
@@ -104,7 +131,7 @@ def check_X_y(estimator: Any, X: Any, y: Any) -> tuple[Any, NDArray, NDArray | N
         _check_magnitudes(X)
         return X, y, None
     # validate_data sets n_features_in_ and feature_names_in_ on what it is given
-    scratch = copy(estimator)
+    scratch, in_file = copy(estimator), is_memory_mapped(X)
     with reading("X"):
         X, y = validate_data(
             scratch,
@@ -113,7 +140,11 @@ def check_X_y(estimator: Any, X: Any, y: Any) -> tuple[Any, NDArray, NDArray | N
             accept_sparse="csr",
             dtype=DTYPES,
             multi_output=are_distributions(y),
+            # its check copies a file that is mapped at an odd address
+            ensure_all_finite=not in_file,
         )
+    if in_file:
+        _check_finite(X)
     _check_magnitudes(X)
     return X, y, getattr(scratch, "feature_names_in_", None)
 
@@ -149,6 +180,14 @@ def check_X(estimator: Any, X: Any) -> Any:
         )
 
 
+def _check_finite(X: Any) -> None:
+    """Refuse NaN and infinity in X, block by block."""
+    entries = stored_array(X)
+    blocks = RowBlocks(entries.reshape(len(entries), -1), dtype=X.dtype)
+    for rows in blocks.slices():
+        assert_all_finite(blocks.take(rows), input_name="X")
+
+
 def _check_magnitudes(X: Any) -> None:
     """Refuse features whose squares, and so the curvature, overflow or underflow.
 
@@ -160,7 +199,11 @@ def _check_magnitudes(X: Any) -> None:
         np.maximum.at(magnitudes, X.indices[::step], abs(X.data[::step]))
     else:
         magnitudes = abs(X[:: max(1, len(X) // 1000)]).max(axis=0)
-    magnitudes = magnitudes.astype(np.float64)
+    refuse_extreme_features(magnitudes.astype(np.float64))
+
+
+def refuse_extreme_features(magnitudes: NDArray) -> None:
+    """Refuse features of these magnitudes, (d,), if one is too large or too small."""
     extreme = (magnitudes > LARGEST) | ((magnitudes > 0) & (magnitudes < 1 / LARGEST))
     if extreme.any():
         raise ValueError(
@@ -171,15 +214,33 @@ def _check_magnitudes(X: Any) -> None:
 
 def encode_labels(y: NDArray, *, binary_only: bool) -> tuple[NDArray, NDArray]:
     """Return the sorted distinct labels and the code 0 … K − 1 of each row."""
-    classes = None
+    pieces = [y[i : i + ENCODED_ROWS] for i in range(0, len(y), ENCODED_ROWS)]
+    distinct = [_distinct_labels(piece) for piece in pieces]
+    classes = distinct[0] if len(distinct) == 1 else np.unique(np.concatenate(distinct))
+    check_classes(classes, y, binary_only=binary_only)
+    codes = np.empty(len(y), smallest_integer(len(classes)))
+    for i, piece in enumerate(pieces):
+        # faster than np.unique(y, return_inverse=True), which sorts all labels
+        codes[i * ENCODED_ROWS :][: len(piece)] = np.searchsorted(classes, piece)
+    return classes, codes
+
+
+def _distinct_labels(y: NDArray) -> NDArray:
+    """Return the sorted distinct labels, if these are of classes."""
+    distinct = None
     if y.dtype.kind in PLAIN_KINDS:
-        classes = np.unique(y)
-    if classes is None or len(classes) > len(y) // 2:
+        distinct = np.unique(y)
+    if distinct is None or len(distinct) > len(y) // 2:
         with np.errstate(invalid="ignore"):
             # scikit-learn refuses floats beyond the integers, and warns of a class for
             # each row; NumPy's cast would warn first
             check_classification_targets(y)
-        classes = np.unique(y)
+        distinct = np.unique(y)
+    return distinct
+
+
+def check_classes(classes: NDArray, y: NDArray, *, binary_only: bool) -> None:
+    """Refuse labels y of fewer than two classes, and of more if only two may be."""
     if len(classes) < 2:
         raise ValueError(
             f"y holds 1 class, {classes.tolist()[0]!r}; expected samples of at least 2 "
@@ -190,23 +251,37 @@ def encode_labels(y: NDArray, *, binary_only: bool) -> tuple[NDArray, NDArray]:
             "Only binary classification is supported. The type of the target is "
             f"{type_of_target(y)}, with {len(classes)} classes; use SoftmaxReg."
         )
-    # three times as fast as np.unique(y, return_inverse=True), which sorts all labels
-    return classes, np.searchsorted(classes, y)
+
+
+def smallest_integer(n_classes: int) -> np.dtype:
+    """Return the smallest type of codes 0 … K − 1: n codes may take much memory."""
+    return np.min_scalar_type(-n_classes)
 
 
 def encode_distributions(
     y: NDArray, names: Any, *, binary_only: bool
 ) -> tuple[NDArray, NDArray]:
     """Return the column names, and the rows, or their codes if all are one-hot."""
-    n_classes = y.shape[1]
+    classes = check_class_columns(y.shape[1], y.dtype, names, binary_only=binary_only)
+    y = check_distributions(y)
+    refuse_unused_classes(classes, np.logical_not(y.any(axis=0)))
+    if (y.max(axis=1) == 1).all() and np.count_nonzero(y) == len(y):
+        return classes, y.argmax(axis=1).astype(smallest_integer(len(classes)))
+    return classes, y
+
+
+def check_class_columns(
+    n_classes: int, dtype: np.dtype, names: Any, *, binary_only: bool
+) -> NDArray:
+    """Return the classes of distributions with so many columns of these names."""
     if binary_only and n_classes != 2:
         raise ValueError(
             "Only binary classification is supported. The type of the target is "
             f"distributions over {n_classes} classes; use SoftmaxReg."
         )
-    if y.dtype.kind not in "biuf":
+    if dtype.kind not in "biuf":
         raise ValueError(
-            f"y has 2 dimensions and the dtype {y.dtype}; expected 1 label for each "
+            f"y has 2 dimensions and the dtype {dtype}; expected 1 label for each "
             "row, or probabilities with a column for each class."
         )
     classes = np.arange(n_classes) if names is None else np.asarray(names)
@@ -215,26 +290,17 @@ def encode_distributions(
             f"y has the columns {classes.tolist()}; expected a different name for each "
             "class: add up the columns with the same name."
         )
-    y = check_distributions(y)
-    unused = ~y.any(axis=0)
+    return classes
+
+
+def refuse_unused_classes(classes: NDArray, unused: NDArray) -> None:
+    """Raise an error if a class has the probability 0 in all rows."""
     if unused.any():
         raise ValueError(
             f"The class {classes.tolist()[np.argmax(unused)]!r} has the probability 0 "
             "in all rows of y; expected a positive total for every class: drop its "
             "column."
         )
-    if (y.max(axis=1) == 1).all() and np.count_nonzero(y) == len(y):
-        return classes, y.argmax(axis=1)
-    return classes, y
-
-
-def smooth_targets(targets: NDArray, n_classes: int, label_smoothing: float) -> NDArray:
-    """Return (1 − ε) targets + ε / K as distributions, or the targets if ε = 0."""
-    if label_smoothing == 0:
-        return targets
-    if targets.ndim == 1:
-        targets = np.eye(n_classes)[targets]
-    return (1 - label_smoothing) * targets + label_smoothing / n_classes
 
 
 def combine_weights(
@@ -242,27 +308,37 @@ def combine_weights(
     class_weight: Any,
     classes: NDArray,
     targets: NDArray,
-) -> NDArray:
-    """Return the sample weights times the class weights, (n,) float64."""
-    n = len(targets)
+) -> NDArray | None:
+    """Return sample weights times class weights, (n,) float64; None for 1 each."""
     if sample_weight is None and class_weight is None:
         # each label is that of some row
-        return np.ones(n)
-    s = np.ones(n) if sample_weight is None else _check_weights(sample_weight)
+        return None
+    s = None if sample_weight is None else check_weights(sample_weight)
     check_consistent_length(targets, s)
     if targets.ndim == 2:
-        if class_weight is not None:
-            raise ValueError(
-                f"class_weight={class_weight!r} needs a label for each row, and y has "
-                "distributions: multiply the weights into sample_weight."
-            )
+        refuse_class_weight_of_distributions(class_weight)
         return s
     with np.errstate(over="ignore", invalid="ignore"):
-        totals = np.bincount(targets, s)
+        totals = class_sums(targets, s, len(classes))
         if class_weight is not None and np.isfinite(totals.sum()):
-            factors = _class_weights(class_weight, classes, targets, totals)
-            s = s * factors[targets]
+            factors = class_weights(class_weight, classes, totals)
+            s = factors[targets] if s is None else s * factors[targets]
             totals = totals * factors
+    check_class_totals(totals, classes)
+    return s
+
+
+def refuse_class_weight_of_distributions(class_weight: Any) -> None:
+    """Raise an error if there is a class weight: y has distributions."""
+    if class_weight is not None:
+        raise ValueError(
+            f"class_weight={class_weight!r} needs a label for each row, and y has "
+            "distributions: multiply the weights into sample_weight."
+        )
+
+
+def check_class_totals(totals: NDArray, classes: NDArray) -> None:
+    """Refuse classes whose total weights are not positive and finite."""
     if not (totals > 0).all():
         label = classes.tolist()[np.argmin(totals)]
         raise ValueError(
@@ -274,10 +350,10 @@ def combine_weights(
             "The sum of sample_weight overflows; expected a finite one: divide the "
             "weights by their maximum and multiply C by it."
         )
-    return s
 
 
-def _check_weights(sample_weight: ArrayLike) -> NDArray:
+def check_weights(sample_weight: ArrayLike) -> NDArray:
+    """Return sample weights as float64, (n,); refuse negative ones."""
     check_numbers(sample_weight, "sample_weight")
     with reading("sample_weight"):
         s = check_array(
@@ -295,15 +371,13 @@ def _check_weights(sample_weight: ArrayLike) -> NDArray:
     return s
 
 
-def _class_weights(
-    class_weight: Any, classes: NDArray, codes: NDArray, totals: NDArray
-) -> NDArray:
+def class_weights(class_weight: Any, classes: NDArray, totals: NDArray) -> NDArray:
     """Return the weight of each class; ``totals`` are the sums of sample weights."""
     if class_weight == "balanced":
         # from weights, not counts: a weight of 2 is the same as a row given twice
         factors = totals.sum() / (len(classes) * np.where(totals > 0, totals, 1))
     else:
-        factors = compute_class_weight(class_weight, classes=classes, y=classes[codes])
+        factors = compute_class_weight(class_weight, classes=classes, y=classes)
     if not (np.isfinite(factors).all() and factors.min() > 0):
         raise ValueError(
             f"class_weight={class_weight!r} gives the weights {factors}; expected "

@@ -6,6 +6,7 @@ then ``Xᵀ r`` therefore reads X from memory once.
 
 from copy import copy
 from functools import lru_cache
+from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -39,19 +40,43 @@ class RowBlocks:
     X : ndarray or CSR matrix of shape (n, d), float32 or float64
     center : ndarray of shape (d,), default=None
         Subtracted from every row of a dense X, block by block.
+    dtype : dtype, default=None
+        The type of the blocks. None takes float64 for a small X, else that of X: the
+        rounding errors of float32 average out over many rows only.
+    rows : ndarray of int, default=None
+        The rows of X to read, which are copied one block at a time; None for all.
 
     Attributes
     ----------
     dtype : dtype
-        The type of the blocks: float64 for a small X, else that of X. The rounding
-        errors of float32 average out over many rows only.
+        The type of the blocks.
+    columns : ndarray of int or None
+        The columns of X to read, which are copied one block at a time; None for all.
+    shape : (int, int)
+        The numbers of rows and columns to read.
     """
 
-    def __init__(self, X: Any, center: ArrayLike | None = None):
-        self.X = X
-        is_small = stored_array(X).nbytes < SMALL_BYTES
-        self.dtype = np.dtype(np.float64) if is_small else X.dtype
+    def __init__(
+        self,
+        X: Any,
+        center: ArrayLike | None = None,
+        *,
+        dtype: np.dtype | None = None,
+        rows: NDArray | None = None,
+    ):
+        self.X, self.rows = X, rows
+        self.columns: NDArray | None = None
+        if dtype is None:
+            is_small = stored_array(X).nbytes < SMALL_BYTES
+            dtype = np.dtype(np.float64) if is_small else X.dtype
+        self.dtype = dtype
         self.center = None if center is None else np.asarray(center, self.dtype)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        n, d = self.X.shape
+        n = n if self.rows is None else len(self.rows)
+        return n, d if self.columns is None else len(self.columns)
 
     def in_float64(self) -> "RowBlocks":
         """Return the same rows, each block converted to float64 when it is read."""
@@ -60,10 +85,19 @@ class RowBlocks:
         return other
 
     def with_columns(self, columns: NDArray) -> "RowBlocks":
-        """Return blocks of some of the columns; copies them."""
+        """Return blocks of some of the columns; copies them if X is in memory."""
+        if self.rows is not None or is_memory_mapped(self.X):
+            return self.reading_columns(columns)
         X = self.X[:, columns]
         other = copy(self)
         other.X = X if sparse.issparse(X) else np.ascontiguousarray(X)
+        other.center = None if self.center is None else self.center[columns]
+        return other
+
+    def reading_columns(self, columns: NDArray) -> "RowBlocks":
+        """Return blocks of some of the columns, which each block copies when read."""
+        other = copy(self)
+        other.columns = columns if self.columns is None else self.columns[columns]
         other.center = None if self.center is None else self.center[columns]
         return other
 
@@ -77,26 +111,44 @@ class RowBlocks:
         n_shares : int, default=1
             The number of blocks is a multiple of this, if there are enough rows.
         """
-        n, d = self.X.shape
-        row_bytes = (
-            stored_array(self.X).nbytes // max(1, n) + width * self.dtype.itemsize
-        )
+        n_stored_rows, d = self.X.shape
+        n_rows = self.shape[0]
+        n_bytes = stored_array(self.X).nbytes // max(1, n_stored_rows)
+        row_bytes = n_bytes + width * self.dtype.itemsize
         smallest = MIN_BLOCK_ROWS
         if sparse.issparse(self.X):
-            smallest = max(smallest, MIN_BLOCK_ENTRIES * d * n // max(1, self.X.nnz))
+            entries = MIN_BLOCK_ENTRIES * d * n_stored_rows
+            smallest = max(smallest, entries // max(1, self.X.nnz))
         largest = min(BLOCK_BYTES // max(1, row_bytes), MAX_BLOCK_ROWS)
-        return _slices(n, smallest, largest, n_shares)
+        return _slices(n_rows, smallest, largest, n_shares)
 
     def take(self, rows: slice | NDArray) -> Any:
         """Return rows minus the center, as a view if possible.
 
         A slice of sparse rows has to be without gaps.
         """
-        if not sparse.issparse(self.X):
-            X = self.X[rows].astype(self.dtype, copy=False)
-            return X if self.center is None else X - self.center
-        if not isinstance(rows, slice):
-            return self.X[rows].astype(self.dtype, copy=False)
+        if self.rows is not None:
+            rows = self.rows[rows]
+        X = self._stored_rows(rows)
+        if self.columns is not None:
+            X = X[:, self.columns]
+        if sparse.issparse(X):
+            return X.astype(self.dtype, copy=False)
+        # BLAS needs aligned numbers, which those of a file need not be
+        X = np.require(X, self.dtype, "A")
+        return X if self.center is None else X - self.center
+
+    def spread(self) -> slice | NDArray:
+        """Return the indices of the sampled rows, at equal distances in X."""
+        rows = slice(0, self.shape[0], _spacing(*self.shape))
+        if sparse.issparse(self.X):
+            return np.arange(rows.start, rows.stop, rows.step)
+        return rows
+
+    def _stored_rows(self, rows: slice | NDArray) -> Any:
+        """Return rows of X as they are stored."""
+        if not (sparse.issparse(self.X) and isinstance(rows, slice)):
+            return self.X[rows]
         first, last = self.X.indptr[rows.start], self.X.indptr[rows.stop]
         return _assembled(
             type(self.X),
@@ -106,27 +158,25 @@ class RowBlocks:
             self.X.indptr[rows.start : rows.stop + 1] - first,
         )
 
-    def spread(self) -> slice | NDArray:
-        """Return the indices of the sampled rows, at equal distances in X."""
-        rows = slice(0, self.X.shape[0], _spacing(self.X))
-        if sparse.issparse(self.X):
-            return np.arange(rows.start, rows.stop, rows.step)
-        return rows
-
 
 @lru_cache
 def _slices(n: int, smallest: int, largest: int, n_shares: int) -> tuple[slice, ...]:
     """Return slices of n rows; each evaluation of a fit asks for the same ones."""
+    if n == 0:
+        return ()
     n_blocks = n_shares * -(-n // (max(smallest, largest) * n_shares))
     step = max(min(n, smallest), -(-n // n_blocks))
     return tuple(slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
-def _spacing(X: Any) -> int:
+def n_spread_rows(d: int) -> int:
+    """Return the number of rows of a sample, for d columns."""
+    return int(np.clip(SPREAD_ENTRIES // max(d, 1), *SPREAD_ROWS))
+
+
+def _spacing(n: int, d: int) -> int:
     """Return the distance between sampled rows."""
-    n, d = X.shape
-    n_rows = np.clip(SPREAD_ENTRIES // max(d, 1), *SPREAD_ROWS)
-    return max(1, n // int(n_rows))
+    return max(1, n // n_spread_rows(d))
 
 
 def transposed(X: Any) -> Any:
@@ -158,6 +208,17 @@ def stored_array(X: Any) -> NDArray:
     return X.data if sparse.issparse(X) else X
 
 
+def is_memory_mapped(X: Any) -> bool:
+    """Whether the entries of X lie in a file that is mapped into memory."""
+    # sparse formats that are converted need not have an array of entries
+    part = getattr(X, "data", None) if sparse.issparse(X) else X
+    while part is not None:
+        if isinstance(part, np.memmap | mmap):
+            return True
+        part = getattr(part, "base", None)
+    return False
+
+
 def far_center(X: Any, ratio: float | None = None) -> NDArray | None:
     """Return a center for columns with |mean| ≫ std; None if there are none.
 
@@ -179,9 +240,13 @@ def far_center(X: Any, ratio: float | None = None) -> NDArray | None:
     """
     if sparse.issparse(X):
         return None
-    sample = X[:: _spacing(X)]
+    return center_of_sample(X[:: _spacing(*X.shape)], ratio)
+
+
+def center_of_sample(sample: NDArray, ratio: float | None = None) -> NDArray | None:
+    """Return the `far_center` of data of which this is a sample of rows."""
     if ratio is None:
-        ratio = float(np.finfo(X.dtype).eps ** -0.25)
+        ratio = float(np.finfo(sample.dtype).eps ** -0.25)
     if not _may_be_far(sample, ratio).any():
         return None
     middle = np.median(sample, axis=0)

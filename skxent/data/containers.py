@@ -34,7 +34,8 @@ def check_container(values: Any, name: str) -> None:
     if callable(graph) and graph() is not None:
         raise TypeError(
             f"{name} is a Dask collection, {type(values).__name__}; expected data in "
-            "memory: call .compute() first, which loads all of it."
+            "memory: use the estimators of skxent.dask, or call .compute() first, "
+            "which loads all of it."
         )
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         n = np.ma.count_masked(values)

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from .blocks import RowBlocks, stored_array
+from .blocks import RowBlocks, is_memory_mapped, stored_array
+from .partition import Partition, merge
 from .rows import Block, Largest, Sum
 from .threads import BlockThreads
-from .weights import relative_weights
+from .weights import class_sums, relative_weights
 
 # Below this number of multiplications threads cost more than they save: passing the
 # interpreter lock on takes as long as a few BLAS calls on a block in the cache.
@@ -50,6 +51,8 @@ class InMemoryRows:
         The threads of other rows, to share them; None for new ones.
     """
 
+    are_elsewhere = False
+
     def __init__(
         self,
         X: Any,
@@ -60,20 +63,25 @@ class InMemoryRows:
         center: ArrayLike | None = None,
         threads: BlockThreads | None = None,
     ):
-        self._read_from(RowBlocks(X, center))
-        self.targets, self.offset = targets, offset
         self.weights, self.mean_factor, self.weight_sum = relative_weights(
             sample_weight, X.shape[0]
         )
+        self.targets, self.offset = targets, offset
+        self._read_from(RowBlocks(X, center))
         self._threads = BlockThreads() if threads is None else threads
 
     def _read_from(self, blocks: RowBlocks) -> None:
         """Take blocks and what they tell; each evaluation asks for it several times."""
         self._blocks = blocks
+        self._part = Partition(blocks, self.targets, self.weights, self.offset)
         self.X, self.dtype, self.center = blocks.X, blocks.dtype, blocks.center
-        self.n_samples, self.n_features = self.X.shape
+        self.n_samples, self.n_features = blocks.shape
         self.n_stored = stored_array(self.X).size
+        if blocks.columns is not None:
+            self.n_stored = self.n_stored * self.n_features // self.X.shape[1]
         self.is_sparse = sparse.issparse(self.X)
+        # pages of a file are read in their order only if the threads are close together
+        self._is_in_file = is_memory_mapped(self.X)
 
     @cached_property
     def typical_offset(self) -> NDArray | None:
@@ -90,22 +98,16 @@ class InMemoryRows:
         interrupted = self._threads.interrupted
 
         def add_up(share: tuple[slice, ...]) -> list[NDArray]:
-            arrays = [np.zeros(result.shape) for result in results]
-            for where in share:
-                if interrupted.is_set():
-                    break
-                function(self._block(where), *arrays)
-            return arrays
+            return self._part.add_up(function, results, share, interrupted)
 
         totals, *others = self._threads.map(add_up, shares, len(shares))
         for arrays in others:
-            for result, total, array in zip(results, totals, arrays, strict=True):
-                result.merge(total, array)
+            merge(results, totals, arrays)
         return totals
 
     def map_blocks(self, function: Callable, *, width: int, work: int) -> list[Any]:
         def call_with_block(where: slice) -> Any:
-            return function(self._block(where))
+            return function(self._part.block(where))
 
         slices = self._blocks.slices(width)
         return self.map(call_with_block, slices, self._work(width, work))
@@ -123,16 +125,18 @@ class InMemoryRows:
         )
 
     def spread(self) -> Block:
-        return self._block(self._blocks.spread())
+        return self._part.block(self._blocks.spread())
 
     def class_totals(self, n_classes: int) -> NDArray:
-        if self.targets.ndim == 1:
-            return np.bincount(self.targets, self.weights, n_classes)
-        if self.weights is None:
-            return self.targets.sum(axis=0)
-        return self.weights @ self.targets
+        return class_sums(self.targets, self.weights, n_classes)
 
     def column_means(self) -> NDArray:
+        if self._blocks.columns is not None:
+
+            def add_block(block: Block, total: NDArray) -> None:
+                total += np.asarray(block.X.sum(axis=0, dtype=np.float64)).ravel()
+
+            return self.map_reduce(add_block, Sum(self.n_features))[0] / self.n_samples
         means = np.asarray(self.X.mean(axis=0, dtype=np.float64)).ravel()
         return means if self.center is None else means - self.center
 
@@ -152,6 +156,7 @@ class InMemoryRows:
         if self.weights is not None:
             other.weights[:] = self.weights
         other.weights[index] = 0
+        other._read_from(self._blocks)
         return other
 
     def with_other_rows(
@@ -180,8 +185,11 @@ class InMemoryRows:
         for start in range(0, len(columns), width):
             some = slice(start, start + width)
             chosen = some if is_all else columns[some]
+            center = None if self.center is None else self.center[chosen]
+            if self._blocks.columns is not None:
+                chosen = self._blocks.columns[chosen]
             X = self.X[:, chosen]
-            yield some, X if self.center is None else X - self.center[chosen]
+            yield some, X if center is None else X - center
 
     def read_in_float64(self) -> bool:
         is_changed = self.dtype != np.float64
@@ -193,21 +201,13 @@ class InMemoryRows:
     def threads(self) -> AbstractContextManager[None]:
         return self._threads.open()
 
-    def _block(self, where: slice | NDArray) -> Block:
-        start = where.start if isinstance(where, slice) else 0
-        return Block(
-            self._blocks.take(where),
-            self.targets[where],
-            None if self.weights is None else self.weights[where],
-            None if self.offset is None else self.offset[where],
-            start,
-        )
-
     def _shares(self, width: int, work: int) -> list[tuple[slice, ...]]:
         """Return the blocks of a pass, dealt out to the threads that it pays to use."""
         n_threads = self._threads_for(self._work(width, work))
         blocks = self._blocks.slices(width, n_threads)
         n_shares = min(n_threads, len(blocks))
+        if self._is_in_file:
+            return [blocks[i::n_shares] for i in range(n_shares)]
         cuts = [len(blocks) * i // n_shares for i in range(n_shares + 1)]
         return [blocks[a:b] for a, b in pairwise(cuts)]
 

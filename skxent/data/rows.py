@@ -2,7 +2,8 @@
 
 The other rooms access data only through the protocol `Rows`: sums over blocks of rows,
 columns, and a sample of rows. They never use X as a whole. `InMemoryRows` in
-`in_memory` holds arrays. `minimise` can fit any other class that implements `Rows`.
+`in_memory` holds arrays, `DaskRows` in `dask_rows` knows where they are. `minimise` can
+fit any other class that implements `Rows`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -86,6 +87,8 @@ class Rows(Protocol):
         The numbers of rows, of columns, and of stored entries of X.
     is_sparse : bool
         Whether blocks of X are CSR matrices.
+    are_elsewhere : bool
+        Whether other processes hold the rows. Only sums and small results come back.
     dtype : dtype
         The type of blocks of X.
     center : ndarray of shape (d,) or None
@@ -106,6 +109,8 @@ class Rows(Protocol):
     def n_stored(self) -> int: ...
     @property
     def is_sparse(self) -> bool: ...
+    @property
+    def are_elsewhere(self) -> bool: ...
     @property
     def dtype(self) -> np.dtype: ...
     @property

@@ -156,3 +156,12 @@ def align_distributions(y: Any, classes: Any) -> NDArray:
             f"of the classes {classes[:10]}."
         )
     return targets[:, [columns.index(label) for label in classes]]
+
+
+def smooth_targets(targets: NDArray, n_classes: int, label_smoothing: float) -> NDArray:
+    """Return (1 − ε) targets + ε / K as distributions, or the targets if ε = 0."""
+    if label_smoothing == 0:
+        return targets
+    if targets.ndim == 1:
+        targets = np.eye(n_classes)[targets]
+    return (1 - label_smoothing) * targets + label_smoothing / n_classes

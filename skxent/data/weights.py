@@ -1,9 +1,12 @@
-"""Checks of sample weights, and their scaling by the largest."""
+"""Sample weights: their checks, their scaling by the largest, and sums by class."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .containers import check_numbers
+
+# The number of rows that `class_sums` reads at once.
+SUMMED_ROWS = 2**18
 
 
 def relative_weights(
@@ -53,3 +56,27 @@ def relative_weights(
     # relative weights overflow neither in sums nor in float32
     s = s / s.max()
     return s, 1 / float(s.sum()), weight_sum
+
+
+def class_sums(targets: NDArray, weights: NDArray | None, n_classes: int) -> NDArray:
+    """Return the sum of the weights of each class, (K,), float64.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (n,) or (n, K)
+        Class codes, or distributions, whose columns are summed.
+    weights : ndarray of shape (n,) or None
+        None means 1 for each row.
+    n_classes : int
+        K.
+    """
+    totals = np.zeros(n_classes)
+    # NumPy converts codes to integers of 8 bytes: not those of all rows at once
+    for start in range(0, len(targets), SUMMED_ROWS):
+        some = slice(start, start + SUMMED_ROWS)
+        y, s = targets[some], None if weights is None else weights[some]
+        if y.ndim == 1:
+            totals += np.bincount(y, s, n_classes)
+        else:
+            totals += y.sum(axis=0) if s is None else s @ y
+    return totals

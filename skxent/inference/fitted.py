@@ -144,7 +144,7 @@ def fitted_model(
         names = getattr(model, "feature_names_in_", data.feature_names)
     if names is None:
         names = np.array([f"x{j}" for j in range(objective.n_features)], dtype=object)
-    s = np.ones(len(data.weights)) if sample_weight is None else sample_weight
+    s = np.ones(len(data.targets)) if sample_weight is None else sample_weight
     s = np.asarray(s, dtype=np.float64)
     return FittedModel(
         objective=objective,
@@ -156,7 +156,8 @@ def fitted_model(
         class_factors=_class_factors(model, data.targets, data.weights, s),
         weights=weights,
         n_observations=float(s.sum() if weights == "frequency" else (s > 0).sum()),
-        is_converged=bool(model.converged_),
+        # unknown if another package has fitted the model: the Newton step will tell
+        is_converged=bool(getattr(model, "converged_", True)),
         is_bias_reduced=is_bias_reduced(model),
     )
 
@@ -200,10 +201,10 @@ def _basis(n_logits: int) -> NDArray:
 
 
 def _class_factors(
-    model: Any, targets: NDArray, weights: NDArray, s: NDArray
+    model: Any, targets: NDArray, weights: NDArray | None, s: NDArray
 ) -> NDArray | None:
     """Return the class weights, (K,), from the weights of the rows."""
-    if model.class_weight is None:
+    if model.class_weight is None or weights is None:
         return None
     factors = np.ones(len(model.classes_))
     for k in range(len(factors)):

@@ -145,8 +145,8 @@ def _hessians_of_sampled_rows(
         return picks
 
     def add_block(block: Block, sampled: NDArray, diagonals: NDArray) -> None:
-        ((X, root),) = sample(block, diagonals)
-        sampled[0] += gram(problem, X, root)
+        for k, (X, root) in enumerate(sample(block, diagonals)):
+            sampled[k] += gram(problem, X, root)
 
     def sample_block(block: Block) -> tuple[list[tuple[Any, NDArray]], NDArray]:
         diagonals = np.zeros((n_matrices, d))
@@ -159,12 +159,17 @@ def _hessians_of_sampled_rows(
         return _with_unseen_columns(gram(problem, stack(X), root), diagonals[k])
 
     width = 3 * n_matrices + d
-    if n_matrices == 1 and n_sampled >= MANY_ROWS_PER_COLUMN * e:
-        work = problem.n_logits + int(e * share_of_rows)
-        (sampled,), (diagonal,) = problem.rows.map_reduce(
-            add_block, Sum(1, e, e), Sum(1, d), width=width, work=work
+    takes_memory = n_matrices == 1 and n_sampled >= MANY_ROWS_PER_COLUMN * e
+    if takes_memory or problem.rows.are_elsewhere:
+        work = problem.n_logits + int(n_matrices * e * share_of_rows)
+        sums = problem.rows.map_reduce(
+            add_block,
+            Sum(n_matrices, e, e),
+            Sum(n_matrices, d),
+            width=width,
+            work=work,
         )
-        hessians = [_with_unseen_columns(sampled, diagonal)]
+        hessians = list(map(_with_unseen_columns, *sums))
     else:
         # each block would add to all matrices: gather the few rows instead
         of_blocks = problem.rows.map_blocks(

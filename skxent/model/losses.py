@@ -268,7 +268,8 @@ class SoftmaxCrossEntropy:
             return self._loss_and_residual_of_distributions(y.astype(z.dtype), z)
         # one contiguous row per class; no copy if z is in Fortran order
         z = np.ascontiguousarray(z.T)
-        true = y * z.shape[1] + np.arange(z.shape[1])
+        # codes may have a type that is too small for the products
+        true = y.astype(np.intp, copy=False) * z.shape[1] + np.arange(z.shape[1])
         top = z.max(axis=0)
         e = np.exp(z - top)
         flat = e.reshape(-1)
