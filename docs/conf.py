@@ -114,12 +114,15 @@ copybutton_exclude = ".linenos, .gp, .go"
 ROLE = re.compile(r":(?:ref|term|class|func|mod|meth):`~?([^`<]*?)(?:\s*<[^`>]*>)?`")
 
 
-def without_foreign_roles(
+DOI = re.compile(r"(?<![:\w])doi:(10\.\d+/[^\s`]*[^\s`.,;:)])")
+
+
+def adapt_roles(
     app: object, what: str, name: str, obj: object, options: object, lines: list[str]
 ) -> None:
-    """Turn cross-references that lead out of this site into plain text."""
-    lines[:] = [ROLE.sub(r"\1", line) for line in lines]
+    """Turn references to other sites into plain text, and DOIs into links."""
+    lines[:] = [DOI.sub(r":doi:`\1`", ROLE.sub(r"\1", line)) for line in lines]
 
 
 def setup(app: object) -> None:
-    app.connect("autodoc-process-docstring", without_foreign_roles)
+    app.connect("autodoc-process-docstring", adapt_roles)

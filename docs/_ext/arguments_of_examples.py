@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-ARGUMENTS = {"larger_than_memory.py": ["--gigabytes", "0.25"]}
+ARGUMENTS = {"larger_than_memory.py": ["--gigabytes", "1"]}
 
 
 def of(gallery_conf: dict, script_vars: dict) -> list[str]:

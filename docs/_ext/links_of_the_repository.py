@@ -16,6 +16,11 @@ PAGES = (
     (r"(?:\.\./)+CONTRIBUTING\.md", r"/contributing.md"),
     (r"(?:\.\./)+CHANGELOG\.md", r"/changelog.md"),
 )
+# What is left where an example printed nothing but the place of its picture.
+EMPTY_OUTPUT = re.compile(
+    r"^\.\. rst-class:: sphx-glr-script-out\n\s+\.\. code-block:: none\n\s*?\n(?=\S)",
+    re.MULTILINE,
+)
 
 
 def rewrite(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -23,6 +28,7 @@ def rewrite(app: Sphinx, docname: str, source: list[str]) -> None:
     text = source[0]
     if docname.startswith(("gallery/", "tutorial/")):
         text = re.sub(r"^ +Picture: .*\n", "", text, flags=re.MULTILINE)
+        text = EMPTY_OUTPUT.sub("", text)
     for pattern, page in PAGES:
         text = re.sub(rf"(?<=\]\(){pattern}", page, text)
     source[0] = text
