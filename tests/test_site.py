@@ -16,10 +16,12 @@ import pytest
 
 SITE = Path(__file__).parents[1] / "build" / "site"
 WIDTHS = {"desk": 1280, "phone": 390}
-# A page of each kind, looked at in each width and each mode.
+# A page of each kind. These are looked at in each width and each mode.
 KINDS = [
     "index.html",
     "start.html",
+    "guide/index.html",
+    "guide/convergence.html",
     "how_to/lbfgs_failed_to_converge.html",
     "theory/certificate.html",
     "tutorial/index.html",
@@ -59,6 +61,13 @@ def page(path):
     return Page(path)
 
 
+def pages():
+    """Return the files of all pages; the theme keeps parts of pages in _static."""
+    found = [p for p in sorted(SITE.rglob("*.html")) if "_static" not in p.parts]
+    assert found, f"build the site into {SITE} first"
+    return found
+
+
 def lookup(start, target):
     """Return the file that a relative address leads to, and its fragment."""
     parts = urlsplit(target)
@@ -68,10 +77,8 @@ def lookup(start, target):
 
 @pytest.mark.site
 def test_all_internal_links_lead_somewhere():
-    pages = sorted(SITE.rglob("*.html"))
-    assert pages, f"build the site into {SITE} first"
     broken = []
-    for path in pages:
+    for path in pages():
         for target in page(path).targets:
             if urlsplit(target).scheme:
                 continue
@@ -86,7 +93,7 @@ def test_all_internal_links_lead_somewhere():
 
 @pytest.mark.site
 def test_all_pictures_exist_and_say_what_they_show():
-    for path in SITE.rglob("*.html"):
+    for path in pages():
         for attrs in page(path).pictures:
             assert lookup(path, attrs["src"])[0].is_file(), (path, attrs)
             assert "alt" in attrs, (path, attrs)
@@ -94,7 +101,7 @@ def test_all_pictures_exist_and_say_what_they_show():
 
 @pytest.mark.site
 def test_no_page_loads_anything_from_elsewhere():
-    for path in SITE.rglob("*.html"):
+    for path in pages():
         text = path.read_text(encoding="utf-8")
         assert 'src="http' not in text, path
         assert 'rel="stylesheet" href="http' not in text, path
@@ -176,6 +183,15 @@ def test_pages_of_all_kinds_look_right(chromium, address, device, mode):
         check(chromium)
         theme = chromium.execute_script("return document.documentElement.dataset.theme")
         assert theme == mode
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("device", "mode"), [("desk", "light"), ("phone", "dark")])
+def test_every_page_looks_right(chromium, address, device, mode):
+    look(chromium, WIDTHS[device], mode)
+    for path in pages():
+        chromium.get(address + path.relative_to(SITE).as_posix())
+        check(chromium)
 
 
 @pytest.mark.browser
