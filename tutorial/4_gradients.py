@@ -81,8 +81,8 @@ axes.title.set_size(10.5)
 axes.spines[["top", "right"]].set_visible(False)
 
 # %%
-# The squared error fits scikit-learn's idea of a calibration score (the Brier score)
-# well. It is a poor loss to train by, not a poor measure.
+# As a score of given probabilities, the squared error (the Brier score) is proper, too.
+# It is a poor loss to train by, not a poor measure.
 #
 # Curvature
 # ---------

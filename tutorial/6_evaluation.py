@@ -52,7 +52,8 @@ print(cross_entropy_report(model, X_test, y_test))
 # Calibration
 # -----------
 # Of the rows with a predicted probability of 0.8, eight in ten should have the event.
-# The display groups rows and compares.
+# The display estimates that share for each probability by the best increasing function,
+# and shows below how often each probability occurs.
 ReliabilityDisplay.from_estimator(model, X_test, y_test)
 plt.gcf().set_layout_engine("constrained")
 
