@@ -20,6 +20,9 @@ import skxent
 from skxent import dask as skxent_dask
 from skxent.data.dask_engine import Engine, task_name
 
+# one cluster for all of them
+pytestmark = pytest.mark.xdist_group("cluster")
+
 N, D, CHUNK = 60_000, 20, 5_000
 
 
