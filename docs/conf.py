@@ -18,6 +18,7 @@ copyright = author
 version = release = skxent.__version__
 
 extensions = [
+    "links_of_names",
     "links_of_the_repository",
     "math_as_mathml",
     "myst_parser",

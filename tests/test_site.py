@@ -1,7 +1,7 @@
 """The built documentation site: its links and pictures, and how it looks in a browser.
 
 These tests need the site in build/site; CONTRIBUTING.md has the command. They are run
-by ``pytest -m site`` and, with Chromium and selenium, by ``pytest -m browser``.
+by ``pytest -n 0 -m site`` and, with Chromium, by ``pytest -n 0 -m browser``.
 """
 
 import functools
