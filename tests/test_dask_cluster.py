@@ -151,6 +151,18 @@ def test_results_do_not_depend_on_the_number_of_workers(client, cluster):
     assert_array_equal(one.coef_, both.coef_)
 
 
+def test_a_table_is_that_in_memory_and_leaves_nothing_behind(client):
+    X, y = some_data(n=2 * CHUNK)
+    model = skxent_dask.BinaryLogReg(C=np.inf).fit(X, y)
+    table = skxent.coefficient_table(model, X, y, covariance="HC3")
+    wait_until_none_is_left(client)
+    expected = skxent.coefficient_table(
+        model.to_local(), *in_memory(X, y), covariance="HC3"
+    )
+    assert_allclose(table.standard_error, expected.standard_error, rtol=1e-10)
+    assert_allclose(table.z, expected.z, rtol=1e-10)
+
+
 def test_X_never_comes_to_the_client(client, monkeypatch):
     X, y = some_data()
     sent, received = [], []

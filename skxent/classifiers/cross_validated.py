@@ -33,7 +33,7 @@ from .held_out import HeldOutScores, LeaveOneOutScores
 from .migration import with_remedies
 from .search import PenaltyGrid, Score, Search, search_penalties
 from .splits import objectives_without_folds, split_rows
-from .validation import CheckedData, check_data
+from .validation import CheckedData
 
 
 class Routed(NamedTuple):
@@ -138,7 +138,7 @@ class LinearCrossEntropyClassifierCV(CallbackSupportMixin, CrossEntropyClassifie
         """
         progress = Progress()
         self._validate_params()
-        data = check_data(self, X, y, sample_weight, offset)
+        data = self._check_data(X, y, sample_weight, offset)
         routed = self._route(sample_weight, offset, params)
         objective = self._objective(data, 1.0, 0.0)
         grid = self._grid(objective, data)
