@@ -11,10 +11,11 @@ from ..solver.minimise import Solution
 from .exchange import ExportMixin
 from .feature_parameters import check_bounds, check_penalty_weights
 from .migration import MigrationMixin
+from .notebook import NotebookMixin
 from .validation import CheckedData, smooth_targets
 
 
-class CrossEntropyClassifier(MigrationMixin, ExportMixin):
+class CrossEntropyClassifier(MigrationMixin, NotebookMixin, ExportMixin):
     """A linear classifier whose parameters define an objective.
 
     Subclasses have the parameters that `_objective` reads.
