@@ -18,7 +18,7 @@ from ..evaluation.messages import format_labels, type_name
 # The palette of Okabe and Ito, which colour-blind readers can distinguish (Wong 2011,
 # doi:10.1038/nmeth.1618). Yellow is omitted: it is too pale for a line on white.
 BLUE, RED = "#0072B2", "#D55E00"
-_COLORS = (BLUE, RED, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # and that of text
+COLORS = (BLUE, RED, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # and that of text
 _LINESTYLES = ("-", "--", ":", "-.")
 _LONGEST_NAME = 32
 _SMALL = 4.0  # inches
@@ -96,7 +96,7 @@ def panels_of(
 def next_style(ax: Any) -> dict[str, Any]:
     """Return a colour and line style for the next curve in `ax`; 28 are distinct."""
     n_curves = sum(line.get_gid() != REFERENCE for line in ax.get_lines())
-    colors = (*_COLORS, text_color(ax))
+    colors = (*COLORS, text_color(ax))
     cycle, color = divmod(n_curves, len(colors))
     linestyle = _LINESTYLES[cycle % len(_LINESTYLES)]
     return {"color": colors[color], "linestyle": linestyle}
