@@ -52,7 +52,7 @@ try:
     # A box of the HTML diagram, whose caption tells how a fit ended. To drop it, let
     # the caption go: the diagram works without `_sk_visual_block_`.
     from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
-except ImportError:  # before scikit-learn 1.8
+except ImportError:  # before scikit-learn 1.7
     from sklearn.utils._estimator_html_repr import _VisualBlock as VisualBlock
 
 
