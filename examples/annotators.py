@@ -117,7 +117,8 @@ for kind, loss in losses.items():
     )
     left.text(Cs[-1] * 1.2, loss[-1], kind, color=COLOURS[kind], va="center")
 left.set(
-    title="Held-out cross-entropy, nats, by training labels",
+    title="Weighed votes are the best labels after the truth",
+    ylabel="held-out cross-entropy, nats",
     xlabel="C: a strong penalty on the left, a weak one on the right",
     xlim=(Cs[0], Cs[-1]),
     ylim=(0, None),
@@ -126,7 +127,7 @@ left.set(
 right.plot([0.5, 1], [0.5, 1], color="0.8", lw=1, zorder=0)
 right.scatter(really_right, reliability, s=60, color=BLUE)
 right.set(
-    title="Reliability of the five annotators",
+    title="The votes alone show who is reliable",
     xlabel="right, by the truth",
     ylabel="right, by the votes alone",
     xlim=(0.5, 1),

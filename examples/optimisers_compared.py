@@ -182,6 +182,8 @@ STYLES = {
     "L-BFGS, preconditioned": {"color": BLUE, "ls": "-"},
 }
 
+LOWEST = 1e-10  # the end of the axis
+
 figure, panels = plt.subplots(
     1, 2, figsize=(11, 4.5), sharex=True, sharey=True, layout="constrained"
 )
@@ -189,11 +191,13 @@ for axes, (data, (curves, package)) in zip(panels, races.items(), strict=True):
     for name, curve in curves.items():
         at = np.arange(1, len(curve) + 1)
         axes.loglog(at, curve, lw=2, label=name, **STYLES[name])
-    axes.plot(*package, "k*", ms=12, ls="", label="end of BinaryLogReg().fit")
+    passes, suboptimality = package
+    star = {"ms": 12, "clip_on": False, "label": "BinaryLogReg().fit, here or below"}
+    axes.plot(passes, max(suboptimality, LOWEST), "k*", ls="", zorder=3, **star)
     axes.set(title=f"Features {data}", xlabel="passes over the data")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="0.92")
-panels[0].set(xlim=(1, PASSES), ylim=(1e-10, 20), ylabel="suboptimality (F − F*) / F*")
+panels[0].set(xlim=(1, PASSES), ylim=(LOWEST, 20), ylabel="suboptimality (F − F*) / F*")
 figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center")
 
 picture = Path(tempfile.gettempdir()) / "skxent_optimisers_compared.png"

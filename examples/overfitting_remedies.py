@@ -120,14 +120,14 @@ left.set(
     xlim=(Cs[0], Cs[-1]),
 )
 left.axhline(np.log(2), color="0.6", lw=1)
-left.text(Cs[-1], np.log(2) * 0.9, "a coin ", color="0.4", ha="right", va="top")
+left.text(Cs[4], np.log(2) * 1.1, "a coin", color="0.4", va="bottom")
 left.legend(frameon=False)
 
 values = np.array(list(results.values()))
 rows = np.arange(len(values))
 right.set_xscale("log")
 right.axvline(np.log(2), color="0.6", lw=1)
-right.text(np.log(2) * 1.06, rows[-1] + 0.4, "a coin", color="0.4", va="center")
+right.text(np.log(2) * 1.08, -0.35, "a coin", color="0.4", va="center")
 right.plot(values, rows, "o", ms=9, color=BLUE)
 for row, value in zip(rows, values, strict=True):
     right.text(value * 1.12, row, f"{value:.2f}", va="center")

@@ -48,7 +48,7 @@ from .plots.reliability import ReliabilityDisplay
 register()
 del register
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 __all__ = [

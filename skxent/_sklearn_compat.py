@@ -53,11 +53,20 @@ except ImportError:
         return fit_without_callbacks
 
 
+try:
+    # A box of the HTML diagram, whose caption tells how a fit ended. To drop it, let
+    # the caption go: the diagram works without `_sk_visual_block_`.
+    from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
+except ImportError:  # before scikit-learn 1.7
+    from sklearn.utils._estimator_html_repr import _VisualBlock as VisualBlock
+
+
 __all__ = [
     "CallbackSupportMixin",
     "Interval",
     "InvalidParameterError",
     "StrOptions",
+    "VisualBlock",
     "get_threadpool_controller",
     "validate_parameter_constraints",
     "with_callbacks",

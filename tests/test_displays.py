@@ -1,5 +1,6 @@
 """The displays: what they draw is what the estimators and the calculations say."""
 
+import itertools
 import re
 import sys
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from scipy.stats import binom
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import (
@@ -31,11 +33,14 @@ from skxent import (
     SoftmaxReg,
     calibration_decomposition,
 )
+from skxent.evaluation.calibration_band import consistency_band
+from skxent.plots.reliability_panel import probability_text
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
 plt = pytest.importorskip("matplotlib.pyplot")
 to_rgb = matplotlib.colors.to_rgb
+PolyCollection = matplotlib.collections.PolyCollection
 
 
 @pytest.fixture(autouse=True)
@@ -246,11 +251,18 @@ def test_bars_are_the_largest_coefficients(cancer, binary):
 
 def test_one_panel_for_each_class(softmax):
     display = CoefficientDisplay.from_estimator(softmax)
-    assert [ax.get_title() for ax in display.ax_] == list(softmax.classes_)
+    titles = [f"logit of {label}" for label in softmax.classes_]
+    assert [ax.get_title() for ax in display.ax_] == titles
+    # The same features in the same order and on the same scale.
+    order = np.argsort(-abs(softmax.coef_).max(axis=0))
     for ax, w in zip(display.ax_, softmax.coef_, strict=True):
-        order = np.argsort(-abs(w))
         np.testing.assert_allclose(ends_of(ax), w[order])
-        assert names_of(ax) == softmax.feature_names_in_[order].tolist()
+        assert ax.get_xlim() == display.ax_[0].get_xlim()
+        assert ax.get_ylabel() == ""  # all features are there
+    expected = softmax.feature_names_in_[order].tolist()
+    assert names_of(display.ax_[0]) == expected
+    low, high = display.ax_[0].get_xlim()
+    assert low < softmax.coef_.min() < softmax.coef_.max() < high
     _, axes = plt.subplots(1, 3)
     assert (CoefficientDisplay.from_estimator(softmax, ax=axes).ax_ == axes).all()
 
@@ -263,12 +275,62 @@ def test_unused_axes_of_the_grid_are_removed():
     assert len(display.figure_.axes) == len(display.ax_) == 4
 
 
+def is_drawn(label):
+    return label.get_visible() and label.get_text()
+
+
+def test_names_stand_on_the_left_and_say_how_many_are_shown():
+    display = CoefficientDisplay(
+        coef=np.eye(4, 30), feature_names=["n" * 100] * 30, class_names=list("wxyz")
+    ).plot(top_n=5)
+    display.figure_.canvas.draw()
+    for k, ax in enumerate(display.ax_):
+        names = [tick.label1 for tick in ax.yaxis.get_major_ticks()]
+        assert all(map(is_drawn, names)) == (k in (0, 3))
+        expected = "the largest 5 of 30 features" if k in (0, 3) else ""
+        assert ax.get_ylabel() == expected
+    # Long names leave the bars most of the figure.
+    left = sum(ax.get_position().width for ax in display.ax_[:3])
+    assert left > 0.55
+    # In axes of the user, each panel has names.
+    _, axes = plt.subplots(2, 2)
+    for ax in display.plot(axes, top_n=5).ax_:
+        assert len(names_of(ax)) == 5
+        assert ax.get_ylabel() == "the largest 5 of 30 features"
+
+
+@pytest.mark.parametrize("largest", [0.02, 0.3, 1, 3, 12, 60, 290])
+@pytest.mark.parametrize("n_panels", [1, 3])
+def test_labels_of_odds_ratios_do_not_overlap(largest, n_panels):
+    coef = np.outer(np.ones(n_panels), [-largest, 0.3 * largest, largest])
+    display = CoefficientDisplay(
+        coef=coef, feature_names=list("abc"), class_names=list(range(n_panels))
+    ).plot(odds_ratios=True)
+    display.figure_.canvas.draw()
+    for ax in np.ravel(display.ax_):
+        low, high = ax.get_xlim()
+        boxes = [
+            tick.label1.get_window_extent()
+            for tick in ax.xaxis.get_major_ticks()
+            if low <= tick.get_loc() <= high
+        ]
+        assert len(boxes) >= 2
+        for left, right in itertools.pairwise(sorted(boxes, key=lambda box: box.x0)):
+            assert left.x1 < right.x0
+
+
+def test_the_line_of_no_effect_shows_in_a_dark_style(binary):
+    with plt.style.context("dark_background"):
+        ax = CoefficientDisplay.from_estimator(binary).ax_
+        assert to_rgb(ax.lines[0].get_color()) == (1, 1, 1)
+
+
 def test_two_logits_become_log_odds(cancer):
     X, y = cancer
     model = SoftmaxReg().fit(X, y)
     display = CoefficientDisplay.from_estimator(model)
     np.testing.assert_allclose(display.coef[0], model.coef_[1] - model.coef_[0])
-    assert display.ax_.get_title() == "1"
+    assert display.ax_.get_title() == "log-odds of 1"
 
 
 def test_odds_ratios_are_factors(binary):
@@ -393,6 +455,113 @@ def test_the_steps_are_those_of_all_rows(binary, cancer):
     np.testing.assert_array_equal(drawn, rates)
 
 
+def simulated(n_rows, n_classes=2, seed=0):
+    """Labels that follow exactly the probabilities beside them."""
+    rng = np.random.default_rng(seed)
+    proba = rng.dirichlet(np.ones(n_classes), n_rows)
+    y = (rng.random((n_rows, 1)) > proba.cumsum(axis=1)[:, :-1]).sum(axis=1)
+    return y, proba
+
+
+def bands_of(ax):
+    return [art for art in ax.collections if isinstance(art, PolyCollection)]
+
+
+def test_the_band_of_one_prediction_is_binomial():
+    # One prediction for all rows: the recalibrated one is the frequency of the event.
+    low, high = consistency_band(np.array([0.3]), np.array([400.0]), 0.9)
+    expected = binom.ppf([0.05, 0.95], 400, 0.3) / 400
+    np.testing.assert_allclose([low[0], high[0]], expected, atol=0.012)
+
+
+def test_calibrated_predictions_are_in_the_band_and_others_are_not():
+    y, proba = simulated(3000)
+    for power, low, high in [(1, 0.75, 1.0), (3, 0.0, 0.3)]:
+        p = proba[:, 1] ** power / (proba**power).sum(axis=1)
+        display = ReliabilityDisplay.from_predictions(y, p)
+        one = display.reliability[1]
+        below, above = consistency_band(one.proba, one.counts, 0.9)
+        assert (below <= above).all()
+        assert low <= np.mean((below <= one.rates) & (one.rates <= above)) <= high
+
+
+def test_many_predictions_are_pooled_into_a_band_as_wide():
+    proba = np.linspace(0.01, 0.99, 3001)
+    counts = np.ones(3001)
+    pooled = consistency_band(proba, counts, 0.9)
+    assert pooled[0].shape == (3001,)
+    alone = consistency_band(proba[::5], 5 * counts[::5], 0.9)
+    np.testing.assert_allclose(pooled[0][::5], alone[0], atol=0.06)
+
+
+def test_the_band_can_be_left_out_and_needs_counts():
+    y, proba = simulated(100)
+    display = ReliabilityDisplay.from_predictions(y, proba)
+    assert len(bands_of(display.ax_)) == 1
+    display = ReliabilityDisplay.from_predictions(y, proba, band=None)
+    assert bands_of(display.ax_) == []
+    display.reliability[1] = display.reliability[1]._replace(counts=None)
+    assert bands_of(display.plot().ax_) == []
+
+
+def test_the_worst_of_many_classes_have_names():
+    y, proba = simulated(400, n_classes=10)
+    display = ReliabilityDisplay.from_predictions(y, proba, name="model", top_n=3)
+    worst = sorted(
+        display.reliability, key=lambda k: -display.reliability[k].parts.miscalibration
+    )[:3]
+    *named, others = legend_of(display.ax_)
+    assert {text.split(":")[0] for text in named} == {f"model, {k}" for k in worst}
+    assert others == "the other 7 classes"
+    assert len(display.lines_) == 10
+    assert len({display.lines_[k].get_color() for k in worst}) == 3
+    rest = [line for k, line in enumerate(display.lines_) if k not in worst]
+    assert {look_of(line) for line in rest} == {("black", "-")}
+    assert len(bands_of(display.ax_)) == 3
+    everything = ReliabilityDisplay.from_predictions(y, proba, top_n=10)
+    assert len(legend_of(everything.ax_)) == 10
+
+
+def test_axes_of_log_odds_spread_rare_events():
+    rng = np.random.default_rng(0)
+    p = 10 ** rng.uniform(-4, -1, 5000)
+    y = rng.random(5000) < p
+    display = ReliabilityDisplay.from_predictions(y, p, log_odds=True)
+    ax = display.ax_
+    assert ax.get_xscale() == ax.get_yscale() == "logit"
+    low, high = ax.get_xlim()
+    assert 0 < low <= p.min()
+    assert high < 1
+    # Frequencies of 0 are drawn at the end of the axis.
+    assert display.reliability[True].rates.min() == 0
+    height = display.lines_[0].get_ydata()
+    np.testing.assert_allclose(height.min(), low)
+    display.figure_.canvas.draw()
+    (strip,) = ax.child_axes
+    texts = [text.get_text() for text in strip.get_xticklabels()]
+    assert {"0.001", "0.01", "0.1"} <= set(texts)
+    # More curves keep the scale, and get room.
+    wider = ReliabilityDisplay.from_predictions(y, np.append(p[:-1], 0.999), ax=ax)
+    assert wider.ax_.get_xscale() == "logit"
+    assert ax.get_xlim()[1] == pytest.approx(0.999)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0001, "0.0001"), (0.5, "0.5"), (0.9999, "0.9999")]
+)
+def test_probabilities_near_1_keep_their_digits(value, text):
+    assert probability_text(value, None) == text
+
+
+def test_narrow_axes_have_a_short_legend(binary, cancer):
+    _, axes = plt.subplots(1, 2, figsize=(7, 3.5))
+    display = ReliabilityDisplay.from_estimator(binary, *cancer, ax=axes[0])
+    loss = display.reliability[1].parts.miscalibration
+    assert legend_of(axes[0]) == [f"BinaryLogReg: {loss:.3f}"]
+    title = axes[0].get_legend().get_title().get_text()
+    assert title == "miscalibration, in bits"
+
+
 def test_the_strip_holds_the_distribution(binary, cancer):
     X, y = cancer
     weights = np.random.default_rng(0).exponential(size=len(y))
@@ -449,9 +618,9 @@ def test_labels_may_be_a_series_and_weights_repeat_rows(binary, cancer):
     repeated = ReliabilityDisplay.from_estimator(
         binary, X.repeat(weights, axis=0), y.repeat(weights)
     )
-    for ours, theirs in zip(
-        weighted.reliability[1], repeated.reliability[1], strict=True
-    ):
+    # A repeated row counts as several, one of a larger weight does not.
+    pairs = zip(weighted.reliability[1], repeated.reliability[1], strict=True)
+    for ours, theirs in list(pairs)[:4]:
         np.testing.assert_allclose(ours, theirs, atol=1e-12)
 
 
@@ -519,6 +688,14 @@ def test_trees_and_their_certainty_are_drawn(cancer):
         (
             lambda m: ReliabilityDisplay.from_predictions([2], [1], classes=[0, 1]),
             r"y_true holds labels that are not in classes: \[2\], expected only \[0",
+        ),
+        (
+            lambda m: ReliabilityDisplay.from_predictions([0, 1], [0.5, 0.5], top_n=0),
+            "top_n is 0; expected at least 1",
+        ),
+        (
+            lambda m: ReliabilityDisplay.from_predictions([0, 1], [0.5, 0.5], band=90),
+            "band is 90; expected a probability between 0 and 1, or None",
         ),
         (
             lambda m: ReliabilityDisplay.from_predictions([1, 1], np.ones((2, 1))),

@@ -10,6 +10,10 @@ import skxent
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINKING = [
+    *DOCUMENTS,
+    *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
+]
 WITH_CODE = [path for path in DOCUMENTS if "```python" in path.read_text("utf8")]
 # A block of Python, and the block of output below it, if there is one.
 BLOCKS = re.compile(r"```python\n(.*?)```(?:\n+```output\n(.*?)```)?", re.DOTALL)
@@ -36,7 +40,7 @@ def test_the_code_of_a_document_runs(path, capsys):
     pyplot.close("all")
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+@pytest.mark.parametrize("path", LINKING, ids=name_of)
 def test_the_links_of_a_document_lead_somewhere(path):
     text = path.read_text("utf8")
     for target, fragment in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", text):

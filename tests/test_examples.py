@@ -12,6 +12,8 @@ from pathlib import Path
 import matplotlib.font_manager  # noqa: F401
 import pytest
 
+from skxent.plots.style import COLORS
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 TELLING_LINES = {
@@ -71,6 +73,12 @@ def test_example_runs_without_a_warning(name, tmp_path):
     # Nothing is left behind but the picture of an example that draws.
     left = [path.name for path in tmp_path.iterdir()]
     assert left == [f"skxent_{Path(name).stem}.png"] * (name in DRAWING)
+
+
+@pytest.mark.parametrize("name", sorted(DRAWING))
+def test_the_colours_of_a_picture_are_those_of_the_displays(name):
+    colours = re.findall(r"#[0-9A-F]{6}", (EXAMPLES / name).read_text("utf-8"))
+    assert set(colours) <= set(COLORS)
 
 
 def test_quickstart_needs_the_run_time_dependencies_only():

@@ -227,14 +227,15 @@ def test_features_out_of_the_model_are_drawn_last(binary):
 
 def test_one_panel_for_each_class_or_for_one(softmax):
     display = display_of(softmax, kind="coefficients")
-    assert [ax.get_title() for ax in display.ax_] == list(softmax.classes_)
+    titles = [f"logit of {label}" for label in softmax.classes_]
+    assert [ax.get_title() for ax in display.ax_] == titles
     mean = softmax.coefs_paths_[:, 0].mean(axis=0)
     for k, lines in enumerate(display.lines_):
         for line in lines:
             j = int(line.get_label()[1:])
             np.testing.assert_allclose(line.get_ydata(), mean[:, k, j])
     one = display_of(softmax, kind="coefficients", class_label="virginica")
-    assert one.ax_.get_title() == "virginica"
+    assert one.ax_.get_title() == "logit of virginica"
     for line, expected in zip(one.lines_[0], display.lines_[2], strict=True):
         np.testing.assert_array_equal(line.get_xydata(), expected.get_xydata())
 
@@ -244,7 +245,7 @@ def test_two_logits_become_log_odds(cancer):
     display = display_of(model, kind="coefficients")
     mean = model.coefs_paths_[:, 0].mean(axis=0)
     np.testing.assert_allclose(display.coefs[:, 0], mean[:, 1] - mean[:, 0])
-    assert display.ax_.get_title() == "1"
+    assert display.ax_.get_title() == "log-odds of 1"
 
 
 def test_names_come_from_the_steps_before_or_from_the_caller(binary):

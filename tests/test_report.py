@@ -77,6 +77,9 @@ def test_the_numbers_are_those_of_sklearn(model, weighted, iris):
     assert report["cross_entropy"] == pytest.approx(expected, rel=1e-6)
     accuracy = accuracy_score(y, model.predict(X), sample_weight=weights)
     assert report["accuracy"] == close(accuracy)
+    constant = DummyClassifier().fit(X, y, sample_weight=weights).predict(X)
+    accuracy = accuracy_score(y, constant, sample_weight=weights)
+    assert report["baseline_accuracy"] == close(accuracy)
     labels = label_distribution(y, sample_weight=weights)
     assert report["label_entropy"] == close(entropy(labels))
     assert report["typical_probability"] == close(math.exp(-loss))
@@ -160,6 +163,32 @@ def test_worst_rows_are_those_of_the_largest_loss(iris):
     spared = cross_entropy_report(model, X, y, sample_weight=weights, base=None)
     assert spared["worst_rows"][:4] == worst[1:]
     assert spared["n_samples"] == 149
+
+
+@pytest.mark.parametrize("indexed", ["X", "y"])
+def test_worst_rows_are_named_by_the_index_of_the_frame(indexed, iris):
+    X, y = pd.DataFrame(iris[0]).add_prefix("x"), iris[1]
+    names = [f"flower {k}" for k in range(150)]
+    model = SoftmaxReg().fit(X, y)
+    if indexed == "X":
+        X.index = names
+    else:
+        y = pd.Series(y, index=names)
+    report = cross_entropy_report(model, X, y)
+    assert report["worst_index"] == [names[row] for row, *_ in report["worst_rows"]]
+    row = report["worst_rows"][0].row
+    assert f"  index 'flower {row}' (row {row}), label 'v" in str(report)
+
+
+def test_the_first_index_that_says_more_than_the_position_counts(iris):
+    X, y = iris
+    model = GaussianNB().fit(X, y)
+    default, labels = pd.DataFrame(X), pd.Series(y, index=np.arange(150) + 7)
+    assert "worst_index" not in cross_entropy_report(model, X, pd.Series(y))
+    assert "worst_index" not in cross_entropy_report(model, X, list(y))
+    named = SoftmaxReg().fit(default.rename(columns=str), y)
+    report = cross_entropy_report(named, default.rename(columns=str), labels)
+    assert report["worst_index"] == [row + 7 for row, *_ in report["worst_rows"]]
 
 
 def test_weights_are_repeated_rows(iris):
@@ -328,7 +357,7 @@ def test_the_report_warns_of_a_choice_at_the_end_of_the_grid(
 def test_it_is_a_read_only_dict_that_pickles(iris):
     X, y = iris
     report = cross_entropy_report(GaussianNB().fit(X, y), X, y)
-    assert len(report) == len(dict(report)) == 10
+    assert len(report) == len(dict(report)) == 11
     assert {**report} == dict(report) == report
     assert pickle.loads(pickle.dumps(report)) == report
     with pytest.raises(TypeError):
@@ -349,14 +378,15 @@ def test_the_table():
         "share of the entropy explained    29.2%",
         "typical probability of the label  0.6124",
         "accuracy                          1",
+        "share of the most frequent label  0.5",
         "calibration loss                  0.7075 bits",
         "worst rows                        row 0, label 'a<b': 1 bits",
         "                                  row 1, label 'c': 0.415 bits",
     ]
     html = report._repr_html_()
-    assert "<b" not in html
+    assert "a<b" not in html
     assert "label &#x27;a&lt;b&#x27;: 1 bits" in html
-    assert html.count("<tr>") == html.count("</tr>") == 9
+    assert html.count("<tr>") == html.count("</tr>") == 10
 
 
 def test_the_table_of_many_classes_shows_the_worst(iris):

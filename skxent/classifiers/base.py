@@ -21,7 +21,6 @@ from .early_stopping import EarlyStopping, hold_out
 from .exchange import ImportMixin
 from .migration import with_remedies
 from .predictions import dense
-from .validation import check_data
 
 
 class LinearCrossEntropyClassifier(
@@ -167,11 +166,8 @@ class LinearCrossEntropyClassifier(
             callbacks.finish(solution.params)
         return self
 
-    # Data in other places have their own forms of these and of `_objective`.
-
-    def _check_data(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> Any:
-        """Return the input of `fit` as `CheckedData`, or as what stands for it."""
-        return check_data(self, X, y, sample_weight, offset)
+    # Data in other places have their own forms of these, of `_check_data` and of
+    # `_objective`.
 
     def _hold_out(self, data: Any) -> tuple[Any, Any]:
         """Return the data to train on and the data to validate on."""

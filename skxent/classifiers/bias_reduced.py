@@ -20,7 +20,7 @@ from ..solver.bias_reduced import SingularInformation, minimise_bias_reduced
 from ..solver.intercept_correction import with_corrected_intercept
 from ..solver.stopping import CONVERGED
 from .predictions import LinearClassifier
-from .validation import CheckedData, check_data
+from .validation import CheckedData
 
 # Columns with a mean of this many spreads are centred, since a determinant needs more
 # digits than a gradient.
@@ -198,7 +198,7 @@ class BiasReducedLogReg(LinearClassifier):
                 "flic=True with fit_intercept=False; expected an intercept to correct: "
                 "use fit_intercept=True or flic=False."
             )
-        data = check_data(self, X, y, sample_weight, offset)
+        data = self._check_data(X, y, sample_weight, offset)
         objective = bias_reduced_objective(data, self.fit_intercept)
         problem = objective.problem
         fit = partial(

@@ -12,10 +12,11 @@ from ..solver.minimise import Solution
 from .exchange import ExportMixin
 from .feature_parameters import check_bounds, check_penalty_weights
 from .migration import MigrationMixin
+from .notebook import NotebookMixin
 from .parameter_checks import check_parameters
 
 
-class CrossEntropyClassifier(MigrationMixin, ExportMixin):
+class CrossEntropyClassifier(MigrationMixin, NotebookMixin, ExportMixin):
     """A linear classifier whose parameters define an objective.
 
     Subclasses have the parameters that `_objective` reads.

@@ -17,6 +17,7 @@ from sklearn.utils.metadata_routing import (
     MethodMapping,
     process_routing,
 )
+from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn_compat import CallbackSupportMixin, Interval, StrOptions, with_callbacks
 from ..evaluation.scorer import LogLossScorer, log_loss_scorer
@@ -28,12 +29,13 @@ from .base import LinearCrossEntropyClassifier
 from .C_grid import C_grid
 from .callbacks import FitCallbacks
 from .cross_entropy_classifier import CrossEntropyClassifier, coefficients
+from .cv_results import CVResults
 from .feature_parameters import check_bounds, check_penalty_weights
 from .held_out import HeldOutScores, LeaveOneOutScores
 from .migration import with_remedies
 from .search import PenaltyGrid, Score, Search, search_penalties
 from .splits import objectives_without_folds, split_rows
-from .validation import CheckedData, check_data
+from .validation import CheckedData
 
 
 class Routed(NamedTuple):
@@ -138,7 +140,7 @@ class LinearCrossEntropyClassifierCV(CallbackSupportMixin, CrossEntropyClassifie
         """
         progress = Progress()
         self._validate_params()
-        data = check_data(self, X, y, sample_weight, offset)
+        data = self._check_data(X, y, sample_weight, offset)
         routed = self._route(sample_weight, offset, params)
         objective = self._objective(data, 1.0, 0.0)
         grid = self._grid(objective, data)
@@ -214,6 +216,12 @@ class LinearCrossEntropyClassifierCV(CallbackSupportMixin, CrossEntropyClassifie
         to_score = MethodMapping().add(caller="fit", callee="score")
         to_score.add(caller="score", callee="score")
         return router.add(scorer=self._scorer(), method_mapping=to_score)
+
+    @property
+    def cv_results_(self) -> CVResults:
+        """Scores of each C and ``l1_ratio``, under scikit-learn's names."""
+        check_is_fitted(self)
+        return CVResults(self)
 
     @property
     def penalty(self) -> str:

@@ -23,6 +23,7 @@ from ..data.dask_rows import (
     View,
     sums_of_rest,
 )
+from ..data.weights import WeightSums
 from .dask_facts import (
     Facts,
     GivenRest,
@@ -126,6 +127,13 @@ class DaskData:
     def n_features(self) -> int:
         """The number of columns of X: d."""
         return self.facts.n_features
+
+    @property
+    def weight_sums(self) -> WeightSums:
+        """The sums over the sample weights, also of rows that are held out."""
+        facts = self.facts
+        assert facts.labels is not None  # as `check_dask_data` has checked
+        return WeightSums(facts.labels.totals, facts.total_weight, facts.n_weighted)
 
     def close(self) -> None:
         """Let the cluster forget the partitions that were persisted."""

@@ -111,6 +111,10 @@ class Facts:
         None without rows.
     weight_range : (float, float)
         The smallest and the largest sample weight.
+    total_weight : float
+        The sum of the sample weights.
+    n_weighted : int
+        The number of rows with a positive sample weight.
     sample : Sample
     """
 
@@ -123,6 +127,8 @@ class Facts:
     magnitudes: NDArray
     labels: LabelFacts | None
     weight_range: tuple[float, float]
+    total_weight: float
+    n_weighted: int
     sample: Sample
 
 
@@ -184,6 +190,9 @@ def facts_of(X: Any, rest: GivenRest) -> Facts:
         n_bytes = X.data.nbytes + X.indices.nbytes
     else:
         stored, n_bytes = np.full(d, n), entries.nbytes
+    with np.errstate(over="ignore"):
+        # refused if it overflows
+        total_weight = float(n if s is None else s.sum())
     step = 1
     while n > 2 * step * n_spread_rows(d):
         step *= 2
@@ -197,6 +206,8 @@ def facts_of(X: Any, rest: GivenRest) -> Facts:
         magnitudes=_magnitudes(X),
         labels=_labels(rest) if n else None,
         weight_range=(1.0, 1.0) if s is None or not n else (s.min(), s.max()),
+        total_weight=total_weight,
+        n_weighted=n if s is None else int(np.count_nonzero(s)),
         sample=Sample(step, sample_of(X, step), rest.take(slice(None, None, step))),
     )
 
@@ -231,6 +242,8 @@ def merge_facts(facts: list[Facts]) -> Facts:
             min(f.weight_range[0] for f in some),
             max(f.weight_range[1] for f in some),
         ),
+        total_weight=sum(f.total_weight for f in some),
+        n_weighted=sum(f.n_weighted for f in some),
         sample=_merged_samples([f.sample for f in some], widths[0]),
     )
 

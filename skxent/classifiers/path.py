@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from ..data.targets import are_distributions
+from ..evaluation.tables import html_table
 from ..solver.penalty_path import fit_penalties
 from .cross_entropy_classifier import coefficients
 from .estimators import BinaryLogRegCV, SoftmaxRegCV
@@ -42,6 +43,19 @@ class RegularizationPath:
     n_iters: NDArray
     classes: NDArray
     feature_names: NDArray | None
+
+    def _repr_html_(self) -> str:
+        """Return a table of the fits for notebooks."""
+        n_used = np.count_nonzero(self.coefs, axis=(1, 2))
+        columns = self.Cs, n_used, self.n_iters, self.suboptimalities
+        return html_table(
+            f"Path of {len(self.Cs)} values of C, {self.coefs[0].size} coefficients",
+            [
+                [f"{C:.4g}", str(n), str(n_iter), f"{suboptimality:.2g}"]
+                for C, n, n_iter, suboptimality in zip(*columns, strict=True)
+            ],
+            ["C", "coefficients that are not 0", "iterations", "suboptimality"],
+        )
 
 
 def log_reg_path(

@@ -15,7 +15,7 @@ from ..data.containers import check_container, check_numbers
 from ..data.preparation import check_offset
 from ..data.targets import align_distributions, are_distributions
 from ..model.losses import LOSSES
-from .validation import CheckedData, check_X
+from .validation import CheckedData, check_data, check_X
 
 
 class LinearClassifier(ClassifierMixin, BaseEstimator):
@@ -158,6 +158,10 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         self.coef_ = dense(self.coef_)
         return self
+
+    def _check_data(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> Any:
+        """Return the input of `fit` as `CheckedData`, or as what stands for it."""
+        return check_data(self, X, y, sample_weight, offset)
 
     def _logits(self, X: Any, offset: ArrayLike | None) -> NDArray:
         """Return the logits, (n, L), computed block by block.

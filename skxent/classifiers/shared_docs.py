@@ -105,11 +105,16 @@ Cs_ : ndarray of shape (n_Cs,)
 l1_ratios_ : ndarray of shape (n_l1_ratios,)
 scores_ : ndarray of shape (n_folds, n_l1_ratios, n_Cs)
     The score of each fold. With ``cv="loo"`` there is one.
-mean_scores_, std_scores_ : ndarray of shape (n_l1_ratios, n_Cs)
-    The mean and the standard deviation of the scores over the folds.
+mean_scores_ : ndarray of shape (n_l1_ratios, n_Cs)
+    The mean of the scores over the folds.
+std_scores_ : ndarray of shape (n_l1_ratios, n_Cs)
+    The standard deviation of the scores over the folds.
 standard_errors_ : ndarray of shape (n_l1_ratios, n_Cs)
     The standard errors of the mean scores: the deviations, divided by the root of the
     number of folds; with ``cv="loo"``, over the rows.
+cv_results_ : dict of ndarrays of shape (n_l1_ratios * n_Cs,)
+    The scores under the names of scikit-learn's searches. It is printed as a table, and
+    ``pandas.DataFrame`` makes a frame of it.
 coefs_paths_ : ndarray of shape (n_folds, n_l1_ratios, n_Cs, n_logits, n_features)
     The coefficients without each fold; with ``cv="loo"``, those of all rows.
 intercepts_paths_ : ndarray of shape (n_folds, n_l1_ratios, n_Cs, n_logits)
@@ -117,10 +122,21 @@ n_iter_ : ndarray of shape (n_folds, n_l1_ratios, n_Cs)
     The numbers of iterations. Folds that share passes take Newton steps.
 worst_suboptimality_ : float
     The largest estimated suboptimality of all fits.
-converged_, suboptimality_, duality_gap_, n_evals_, loss_curve_, loss_curve_seconds_
-    Of the fit to all rows with the chosen penalty, as in the estimator with one C. It
-    starts at the solution that the search has found. With ``refit=False`` there are
-    only the first two, for the worst of the folds.
+converged_ : bool
+    Whether the fit to all rows with the chosen penalty has converged. With
+    ``refit=False``, whether all folds have.
+suboptimality_ : float
+    Estimated relative distance of that fit to its optimum; with ``refit=False``, the
+    largest of the folds.
+duality_gap_ : float
+    Certified bound of that distance, in nats. This and the next three exist only with
+    ``refit=True``.
+n_evals_ : int
+    Passes over X of that fit, which starts at the solution that the search has found.
+loss_curve_ : ndarray of shape (n_iter,)
+    F, in nats, after each of its iterations.
+loss_curve_seconds_ : ndarray of shape (n_iter,)
+    Seconds since the start of `fit` after each of them.
 n_features_in_ : int
     Number of features seen during `fit`.
 feature_names_in_ : ndarray of shape (n_features,)

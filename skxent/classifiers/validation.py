@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, valid
 from ..data.blocks import RowBlocks, is_memory_mapped, stored_array
 from ..data.containers import check_container, check_numbers, reading
 from ..data.targets import are_distributions, check_distributions, check_labels
-from ..data.weights import class_sums
+from ..data.weights import WeightSums, class_sums, weight_sums
 
 DTYPES = (np.float64, np.float32)
 # Kinds of labels that are classes, whatever their values: scikit-learn's check of them
@@ -63,6 +63,11 @@ class CheckedData(NamedTuple):
     def n_features(self) -> int:
         """The number of columns of X: d."""
         return self.X.shape[1]
+
+    @property
+    def weight_sums(self) -> WeightSums:
+        """The sums over the sample weights."""
+        return weight_sums(self.targets, self.sample_weight, len(self.classes))
 
     def close(self) -> None:
         """Do nothing: arrays in memory need not be given back."""

@@ -1,5 +1,7 @@
 """Sample weights: their checks, their scaling by the largest, and sums by class."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -7,6 +9,35 @@ from .containers import check_numbers
 
 # The number of rows that `class_sums` reads at once.
 SUMMED_ROWS = 2**18
+
+
+class WeightSums(NamedTuple):
+    """Sums over the sample weights, without class weights.
+
+    Attributes
+    ----------
+    of_classes : ndarray of shape (K,)
+    total : float
+        Exact for weights that count rows, also if targets are distributions.
+    n_positive : int
+        The number of rows with a positive weight.
+    """
+
+    of_classes: NDArray
+    total: float
+    n_positive: int
+
+
+def weight_sums(
+    targets: NDArray, sample_weight: ArrayLike | None, n_classes: int
+) -> WeightSums:
+    """Return the sums over the sample weights of rows; None means 1 for each row."""
+    if sample_weight is None:
+        n = len(targets)
+        return WeightSums(class_sums(targets, None, n_classes), float(n), n)
+    s = np.asarray(sample_weight, dtype=np.float64)
+    of_classes = class_sums(targets, s, n_classes)
+    return WeightSums(of_classes, float(s.sum()), int(np.count_nonzero(s)))
 
 
 def relative_weights(

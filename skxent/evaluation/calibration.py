@@ -61,6 +61,7 @@ class Reliability(NamedTuple):
     rates: _Array  # (m,) recalibrated probabilities, a step function of proba
     shares: _Array  # (m,) the weight of each prediction, as a share of the total
     parts: CalibrationDecomposition
+    counts: _Array | None = None  # (m,) the effective number of rows of each prediction
 
 
 def calibration_decomposition(
@@ -219,8 +220,10 @@ def _reliability(
     nats = np.array([cross_entropy, miscalibration, discrimination, uncertainty])
     # No part is negative, except by rounding.
     parts = np.ravel(convert_nats(np.maximum(nats, 0), base)).tolist()
+    # Kish's effective size: that of rows of equal weight with the same variance
+    counts = mass**2 / np.bincount(inverse, shares**2)
     return Reliability(
-        np.exp(log_p[first]), rates, mass, CalibrationDecomposition(*parts)
+        np.exp(log_p[first]), rates, mass, CalibrationDecomposition(*parts), counts
     )
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr
 
 from .calibration import CalibrationDecomposition, reliability_by_class
 from .choice import choice_of_C
 from .messages import type_name
 from .predictions import predictions_of
+from .tables import html_table
 from .units import convert_nats, unit_name
 
 _SHOWN = 5  # worst rows, and classes with the largest calibration loss
@@ -57,12 +57,7 @@ class CrossEntropyReport(Mapping[str, Any]):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f'<tr><th style="text-align: left">{escape(name)}</th>'
-            f'<td style="text-align: left">{escape(value)}</td></tr>'
-            for name, value in self._lines()
-        )
-        return f"<table><caption>{escape(self._title)}</caption>{rows}</table>"
+        return html_table(self._title, self._lines())
 
     def _lines(self) -> list[tuple[str, str]]:
         """Return the name and the value of each line of the table."""
@@ -74,6 +69,7 @@ class CrossEntropyReport(Mapping[str, Any]):
             ("share of the entropy explained", f"{self['share_explained']:.1%}"),
             ("typical probability of the label", f"{self['typical_probability']:.4g}"),
             ("accuracy", f"{self['accuracy']:.4g}"),
+            ("share of the most frequent label", f"{self['baseline_accuracy']:.4g}"),
         ]
         losses = {k: parts.miscalibration for k, parts in self["calibration"].items()}
         for label in sorted(losses, key=lambda k: -losses[k])[:_SHOWN]:
@@ -84,8 +80,10 @@ class CrossEntropyReport(Mapping[str, Any]):
         if "choice_of_C" in self:
             lines += self["choice_of_C"].lines()
         name = "worst rows"
-        for row, label, loss in self["worst_rows"]:
-            lines.append((name, f"row {row}, label {label!r}: {loss:.4g} {unit}"))
+        index = self.get("worst_index", [None] * len(self["worst_rows"]))
+        for at, (row, label, loss) in zip(index, self["worst_rows"], strict=True):
+            place = f"row {row}" if at is None else f"index {at!r} (row {row})"
+            lines.append((name, f"{place}, label {label!r}: {loss:.4g} {unit}"))
             name = ""
         return lines
 
@@ -142,11 +140,16 @@ def cross_entropy_report(
             Geometric mean of the predicted probabilities of the true labels.
         ``accuracy`` : float
             Weighted share of the rows whose label has the largest probability.
+        ``baseline_accuracy`` : float
+            The accuracy of always predicting the most frequent label.
         ``calibration`` : dict
             For each class, the `CalibrationDecomposition` of this class against all
             others. With two classes, only that of the second, as both are equal.
         ``worst_rows`` : list of (row, label, loss)
             The five rows of largest loss: position in `y`, label, cross-entropy.
+        ``worst_index`` : list
+            Only if `y` or `X` has an index other than 0, 1, …: its entries for these
+            rows, as for ``.loc``.
         ``choice_of_C`` : ChoiceOfC
             Only if the estimator, or the last step of a pipeline or of the best
             estimator of a search, is a `BinaryLogRegCV` or `SoftmaxRegCV`: the chosen
@@ -202,6 +205,7 @@ def cross_entropy_report(
     share of the entropy explained    76.6%
     typical probability of the label  0.8555
     accuracy                          0.9225
+    share of the most frequent label  0.6127
     calibration loss                  0.06495 bits
     worst rows                        row 148, label 0: 7.618 bits
                                       row 45, label 0: 5.14 bits
@@ -214,7 +218,8 @@ def cross_entropy_report(
     predictions = predictions_of(estimator, X, y, sample_weight)
     classes, rows, codes, shares, log_proba = predictions
     losses = -log_proba[np.arange(len(rows)), codes]
-    label_entropy = entr(np.bincount(codes, shares)).sum()
+    label_shares = np.bincount(codes, shares)
+    label_entropy = entr(label_shares).sum()
     nats = np.array([label_entropy, shares @ losses])
     label_entropy, cross_entropy = np.ravel(convert_nats(nats, base)).tolist()
     gained = label_entropy - cross_entropy
@@ -233,14 +238,29 @@ def cross_entropy_report(
         "share_explained": gained / label_entropy if label_entropy else math.nan,
         "typical_probability": math.exp(-(shares @ losses)),
         "accuracy": float(shares @ (log_proba.argmax(axis=1) == codes)),
+        "baseline_accuracy": float(label_shares.max()),
         "calibration": calibration,
         "worst_rows": [
             WorstRow(int(rows[i]), classes[codes[i]], loss)
             for i, loss in zip(worst, worst_losses, strict=True)
         ],
     }
+    index = _index_of(rows[worst], y, X)
+    if index is not None:
+        values["worst_index"] = index
     choice = choice_of_C(estimator, base)
     if choice is not None:
         values["choice_of_C"] = choice
     title = f"{type_name(estimator)} on {len(rows)} rows with {len(classes)} classes"
     return CrossEntropyReport(title, values)
+
+
+def _index_of(rows: NDArray[np.intp], *data: Any) -> list[Any] | None:
+    """Return the entries of the first index that says more than the position."""
+    for some in data:
+        index = getattr(some, "index", None)
+        if index is not None and hasattr(index, "tolist"):  # lists have a method index
+            labels = index.tolist()
+            if labels != list(range(len(labels))):
+                return [labels[row] for row in rows]
+    return None

@@ -27,6 +27,8 @@ DESCRIPTIONS = {
     ),
 }
 
+# Weights that sum to the number of rows up to this share are 1 each.
+SAME = 1e-12
 # A distance to the optimum that deserves a word, in standard errors.
 VISIBLE = 0.01
 
@@ -57,18 +59,19 @@ def coefficient_table(
     Parameters
     ----------
     estimator : object
-        A fitted `BinaryLogReg` or `SoftmaxReg`, one that chose its C, a pipeline that
-        ends in one, or a search over these.
-    X, y : array-likes
+        A fitted `BinaryLogReg` or `SoftmaxReg`, one that chose its C, one of
+        `skxent.dask`, a pipeline that ends in one, or a search over these.
+    X, y : array-likes or Dask collections
         The data of the fit, as they were passed to ``fit``. y may be soft labels; use
         a robust covariance then, since soft labels vary less than the model says.
-    sample_weight, offset : array-likes, default=None
+    sample_weight, offset : array-likes or Dask collections, default=None
         Those of the fit.
     covariance : str, default="model"
         "model", "HC0", "HC1", "HC3" or "cluster" without a penalty; with one,
         "sandwich_penalised" or "laplace". See Notes.
     cluster : array-like of shape (n,), default=None
-        Labels of clusters of rows that depend on each other, for "cluster".
+        Labels of clusters of rows that depend on each other, for "cluster". Not for
+        Dask collections.
     level : float, default=0.95
         The coverage of the intervals, between 0 and 1.
     weights : {"frequency", "precision"}, default="frequency"
@@ -91,7 +94,8 @@ def coefficient_table(
         the fit has not converged, or the data are not those of the fit; or if an
         argument is invalid.
     TypeError
-        If the estimator is none of this package.
+        If the estimator is none of this package, or the data are Dask collections and
+        the estimator is not for them, or the other way round.
 
     See Also
     --------
@@ -119,6 +123,8 @@ def coefficient_table(
     Class weights change the intercept that is estimated, and only robust covariances
     allow for them.
 
+    X in Dask collections is never gathered: each pass returns sums, as in a fit.
+
     References
     ----------
     H. White (1982), doi:10.2307/1912526. J. G. MacKinnon and H. White (1985),
@@ -143,16 +149,17 @@ def coefficient_table(
     lower and upper: 95% intervals, in log-odds per unit
     """
     check_level(level)
-    fitted = fitted_model(estimator, X, y, sample_weight, offset, weights)
-    check_covariance(
-        covariance,
-        is_penalised=fitted.is_penalised,
-        is_bias_reduced=fitted.is_bias_reduced,
-        has_class_weight=fitted.class_factors is not None,
-        has_cluster=cluster is not None,
-    )
-    information = information_of(fitted)
-    of_variables = covariance_of(fitted, information, covariance, cluster)
+    with fitted_model(estimator, X, y, sample_weight, offset, weights) as fitted:
+        check_covariance(
+            covariance,
+            is_penalised=fitted.is_penalised,
+            is_bias_reduced=fitted.is_bias_reduced,
+            has_class_weight=fitted.class_factors is not None,
+            has_cluster=cluster is not None,
+            rows_are_elsewhere=fitted.objective.rows.are_elsewhere,
+        )
+        information = information_of(fitted)
+        of_variables = covariance_of(fitted, information, covariance, cluster)
     rows = reported(fitted, information.coordinates, contrast)
     matrix = rows.covariance(of_variables)
     aliased = [str(fitted.feature_names[j]) for j in information.coordinates.aliased]
@@ -181,7 +188,7 @@ def _head(
         f"{fitted.name} on {n:g} observations: {rows}",
         f"log-likelihood {log_likelihood:.6g} nats; {DESCRIPTIONS[covariance]}",
     ]
-    if objective.rows.weight_sum != objective.n_samples:
+    if abs(objective.rows.weight_sum / objective.n_samples - 1) > SAME:
         lines.append(f"sample weights are read as {fitted.weights}")
     if fitted.class_factors is not None:
         lines.append("class weights change the intercept that is estimated")

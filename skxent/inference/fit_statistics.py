@@ -155,19 +155,18 @@ def fit_statistics(
     McFadden's R²       0.6126
     Tjur's R²           0.6651
     """
-    fitted = fitted_model(estimator, X, y, sample_weight, offset, weights)
-    check_likelihood(
-        "Fit statistics",
-        is_penalised=False,
-        has_class_weight=fitted.class_factors is not None,
-        is_bias_reduced=fitted.is_bias_reduced,
-    )
-    information = information_of(fitted)
-    objective = fitted.objective
-    with objective.rows.threads():
-        null = _null_loss(fitted)
-        perfect, of_second, fingerprint = _sums_over_targets(fitted)
-    S = objective.rows.weight_sum
+    with fitted_model(estimator, X, y, sample_weight, offset, weights) as fitted:
+        check_likelihood(
+            "Fit statistics",
+            is_penalised=False,
+            has_class_weight=fitted.class_factors is not None,
+            is_bias_reduced=fitted.is_bias_reduced,
+        )
+        information = information_of(fitted)
+        with fitted.objective.rows.threads():
+            null = _null_loss(fitted)
+            perfect, of_second, fingerprint = _sums_over_targets(fitted)
+    S = fitted.objective.rows.weight_sum
     loss = mean_loss(fitted, information)
     trace = np.einsum("ij,ji->", information.hessian, information.inverse)
     return FitStatistics(

@@ -3,14 +3,15 @@
 Everything in this room reads X through the rows of this problem.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..classifiers.predictions import dense
-from ..classifiers.validation import CheckedData, check_data
+from ..classifiers.validation import class_weights
 from ..data.blocks import far_center
 from ..data.rows import Block
 from ..evaluation.last_step import last_step
@@ -105,15 +106,18 @@ class FittedModel(NamedTuple):
         return row_weights
 
 
+@contextmanager
 def fitted_model(
     estimator: Any,
     X: Any,
     y: Any,
-    sample_weight: ArrayLike | None = None,
-    offset: ArrayLike | None = None,
+    sample_weight: Any = None,
+    offset: Any = None,
     weights: str = "frequency",
-) -> FittedModel:
-    """Return a fitted estimator with its data; refuse what has no likelihood.
+) -> Iterator[FittedModel]:
+    """Yield a fitted estimator with its data; refuse what has no likelihood.
+
+    In the end, a cluster forgets the data that it keeps: no pass reads them any more.
 
     Parameters
     ----------
@@ -121,7 +125,7 @@ def fitted_model(
         A fitted estimator of the package, a pipeline that ends in one, or a search over
         these.
     X, y, sample_weight, offset
-        As in ``fit``.
+        As in ``fit``: Dask collections for an estimator of `skxent.dask`.
     weights : {"frequency", "precision"}, default="frequency"
     """
     if weights not in WEIGHTS:
@@ -136,7 +140,14 @@ def fitted_model(
         X = before.transform(X)
         if not hasattr(X, "columns"):
             names = _names_after(before)
-    data = check_data(model, X, y, sample_weight, offset)
+    with closing(model._check_data(X, y, sample_weight, offset)) as data:
+        yield _fitted_to(model, data, names, weights)
+
+
+def _fitted_to(
+    model: Any, data: Any, names: NDArray | None, weights: str
+) -> FittedModel:
+    """Return a fitted estimator with its checked data."""
     check_same_data(model, data)
     objective = _objective_of(model, data)
     objective.rows.read_in_float64()
@@ -144,8 +155,9 @@ def fitted_model(
         names = getattr(model, "feature_names_in_", data.feature_names)
     if names is None:
         names = np.array([f"x{j}" for j in range(objective.n_features)], dtype=object)
-    s = np.ones(len(data.targets)) if sample_weight is None else sample_weight
-    s = np.asarray(s, dtype=np.float64)
+    sums, factors = data.weight_sums, None
+    if model.class_weight is not None:
+        factors = class_weights(model.class_weight, data.classes, sums.of_classes)
     return FittedModel(
         objective=objective,
         params=objective.pack(dense(model.coef_), model.intercept_),
@@ -153,16 +165,16 @@ def fitted_model(
         classes=np.asarray(model.classes_).tolist(),
         feature_names=np.asarray(names),
         basis=_basis(objective.n_logits),
-        class_factors=_class_factors(model, data.targets, data.weights, s),
+        class_factors=factors,
         weights=weights,
-        n_observations=float(s.sum() if weights == "frequency" else (s > 0).sum()),
+        n_observations=float(sums.total if weights == "frequency" else sums.n_positive),
         # unknown if another package has fitted the model: the Newton step will tell
         is_converged=bool(getattr(model, "converged_", True)),
         is_bias_reduced=is_bias_reduced(model),
     )
 
 
-def _objective_of(model: Any, data: CheckedData) -> Objective:
+def _objective_of(model: Any, data: Any) -> Objective:
     """Return F of an estimator; the mean loss for one that maximises another function.
 
     Half the log-determinant of the information, which a bias-reduced fit adds, is no
@@ -198,16 +210,3 @@ def _basis(n_logits: int) -> NDArray:
     basis = np.triu(np.ones((n_logits, n_logits - 1)))
     basis[k, k - 1] = -k
     return basis / np.sqrt(k * (k + 1))
-
-
-def _class_factors(
-    model: Any, targets: NDArray, weights: NDArray | None, s: NDArray
-) -> NDArray | None:
-    """Return the class weights, (K,), from the weights of the rows."""
-    if model.class_weight is None or weights is None:
-        return None
-    factors = np.ones(len(model.classes_))
-    for k in range(len(factors)):
-        (rows,) = np.nonzero((targets == k) & (s > 0))
-        factors[k] = weights[rows[0]] / s[rows[0]]
-    return factors

@@ -100,27 +100,28 @@ def average_marginal_effects(
     lower and upper: 95% intervals, in probability per unit
     """
     check_level(level)
-    fitted = fitted_model(estimator, X, y, sample_weight, offset, weights)
-    check_covariance(
-        covariance,
-        is_penalised=fitted.is_penalised,
-        is_bias_reduced=fitted.is_bias_reduced,
-        has_class_weight=fitted.class_factors is not None,
-        has_cluster=cluster is not None,
-    )
-    if fitted.class_factors is not None:
-        raise ValueError(
-            "Marginal effects with class weights, which move all probabilities; "
-            "expected a fit with class_weight=None."
+    with fitted_model(estimator, X, y, sample_weight, offset, weights) as fitted:
+        check_covariance(
+            covariance,
+            is_penalised=fitted.is_penalised,
+            is_bias_reduced=fitted.is_bias_reduced,
+            has_class_weight=fitted.class_factors is not None,
+            has_cluster=cluster is not None,
+            rows_are_elsewhere=fitted.objective.rows.are_elsewhere,
         )
-    information = information_of(fitted)
-    of_variables = covariance_of(fitted, information, covariance, cluster)
-    where = information.coordinates
-    components = where.without_aliased(fitted.reduced(fitted.params))
-    chosen = _positions(fitted, features)
-    with fitted.objective.rows.threads():
-        jumps = _discrete(fitted, discrete, chosen)
-        effects, derivatives = _effects(fitted, components, chosen, jumps)
+        if fitted.class_factors is not None:
+            raise ValueError(
+                "Marginal effects with class weights, which move all probabilities; "
+                "expected a fit with class_weight=None."
+            )
+        information = information_of(fitted)
+        of_variables = covariance_of(fitted, information, covariance, cluster)
+        where = information.coordinates
+        components = where.without_aliased(fitted.reduced(fitted.params))
+        chosen = _positions(fitted, features)
+        with fitted.objective.rows.threads():
+            jumps = _discrete(fitted, discrete, chosen)
+            effects, derivatives = _effects(fitted, components, chosen, jumps)
     # from derivatives by components and columns to those by the variables
     of_columns = derivatives.reshape(-1, derivatives.shape[-1]) @ where.to_columns
     jacobian = of_columns.reshape(effects.size, -1)

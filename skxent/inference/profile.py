@@ -90,30 +90,31 @@ def profile_intervals(
     lower and upper: 95% intervals, in log-odds per unit
     """
     check_level(level)
-    fitted = fitted_model(estimator, X, y, sample_weight, offset)
-    check_likelihood(
-        "Profile intervals",
-        is_penalised=fitted.is_penalised,
-        has_class_weight=fitted.class_factors is not None,
-        is_bias_reduced=fitted.is_bias_reduced,
-    )
-    information = information_of(fitted)
-    rows = reported(fitted, information.coordinates, contrast)
-    chosen = _chosen(rows, features)
     reach = float(norm.isf((1 - level) / 2))
-    ends = np.full((len(chosen), 2), np.nan)
-    with fitted.objective.rows.threads():
-        for position, i in enumerate(chosen):
-            if rows.is_identified[i]:
+    with fitted_model(estimator, X, y, sample_weight, offset) as fitted:
+        check_likelihood(
+            "Profile intervals",
+            is_penalised=fitted.is_penalised,
+            has_class_weight=fitted.class_factors is not None,
+            is_bias_reduced=fitted.is_bias_reduced,
+        )
+        information = information_of(fitted)
+        rows = reported(fitted, information.coordinates, contrast)
+        chosen = _chosen(rows, features)
+        changes = np.full((len(chosen), 2), np.nan)
+        with fitted.objective.rows.threads():
+            for position, i in enumerate(chosen):
+                if not rows.is_identified[i]:
+                    continue
                 profile = _Profile(fitted, information, rows.to_rows[[i]].toarray()[0])
-                for side, root in enumerate((-reach, reach)):
-                    ends[position, side] = rows.estimate[i] + profile.change_at(root)
+                changes[position] = [profile.change_at(r) for r in (-reach, reach)]
+    lower, upper = rows.estimate[chosen] + changes.T
     return ProfileIntervals(
         classes=[rows.classes[i] for i in chosen] if len(fitted.basis) > 1 else None,
         features=[rows.features[i] for i in chosen],
         estimate=rows.estimate[chosen],
-        lower=ends[:, 0],
-        upper=ends[:, 1],
+        lower=lower,
+        upper=upper,
         level=level,
         head=[
             f"{fitted.name} on {fitted.n_observations:g} observations: "

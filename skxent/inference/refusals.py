@@ -12,7 +12,6 @@ from sklearn.utils.validation import check_is_fitted
 from ..classifiers.cross_entropy_classifier import CrossEntropyClassifier
 from ..classifiers.feature_parameters import check_bounds
 from ..classifiers.predictions import LinearClassifier, dense
-from ..classifiers.validation import CheckedData
 from ..evaluation.messages import type_name
 
 CLASSICAL = ("model", "HC0", "HC1", "HC3", "cluster")
@@ -86,9 +85,9 @@ def _check_bounds(model: Any) -> None:
         )
 
 
-def check_same_data(model: Any, data: CheckedData) -> None:
-    """Raise if X or y cannot be the data of the fit."""
-    d, expected = data.X.shape[1], dense(model.coef_).shape[1]
+def check_same_data(model: Any, data: Any) -> None:
+    """Raise if the checked X or y cannot be the data of the fit."""
+    d, expected = data.n_features, dense(model.coef_).shape[1]
     if d != expected:
         raise ValueError(
             f"X has {d} features; expected the {expected} of the fit of "
@@ -144,6 +143,7 @@ def check_covariance(
     is_bias_reduced: bool,
     has_class_weight: bool,
     has_cluster: bool,
+    rows_are_elsewhere: bool,
 ) -> None:
     """Raise if a covariance is unknown, or wrong for the fit."""
     if covariance not in COVARIANCES:
@@ -154,6 +154,13 @@ def check_covariance(
         raise ValueError(
             f"covariance={covariance!r} {'with' if has_cluster else 'without'} cluster;"
             " expected covariance='cluster' with a label for each row, or neither."
+        )
+    if has_cluster and rows_are_elsewhere:
+        raise ValueError(
+            "covariance='cluster' adds up the rows of each cluster, which may lie in "
+            "many partitions of Dask; expected another covariance, such as 'HC1', or "
+            "data in memory: pass model.to_local(), with X, y, cluster and others "
+            "after .compute(), if they fit there."
         )
     if is_penalised and covariance in CLASSICAL:
         raise ValueError(

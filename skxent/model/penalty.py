@@ -264,6 +264,10 @@ class Penalty:
 
     def largest_step_to_dual(self, slope: NDArray) -> float:
         # only a bound or l2 keeps slope w − pen(w) finite beyond the slope l1
+        nothing = (self.l1 == 0) & (self.l2 == 0)
+        if (nothing & np.isinf(self.lower) & np.isinf(self.upper)).any():
+            # a slope that is 0 is so by rounding
+            return 0.0
         bound = np.where(slope > 0, self.upper, -self.lower)
         too_steep = (bound == np.inf) & (self.l2 == 0) & (np.abs(slope) > self.l1)
         if not too_steep.any():

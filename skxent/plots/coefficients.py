@@ -18,7 +18,10 @@ from .style import (
     attribute_of,
     feature_names_of,
     label_ratios,
+    open_frame,
     panels_of,
+    reference_style,
+    shortened,
 )
 
 
@@ -29,6 +32,10 @@ class CoefficientDisplay:
     With more than two classes, it is the change of the logit of the class. Magnitudes
     of different features are comparable only if the features have the same unit, as
     after ``StandardScaler``.
+
+    All panels have the same features in the same order, by the largest magnitude in any
+    of them, and the same scale. With ``odds_ratios=True`` they show exp(coef), the
+    factor by which the odds of the class change per unit.
 
     Parameters
     ----------
@@ -58,7 +65,7 @@ class CoefficientDisplay:
     >>> names = data.feature_names
     >>> display = CoefficientDisplay.from_estimator(model, feature_names=names)
     >>> [ax.get_title() for ax in display.ax_]
-    ['setosa', 'versicolor', 'virginica']
+    ['logit of setosa', 'logit of versicolor', 'logit of virginica']
     """
 
     def __init__(
@@ -143,6 +150,8 @@ class CoefficientDisplay:
     ) -> CoefficientDisplay:
         """Draw one panel of bars for each class, the largest magnitude at the top.
 
+        In a new figure, the names of the features stand on the left only.
+
         Parameters
         ----------
         ax : matplotlib Axes or array of them, default=None
@@ -150,7 +159,8 @@ class CoefficientDisplay:
         top_n : int, default=20
             The number of features in a panel. None means all.
         odds_ratios : bool, default=False
-            Whether to draw odds ratios, exp(coef), on a logarithmic axis.
+            Whether to draw odds ratios, exp(coef), on a logarithmic axis: 2 means that
+            a unit more of the feature doubles the odds of the class.
         **kwargs
             Passed to ``matplotlib.axes.Axes.barh``.
 
@@ -175,12 +185,27 @@ class CoefficientDisplay:
                 f"ratio overflows; expected at most {LARGEST_LOG_ODDS}: plot "
                 "log-odds, or measure the feature in other units."
             )
-        n_panels, n_bars = self.coef[:, :top_n].shape
-        longest = max(map(len, np.asarray(self.feature_names, str)))
-        height = 0.9 + 0.24 * max(n_bars, 4)
-        panels = panels_of(ax, self.class_names, 2.6 + 0.075 * longest, height)
+        n_panels, n_features = self.coef.shape
+        order = np.argsort(-abs(self.coef).max(axis=0), kind="stable")[:top_n]
+        names = [shortened(str(name)) for name in np.asarray(self.feature_names)[order]]
+        # Only the panels on the left have names.
+        width, name_width = 2.6, 0.075 * max(map(len, names))
+        height = 0.9 + 0.24 * max(len(order), 4)
+        panels = panels_of(ax, self.class_names, width, height, name_width)
         for panel, w, label in zip(panels, self.coef, self.class_names, strict=True):
-            self._plot_panel(panel, w, label, top_n, odds_ratios, kwargs)
+            self._plot_panel(panel, w[order], label, odds_ratios, kwargs)
+            panel.set_yticks(np.arange(len(order)), names)
+            panel.set_ylim(len(order) - 0.4, -0.6)
+        for panel in _on_the_left(panels) if ax is None else panels:
+            if len(order) < n_features:
+                panel.set_ylabel(f"the largest {len(order)} of {n_features} features")
+        if ax is None:
+            for panel in set(panels) - set(_on_the_left(panels)):
+                panel.tick_params(labelleft=False)
+        _share_scale(panels)
+        if odds_ratios:
+            for panel in panels:
+                label_ratios(panel)
         self.ax_ = panels[0] if n_panels == 1 else panels
         self.figure_ = panels[0].figure
         return self
@@ -190,28 +215,38 @@ class CoefficientDisplay:
         ax: Any,
         w: NDArray[Any],
         label: Any,
-        top_n: int | None,
         odds_ratios: bool,
         kwargs: dict[str, Any],
     ) -> None:
-        """Draw the bars of one class, with coefficients `w` of shape (n_features,)."""
-        order = np.argsort(-abs(w), kind="stable")[:top_n]
-        names = [str(name) for name in np.asarray(self.feature_names)[order]]
-        style = {"color": np.where(w[order] > 0, BLUE, RED), **kwargs}
-        positions = np.arange(len(order))
+        """Draw the bars of one class, with coefficients `w` of shape (n_bars,)."""
+        style = {"color": np.where(w > 0, BLUE, RED), **kwargs}
         no_effect = 1.0 if odds_ratios else 0.0
         # `start` is the left end of each bar. A bar that started at 1 with negative
         # length would end at 1 − length, which loses the digits of a tiny ratio.
-        effect = np.exp(w[order]) if odds_ratios else w[order]
+        effect = np.exp(w) if odds_ratios else w
         start, end = np.minimum(effect, no_effect), np.maximum(effect, no_effect)
-        for bar in ax.barh(positions, end - start, left=start, **style):
+        for bar in ax.barh(np.arange(len(w)), end - start, left=start, **style):
             # By default, matplotlib adds no margin beyond the left end of a bar, even
             # if that is the end that shows the effect.
             bar.sticky_edges.x[:] = [no_effect]
-        ax.axvline(no_effect, color="0.3", linewidth=0.8)
-        ax.set_yticks(positions, names)
-        ax.set_ylim(len(order) - 0.4, -0.6)
-        ax.set_title(str(label))
-        ax.set_xlabel("odds ratio per unit" if odds_ratios else "log-odds per unit")
+        ax.axvline(no_effect, **reference_style(ax))
+        open_frame(ax)
+        # The logit of one of more than two classes is no log-odds.
+        kind = "logit" if len(self.class_names) > 1 else "log-odds"
         if odds_ratios:
-            label_ratios(ax)
+            ax.set_xscale("log", base=2)
+            kind = kind.replace("log-odds", "odds").replace("logit", "exp(logit)")
+        ax.set_title(f"{kind} of {label}")
+        ax.set_xlabel("factor per unit" if odds_ratios else "change per unit")
+
+
+def _on_the_left(panels: NDArray[Any]) -> list[Any]:
+    """Return the panels of a new figure that stand in its first column."""
+    return [ax for ax in panels if ax.get_subplotspec().is_first_col()]
+
+
+def _share_scale(panels: NDArray[Any]) -> None:
+    """Give all panels the limits of the widest ones, so that bars can be compared."""
+    limits = np.array([ax.get_xlim() for ax in panels])
+    for ax in panels:
+        ax.set_xlim(limits[:, 0].min(), limits[:, 1].max())

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..evaluation.last_step import last_step
 from ..evaluation.messages import type_name
-from .style import attribute_of, axes_of, next_style
+from .style import attribute_of, axes_of, next_style, open_frame
 
 _EPS = np.finfo(np.float64).eps
 
@@ -175,6 +175,7 @@ class ConvergenceDisplay:
         y_values = np.where(self.suboptimality > _EPS, self.suboptimality, np.nan)
         style = {"marker": ".", "label": name or self.estimator_name, **next_style(ax)}
         (self.line_,) = ax.plot(x_values, y_values, **{**style, **kwargs})
+        open_frame(ax)
         ax.set_yscale("log")
         ax.set_xlabel(x)
         ax.set_ylabel("suboptimality (F − F*) / F*")

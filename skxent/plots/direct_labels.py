@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.isotonic import isotonic_regression
 
+from .style import shortened
+
 _SPACING = 1.25  # of the centres of two labels, in font sizes
-_LONGEST = 32
 
 
 def room_for_labels(ax: Any) -> int:
@@ -60,14 +61,6 @@ def label_ends(
                 "relpos": (0, 0.5),
             },
         )
-
-
-def shortened(name: str) -> str:
-    """Return the name, without its middle if it is long: one-hot names differ there."""
-    if len(name) <= _LONGEST:
-        return name
-    half = (_LONGEST - 1) // 2
-    return f"{name[:half]}…{name[-half:]}"
 
 
 def _label_height(ax: Any) -> float:

@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .direct_labels import label_ends, room_for_labels
-from .style import REFERENCE, next_style, text_color
+from .style import (
+    REFERENCE,
+    band_style,
+    next_style,
+    open_frame,
+    reference_style,
+    text_color,
+)
 
 _WIDE = 10.0  # a linear axis does not show both of two values with this ratio
 
@@ -51,7 +58,7 @@ def draw_scores(
     # would hide one another: only the chosen line has one.
     row, column = chosen
     low, high = values[row] - errors[row], values[row] + errors[row]
-    ax.fill_between(x, low, high, color=colors[row], alpha=0.25, linewidth=0)
+    ax.fill_between(x, low, high, **band_style(ax, lines[row]))
     _draw_C_axis(ax, Cs, column)
     if np.nanmin(low) > 0 and np.nanmax(values) > _WIDE * np.nanmin(values):
         _make_logarithmic(ax)
@@ -105,7 +112,7 @@ def draw_coefficients(
     if others.size:
         band = {"color": grey, "alpha": 0.12, "linewidth": 0}
         ax.fill_between(x, others.min(axis=1), others.max(axis=1), **band)
-    ax.axhline(0, color=grey, linewidth=0.8, alpha=0.5, gid=REFERENCE)
+    ax.axhline(0, **reference_style(ax))
     lines = []
     for j in order[:n_lines]:
         options = {**next_style(ax), "label": names[j], **style}
@@ -115,7 +122,7 @@ def draw_coefficients(
     if 0 < _WIDE * at_choice.max() < sizes.max():
         # Else the coefficients at a large C would hide those at the choice.
         _make_symlog(ax, at_choice.max())
-    ax.set_ylabel("log-odds per unit")
+    ax.set_ylabel("change per unit")
     return lines
 
 
@@ -142,11 +149,12 @@ def _places(Cs: NDArray[Any]) -> NDArray[Any]:
 
 def _draw_C_axis(ax: Any, Cs: NDArray[Any], chosen: int | None) -> None:
     """Make C the logarithmic x axis, and mark the chosen and an infinite value."""
+    open_frame(ax)
     ax.set_xscale("log")
     ax.set_xlabel("C (weaker penalty →)")
     color, x = text_color(ax), _places(Cs)
     if chosen is not None:
-        ax.axvline(x[chosen], color=color, linewidth=0.8, alpha=0.5, gid=REFERENCE)
+        ax.axvline(x[chosen], **reference_style(ax))
     infinite = np.flatnonzero(np.isinf(Cs)).tolist()
     for k in {*infinite, *([] if chosen is None else [chosen])}:
         ax.annotate(

@@ -11,7 +11,7 @@ from ..evaluation.choice import score_name
 from ..evaluation.last_step import last_step
 from ..evaluation.messages import format_labels
 from .path_drawing import draw_coefficients, draw_scores, label_coefficients
-from .style import attribute_of, axes_of, feature_names_of, panels_of
+from .style import attribute_of, axes_of, feature_names_of, panels_of, shortened
 
 
 class RegularizationPathDisplay:
@@ -297,7 +297,10 @@ class RegularizationPathDisplay:
                 )
             labels = [class_label]
         names = [str(name) for name in np.asarray(self.feature_names)]
-        panels = panels_of(ax, labels, 3.6, 3.0 if len(labels) > 1 else 4.8)
+        longest = max(len(shortened(name)) for name in names)
+        width, height = 2.8 + 0.065 * longest, 3.0 if len(labels) > 1 else 4.8
+        panels = panels_of(ax, labels, width, height)
+        kind = "logit" if len(self.class_names) > 1 else "log-odds"
         column = self._chosen_column(self.chosen) if self.chosen else None
         self.lines_ = []
         for panel, label in zip(panels, labels, strict=True):
@@ -306,7 +309,7 @@ class RegularizationPathDisplay:
                 panel, self.Cs, coefs, names, column, top_n, style
             )
             # The chosen C stands between the title and the panel.
-            panel.set_title(str(label), pad=None if column is None else 16)
+            panel.set_title(f"{kind} of {label}", pad=None if column is None else 16)
             self.lines_.append(lines)
         label_coefficients(panels, self.lines_)
         self.ax_ = panels[0] if len(panels) == 1 else panels
