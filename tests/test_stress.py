@@ -144,6 +144,21 @@ def test_reference_agrees_with_brute_force(binary, params):
     assert -1e-14 <= float(expected.value - best.value) <= 1e-9
 
 
+def test_reference_takes_no_rounding_for_a_decrease():
+    # Two rows of next to no weight are far from the others, on which the last column is
+    # constant. Of the others alone, the optimum is a lower bound.
+    made = problem(1071107, "smooth")
+    far = made.dense[:, 1] < 1e8
+    s = made.sample_weight.copy()
+    s[far] = 0
+    others = Problem("smooth", 0, made.X, made.y, s, binary=True, params=made.params)
+    bound, _, _, _ = find_optimum(others, *of_zero(others))
+    assert bound.proved
+    best, _, _, _ = find_optimum(made, *of_zero(made))
+    least = bound.value * s.sum() / made.sample_weight.sum()
+    assert best.value >= least * (1 - 1e-14)
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.longdouble])
 @pytest.mark.parametrize("seed", range(20))
 def test_minimum_of_a_model_is_stationary(dtype, seed):
