@@ -20,6 +20,7 @@ from skxent.model.losses import entropy
 from skxent.model.penalty import Penalty
 from skxent.model.rounding import room_along
 from skxent.solver.line_search import follow_within
+from skxent.solver.preconditioners.base import Preconditioner
 from skxent.solver.preconditioners.centred_hessian import CentredHessian
 from skxent.solver.preconditioners.choice import exact_preconditioner
 from skxent.solver.preconditioners.roots import root_of
@@ -338,3 +339,22 @@ def test_what_collinear_columns_hide_is_found():
     best = BinaryLogReg(C=np.inf).fit(np.column_stack([X, told]), y)
     gain = evaluation.value - best.loss_curve_[-1]
     assert newton.decrement == pytest.approx(10 * gain, rel=0.2)
+
+
+def test_a_direction_beyond_all_numbers_is_not_trusted():
+    class Overflowing(Preconditioner):
+        def to_params(self, u):
+            return u * 1e200 / 1e-200
+
+        def pull_back(self, gradient):
+            return gradient
+
+    objective = CrossEntropyObjective(np.eye(2), np.array([0, 1]))
+    params = np.zeros(3)
+    gradient = objective.evaluate(params).gradient
+    newton = newton_step(
+        objective, params, gradient, Overflowing(), tolerance=1e-8, is_exact=True
+    )
+    assert not newton.is_trusted
+    assert newton.decrement == pytest.approx(gradient @ gradient / 2)
+    assert not newton.dual.step.any()

@@ -56,8 +56,9 @@ MENDED = {
         *(201790, 201327, 200666),
         # bounds on one side of what costs nothing, which a shift of all classes evades
         *(70429, 201918),
-        # collinear columns of which one met its kink, and no longer cancelled the others
-        1080043,
+        # a coefficient at its kink, which no longer cancelled collinear columns
+        # and one that the others drew back to its kink
+        *(1080043, 2001535),
     ],
 }
 
@@ -69,6 +70,23 @@ def test_what_was_wrong_is_right(kind, seed):
     with threadpool_limits(1):
         verdict = judge(problem(seed, kind))
     assert verdict["bad"] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "seed"),
+    [
+        # rounding of the gradient along collinear columns was no reason for doubt
+        *[("smooth", seed) for seed in (2000048, 2000119, 2000177, 2000460)],
+        # nor was a model that promised more than F, beside a bound that proves the fit
+        ("other", 2000252),
+    ],
+)
+def test_what_warned_without_need_converges(kind, seed):
+    with threadpool_limits(1):
+        verdict = judge(problem(seed, kind))
+    assert verdict["bad"] == verdict["warned"] == []
+    assert verdict["converged"]
+    assert verdict["n_evals"] < 250
 
 
 def test_reference_is_not_above_any_fit(verdicts):

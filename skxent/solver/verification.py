@@ -258,7 +258,12 @@ def newton_step(
         )
         if may_stop_early and promised + unseen_decrement <= CG.early_share * tolerance:
             break
-        param_direction = preconditioner.to_params(u_direction)
+        with np.errstate(over="ignore"):
+            param_direction = preconditioner.to_params(u_direction)
+        if not np.isfinite(param_direction).all():
+            # rows so saturated that no number of float64 makes them respond
+            largest_change = np.inf
+            break
         of_loss = hessian_times(objective, params, param_direction)
         curvature = of_loss.curvature
         curvature += objective.penalty.curvature(objective.split(param_direction)[0])

@@ -186,10 +186,22 @@ def _step_on_face(
         step = newton.dual.step
         if is_unreliable or np.isinf(newton.decrement):
             return point + step - start, newton.decrement
+        of_coef, slope = subset.split(step)[0], subset.split(gradient)[0]
+        at_kink = ~penalty.can_move(subset.split(point)[0])
+        returns = at_kink & (of_coef * slope > 0)
+        if returns.any():
+            # the others draw it to the wrong side, so it stays
+            free &= ~returns
+            preconditioner = FacePreconditioner(subset, hessian, free)
+            gradient = gradient.copy()
+            subset.split(gradient)[0][returns] = 0
+            continue
         shortened = _within_orthant(subset, point, loss_gradient, newton)
         if shortened is None:
             return point + step - start, decrement + newton.decrement
         step, gain, change = shortened
+        if gain <= 0:
+            break
         point, decrement = point + step, decrement + gain
         if newton.decrement <= tolerance or change > TRUSTED_CHANGE:
             break
