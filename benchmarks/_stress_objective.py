@@ -171,6 +171,22 @@ class Objective:
         minus_log_p, _ = self._log_proba(self.logits(theta) / self.temperature)
         return self._mean_loss(minus_log_p) + self.penalty(theta)
 
+    def rounding(self, theta):
+        """Return by how much rounding in long double may move F.
+
+        A logit is a sum of products. Where they are large and cancel, its error is δ_i,
+        about eps times their size, and moves F by the mean of |r_i| δ_i + δ_i² / 8.
+        """
+        now = self.evaluate(theta)
+        size = (abs(self.Z) @ abs(theta).T).max(axis=1)
+        return self.moved_by(now, np.finfo(LONG).eps * size)
+
+    def moved_by(self, now, delta):
+        """Return by how much errors δ of the logits, (n,), move F at most."""
+        r = np.sum(abs(now.p - self.q), axis=1)
+        with np.errstate(over="ignore"):
+            return self.s @ (r * delta + delta**2 / 8)
+
     def evaluate(self, theta):
         """Return F, the gradient of its smooth part, and the probabilities."""
         minus_log_p, (rows, largest, rest) = self._log_proba(

@@ -9,7 +9,7 @@ Values and slopes are in long double throughout. Hessians are in double first, w
 fast, and in long double at the end. The method starts twice, at the answer to be judged
 and at 0, and what counts is the lower end. The model proves an end where it promises
 next to nothing, by a step that changes no logit by more than ½. What is not proved is
-still an upper bound of F*.
+still an upper bound of F*, once it is raised by what rounding may have taken from it.
 """
 
 from typing import NamedTuple
@@ -32,12 +32,14 @@ class Optimum(NamedTuple):
     """The least F found, how far it may still be from F*, and whether that is proved.
 
     ``proved`` is also true where F comes so near to 0 that 0 is the infimum.
+    ``rounding`` is by how much F may be larger than ``value``.
     """
 
     value: np.longdouble
     decrement: np.longdouble
     proved: bool
     theta: np.ndarray
+    rounding: np.longdouble
 
 
 def find_optimum(problem, coef, intercept):
@@ -53,7 +55,7 @@ def find_optimum(problem, coef, intercept):
     Returns
     -------
     best : Optimum
-        The lower end of the two searches.
+        The lower end of the two searches, rounding included.
     at_start : float
         F of the model, in long double.
     ends : list of Optimum
@@ -70,7 +72,8 @@ def find_optimum(problem, coef, intercept):
     other = Objective(problem)
     ends.append(search(other, _cooled(other, other.start())))
     models.append(other.model(ends[1].theta))
-    best = min(ends, key=lambda end: (end.value, not end.proved))
+    best = min(ends, key=lambda end: (end.value + end.rounding, not end.proved))
+    best = best._replace(value=best.value + best.rounding)
     # two ends that agree are each as good as the better proof
     for end in ends:
         if end.proved and end.value <= best.value * (1 + PROOF):
@@ -108,7 +111,7 @@ def _newton(objective, theta, dtype, max_steps=None):
     decrement, proved, slow = np.longdouble(np.inf), False, 0
     for _ in range(max_steps or MAX_STEPS[dtype]):
         if now.value <= NOTHING:
-            return Optimum(now.value, now.value, True, theta)
+            return Optimum(now.value, now.value, True, theta, objective.rounding(theta))
         target, decrement = _model_minimum(objective, theta, now, dtype)
         step = target - theta
         change = abs(objective.Z @ step.T).max(initial=0)
@@ -125,7 +128,7 @@ def _newton(objective, theta, dtype, max_steps=None):
         now = objective.evaluate(theta)
         if slow == 3:
             break
-    return Optimum(now.value, decrement, proved, theta)
+    return Optimum(now.value, decrement, proved, theta, objective.rounding(theta))
 
 
 def _model_minimum(objective, theta, now, dtype):

@@ -178,17 +178,11 @@ def _rounding(problem, coef, intercept):
     """
     objective = Objective(problem)
     theta = objective.unknowns(coef, intercept)
-    now = objective.evaluate(theta)
-    r = np.sum(abs(now.p - objective.q), axis=1)
-
-    def moved(size, eps):
-        delta = eps * size.max(axis=1)
-        return float(objective.s @ (r * delta + delta**2 / 8))
-
     X = abs(objective.X)
     size = X @ abs(coef).T + abs(intercept) + abs(coef) @ abs(objective.center)
-    in_long = abs(objective.Z) @ abs(theta).T
-    return moved(size, np.finfo(float).eps), moved(in_long, np.finfo(np.longdouble).eps)
+    delta = np.finfo(float).eps * size.max(axis=1)
+    in_float64 = objective.moved_by(objective.evaluate(theta), delta)
+    return float(in_float64), float(objective.rounding(theta))
 
 
 def _feasible(problem, coef):

@@ -3,18 +3,24 @@
 Each law is one that a fit was once silently wrong without.
 """
 
+from fractions import Fraction
+from math import prod
+
 import numpy as np
 import pytest
 from mpmath import log, mpf, workdps
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 
 from skxent import BinaryLogReg, CrossEntropyObjective, SoftmaxReg
-from skxent.model.curvature import coupled_hessian
+from skxent.model.curvature import coupled_hessian, hessian_of_loss, hessian_times
 from skxent.model.entropy import entropy
+from skxent.model.exact_change import exact_change, slope_of_loss
 from skxent.model.layout import ParamLayout
 from skxent.model.penalty import Penalty
 from skxent.model.rounding import room_along
 from skxent.solver.line_search import follow_within
+from skxent.solver.preconditioners.base import Preconditioner
 from skxent.solver.preconditioners.centred_hessian import CentredHessian
 from skxent.solver.preconditioners.choice import exact_preconditioner
 from skxent.solver.preconditioners.roots import root_of
@@ -226,3 +232,133 @@ def test_duplicated_columns_are_no_reason_to_warn():
     for params in ({"C": np.inf}, {"C": 1e9}, {"C": 1e9, "l1_ratio": 1}):
         for Estimator in (BinaryLogReg, SoftmaxReg):
             assert Estimator(**params).fit(X, y).converged_
+
+
+# --- Twice the digits of float64 ------------------------------------------------------
+
+
+def nearly_collinear(scale=1e5):
+    """Return three columns, of which the third is the sum of the others, rounded."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 2)) * [1, scale]
+    return np.column_stack([X, X.sum(axis=1)])
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("K", [2, 3])
+def test_a_change_of_logits_keeps_its_digits_where_terms_cancel(K, container):
+    X = nearly_collinear()
+    X[::3, 0] = 0
+    X[5] = 0
+    y = np.arange(len(X)) % K
+    objective = CrossEntropyObjective(container(X), y)
+    coef = np.outer(np.arange(1, objective.n_logits + 1) / 3, [1, 1, -1])
+    step = objective.layout.join(coef, np.full(len(coef), 1e-20))
+    expected = [
+        [
+            float(sum(map(prod, zip(map(Fraction, x), map(Fraction, w), strict=True))))
+            for w in coef
+        ]
+        for x in X.tolist()
+    ]
+    found = exact_change(objective, step)(objective.rows.spread())
+    assert_allclose(found, np.array(expected) + 1e-20, rtol=1e-14)
+
+
+def test_a_change_of_logits_does_not_overflow_before_its_terms_do():
+    objective = CrossEntropyObjective(np.array([[1e300], [-1e3]]), np.array([0, 1]))
+    found = exact_change(objective, np.array([1e7, 0.0]))(objective.rows.spread())
+    assert_allclose(found, [[1e307], [-1e10]], rtol=1e-15)
+
+
+@pytest.mark.parametrize("K", [2, 3])
+def test_slope_of_a_hidden_direction_is_that_of_differences(K):
+    X = nearly_collinear()
+    y = np.arange(len(X)) % K
+    objective = CrossEntropyObjective(X, y, C=np.inf)
+    rng = np.random.default_rng(1)
+    params, step = rng.normal(size=(2, objective.n_params)) * 1e-5
+    coef = np.outer(np.arange(objective.n_logits) + 1.0, [1, 1, -1])
+    direction = objective.layout.join(coef, np.zeros(len(coef)))
+    change = exact_change(objective, direction)
+    z = objective.linear_model(params)(objective.rows.spread())
+    dz = objective.linear_model(step)(objective.rows.spread())
+    r = objective.loss.loss_and_residual(y, z)[1]
+    r = r + objective.loss.curvature_times(z, dz)[0]
+    expected = np.sum(r * change(objective.rows.spread())) / len(X)
+    found = slope_of_loss(objective, params, step, change)
+    assert found == pytest.approx(expected, rel=1e-13)
+    # the gradient has lost it
+    after = (
+        objective.evaluate(params).gradient
+        + hessian_times(objective, params, step).vector
+    )
+    assert after @ direction != pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("uphill", [False, True])
+def test_rounding_along_what_no_row_sees_promises_nothing(K, uphill):
+    rng = np.random.default_rng(0)
+    X = rng.integers(-4, 5, size=(60, 2)).astype(float)
+    X = np.column_stack([X, X.sum(axis=1)])
+    y = np.arange(len(X)) % K
+    objective = CrossEntropyObjective(X, y, C=np.inf)
+    params = np.zeros(objective.n_params)
+    for _ in range(5):
+        # singular, but X has no rounding
+        hessian = hessian_of_loss(objective, params)
+        gradient = objective.evaluate(params).gradient
+        params -= np.linalg.lstsq(hessian, gradient, rcond=1e-10)[0]
+    evaluation = objective.evaluate(params)
+    coef = np.outer(np.arange(objective.n_logits) + 1.0, [1, 1, -1])
+    coef -= coef.mean(axis=0) if K > 2 else 0
+    hidden = objective.layout.join(coef, np.zeros(len(coef)))
+    noise = (-1) ** uphill * 1e-16 * hidden
+    noisy = evaluation._replace(gradient=evaluation.gradient + noise)
+    for tolerance in (1e-8, 1e-14):
+        preconditioner = exact_preconditioner(objective, params)
+        newton = step_of_all(
+            objective, params, noisy, preconditioner, tolerance, is_exact=True
+        )
+        assert newton.decrement <= 1e-15
+        assert abs(newton.dual.step).max() <= 1e-3
+
+
+def test_what_collinear_columns_hide_is_found():
+    # the last column is the sum of the others, but for a digit that tells the classes
+    rng = np.random.default_rng(0)
+    X = rng.integers(-4, 5, size=(80, 2)).astype(float)
+    y = np.arange(80) % 2
+    told = 2.0**-19 * np.where(rng.random(80) < 0.7, y, 1 - y)
+    objective = CrossEntropyObjective(
+        np.column_stack([X, X.sum(axis=1) + told]), y, C=np.inf
+    )
+    params = objective.initial_point()
+    evaluation = objective.evaluate(params)
+    preconditioner = exact_preconditioner(objective, params)
+    newton = step_of_all(
+        objective, params, evaluation, preconditioner, 1e-8, is_exact=True
+    )
+    best = BinaryLogReg(C=np.inf).fit(np.column_stack([X, told]), y)
+    gain = evaluation.value - best.loss_curve_[-1]
+    assert newton.decrement == pytest.approx(10 * gain, rel=0.2)
+
+
+def test_a_direction_beyond_all_numbers_is_not_trusted():
+    class Overflowing(Preconditioner):
+        def to_params(self, u):
+            return u * 1e200 / 1e-200
+
+        def pull_back(self, gradient):
+            return gradient
+
+    objective = CrossEntropyObjective(np.eye(2), np.array([0, 1]))
+    params = np.zeros(3)
+    gradient = objective.evaluate(params).gradient
+    newton = newton_step(
+        objective, params, gradient, Overflowing(), tolerance=1e-8, is_exact=True
+    )
+    assert not newton.is_trusted
+    assert newton.decrement == pytest.approx(gradient @ gradient / 2)
+    assert not newton.dual.step.any()

@@ -56,6 +56,9 @@ MENDED = {
         *(201790, 201327, 200666),
         # bounds on one side of what costs nothing, which a shift of all classes evades
         *(70429, 201918),
+        # a coefficient at its kink, which no longer cancelled collinear columns
+        # and one that the others drew back to its kink
+        *(1080043, 2001535),
     ],
 }
 
@@ -67,6 +70,23 @@ def test_what_was_wrong_is_right(kind, seed):
     with threadpool_limits(1):
         verdict = judge(problem(seed, kind))
     assert verdict["bad"] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "seed"),
+    [
+        # rounding of the gradient along collinear columns was no reason for doubt
+        *[("smooth", seed) for seed in (2000048, 2000119, 2000177, 2000460)],
+        # nor was a model that promised more than F, beside a bound that proves the fit
+        ("other", 2000252),
+    ],
+)
+def test_what_warned_without_need_converges(kind, seed):
+    with threadpool_limits(1):
+        verdict = judge(problem(seed, kind))
+    assert verdict["bad"] == verdict["warned"] == []
+    assert verdict["converged"]
+    assert verdict["n_evals"] < 250
 
 
 def test_reference_is_not_above_any_fit(verdicts):
@@ -142,6 +162,21 @@ def test_reference_agrees_with_brute_force(binary, params):
     assert best.proved
     expected = _brute_force.optimum(X, q, binary=binary, s=s, offset=offset, **params)
     assert -1e-14 <= float(expected.value - best.value) <= 1e-9
+
+
+def test_reference_takes_no_rounding_for_a_decrease():
+    # Two rows of next to no weight are far from the others, on which the last column is
+    # constant. Of the others alone, the optimum is a lower bound.
+    made = problem(1071107, "smooth")
+    far = made.dense[:, 1] < 1e8
+    s = made.sample_weight.copy()
+    s[far] = 0
+    others = Problem("smooth", 0, made.X, made.y, s, binary=True, params=made.params)
+    bound, _, _, _ = find_optimum(others, *of_zero(others))
+    assert bound.proved
+    best, _, _, _ = find_optimum(made, *of_zero(made))
+    least = bound.value * s.sum() / made.sample_weight.sum()
+    assert best.value >= least * (1 - 1e-14)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.longdouble])

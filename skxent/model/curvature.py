@@ -9,6 +9,7 @@ made of, and `class_hessians` its diagonal blocks. `hessian_times` multiplies by
 without forming the matrix. The penalty is not included.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -160,12 +161,18 @@ class HessianProduct(NamedTuple):
     of_intercepts: NDArray | None = None
 
 
-def hessian_times(problem: Problem, params: NDArray, step: NDArray) -> HessianProduct:
+def hessian_times(
+    problem: Problem,
+    params: NDArray,
+    step: NDArray,
+    change: Callable[[Block], NDArray] | None = None,
+) -> HessianProduct:
     """Return the Hessian of the mean loss at ``params`` times ``step``, in one pass.
 
     For a single logit, the product has the row of the Hessian for the intercept, too.
+    ``change`` computes the change of the logits by the step, if float64 does not do.
     """
-    model_and_change = problem.model_and_change(params, step)
+    model_and_change = problem.model_and_change(params, step, change)
     is_sparse = problem.rows.is_sparse
     for_intercept = problem.n_logits == 1 and problem.fit_intercept
     n_products = problem.n_logits + for_intercept

@@ -188,14 +188,20 @@ class Problem:
         return self._linear(coef, intercept, with_offset)
 
     def model_and_change(
-        self, params: NDArray, step: NDArray
+        self,
+        params: NDArray,
+        step: NDArray,
+        change: Callable[[Block], NDArray] | None = None,
     ) -> Callable[[Block], tuple[NDArray, NDArray]]:
-        """Return the function that computes the logits and their change by a step."""
-        if self.n_logits == 1:
+        """Return the function that computes the logits and their change by a step.
+
+        ``change`` replaces the function for the change alone.
+        """
+        if self.n_logits == 1 or change is not None:
             # two products with a vector are faster than one with two columns
             model = self.linear_model(params)
-            change = self.linear_model(step, with_offset=False)
-            return lambda block: (model(block), change(block))
+            of_step = change or self.linear_model(step, with_offset=False)
+            return lambda block: (model(block), of_step(block))
         both = self._stacked([params, step])
 
         def model_and_change(block: Block) -> tuple[NDArray, NDArray]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ..data.rows import Block
+from .exact_change import exact_change
 from .problem import EPS, Problem
 
 # A change of a logit below this multiple of its rounding error counts as 0.
@@ -47,6 +48,15 @@ def rounding_of_change(problem: Problem, step: NDArray) -> float:
     return EPS * float(_terms(X, *problem.split(step)).max())
 
 
+def rounding_of_slope(problem: Problem, params: NDArray, step: NDArray) -> float:
+    """Return the rounding error of the slope of F along a step: gradient times step."""
+    block = problem.rows.spread()
+    r = _residuals(problem, params, block)
+    return EPS * _mean(
+        problem, block, np.abs(r) * _terms(block.X, *problem.split(step))
+    )
+
+
 def ordinary_change(problem: Problem, step: NDArray) -> float:
     """Return the largest Σ_j |δ_kj| std(x_j) of a step δ over the classes k.
 
@@ -75,17 +85,6 @@ def mean_squares(problem: Problem) -> NDArray:
     return squares
 
 
-def ordinary_slope(problem: Problem, params: NDArray) -> float:
-    """Return the typical slope of F along a random direction, at the optimum or not.
-
-    The direction changes each logit by ±1. If the signs are unrelated to the residuals,
-    the slope is the root mean square of the residuals, divided by √n.
-    """
-    block = problem.rows.spread()
-    r = _residuals(problem, params, block)
-    return float(np.sqrt(_mean(problem, block, r**2) / problem.n_samples))
-
-
 def room_along(problem: Problem, params: NDArray, step: NDArray) -> float:
     """Return the largest multiple of a step that leaves the curvature roughly the same.
 
@@ -94,10 +93,9 @@ def room_along(problem: Problem, params: NDArray, step: NDArray) -> float:
     """
     block = problem.rows.spread()
     z = problem.linear_model(params)(block)
-    dz = problem.linear_model(step, with_offset=False)(block)
     rounding = EPS * _terms(block.X, *problem.split(step)).max(axis=1)
-    margin, change = problem.loss.margin(z, dz)
-    moves = change > NOISE * rounding
+    margin, change = problem.loss.margin(z, exact_change(problem, step)(block))
+    moves = change > NOISE * EPS * rounding
     if block.weights is not None:
         moves &= block.weights > 0
     room = np.maximum(0.5, margin / 2)[moves] / change[moves]

@@ -150,11 +150,16 @@ def _verified(
         suboptimality = max(suboptimality, min(1.0, progress.expected_gain()))
     # below EPS, the estimate is rounding
     is_far = suboptimality > max(fit.tol, EPS) and not progress.stopped
+    rejected: Answer | None = None
     if improved is not None and is_far:
-        return Answer(*improved, fit.outcome, suboptimality, np.inf, newton)
-    return certified(
+        rejected = Answer(*improved, fit.outcome, suboptimality, np.inf, newton)
+        if newton.is_trusted:
+            return rejected
+    answer = certified(
         objective, fit, params, evaluation, suboptimality, newton, improved
     )
+    # the bound may prove what a model that cannot be trusted does not
+    return answer if rejected is None or answer.outcome == CONVERGED else rejected
 
 
 def certified(

@@ -200,4 +200,7 @@ def _stalled_answer(objective: Objective, fit: Fit, answer: Answer) -> Answer:
     )
     suboptimality = 1.0 if fit.progress.has_exhausted_effort else answer.suboptimality
     answer = certified(objective, fit, answer.params, answer.evaluation, suboptimality)
+    if answer.outcome == CONVERGED:
+        # the bound says so
+        return answer
     return answer._replace(outcome=outcome)

@@ -10,15 +10,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..model.curvature import HessianProduct, hessian_times
+from ..model.exact_change import exact_change, slope_of_loss
 from ..model.losses import SATURATED
 from ..model.objective import Objective
 from ..model.rounding import (
     NOISE,
     mean_squares,
     ordinary_change,
-    ordinary_slope,
     room_along,
     rounding_of_change,
+    rounding_of_slope,
 )
 
 # Coefficients that change logits by this much are not absurd where columns are nearly
@@ -26,19 +28,32 @@ from ..model.rounding import (
 MAX_ORDINARY_CHANGE = 1e6
 
 
-class UnseenGain(NamedTuple):
-    """The gain along a direction that a quadratic model does not see.
+class Look(NamedTuple):
+    """What F does along a direction.
 
     Attributes
     ----------
-    step_length : float
-        The multiple of the direction along which F falls linearly, or 0.
+    slope : float
+        The rate at which F falls; negative if it rises.
+    length : float
+        The multiple of the direction that lowers F most. A direction that float64
+        hardly sees is followed as far as ordinary coefficients go.
     gain : float
-        The possible decrease of F; inf if it is unknown.
+        The decrease of F by that step.
+    product : HessianProduct
+        The Hessian of the mean loss times the direction.
+    is_linear : bool
+        Whether F falls linearly, because all rows that the step moves are saturated.
+    is_close : bool
+        Whether products in float64 would not do.
     """
 
-    step_length: float
+    slope: float
+    length: float
     gain: float
+    product: HessianProduct
+    is_linear: bool = False
+    is_close: bool = False
 
 
 class SaturatedStep(NamedTuple):
@@ -93,39 +108,80 @@ def step_of_saturated_params(
     return SaturatedStep(saturated, step_length * direction, step_length * slope)
 
 
-def inspect_direction(
+def first_look(slope: float, curvature: float, product: HessianProduct) -> Look:
+    """Return what F does along a direction, from products in float64.
+
+    Parameters
+    ----------
+    slope, curvature : float
+        The rate at which F falls along the direction, and its second derivative.
+    product : HessianProduct
+        The Hessian of the mean loss times the direction.
+    """
+    length = slope / curvature
+    return Look(slope, length, 0.5 * length * slope, product)
+
+
+def closer_look(
     objective: Objective,
     params: NDArray,
+    step: NDArray,
     direction: NDArray,
-    logit_change: float,
     slope: float,
-    curvature: float,
-    tolerance: float,
-) -> UnseenGain | None:
-    """Return the unseen gain along a direction, or None if a model sees all of it.
+    product: HessianProduct,
+) -> Look:
+    """Return what F does along a direction, with as many digits as it takes.
 
     Parameters
     ----------
     objective : Objective
-    params, direction : ndarray of shape (n_params,)
-    logit_change : float
-        The largest change of a logit, over rows that are not saturated.
-    slope, curvature : float
-        The rate at which F falls along the direction, and its second derivative.
-    tolerance : float
-        A gain below this does not matter, in units of F.
+    params, step, direction : ndarray of shape (n_params,)
+        The direction begins where the step from the params ends. The step changes the
+        gradient to first order.
+    slope, product
+        As for `first_look`.
     """
-    rounding = rounding_of_change(objective, direction)
-    if logit_change >= NOISE * rounding and curvature > 0:
-        return None
-    step_length = room_along(objective, params, direction)
-    if step_length == np.inf:
-        # Data and penalty do not respond to this direction, or rounding hides that they
-        # do. Then coefficients of ordinary size may lower F unseen.
-        spread = ordinary_change(objective, direction)
-        length = MAX_ORDINARY_CHANGE / spread if spread else 0.0
-        gain = length * rounding * ordinary_slope(objective, params)
-        return UnseenGain(0.0, np.inf if gain > tolerance else 0.0)
-    if step_length * curvature < slope:
-        return UnseenGain(step_length, step_length * slope)
-    return None
+    of_coef, _ = objective.split(direction)
+    penalty_curvature = objective.penalty.curvature(of_coef)
+    curvature = product.curvature + penalty_curvature
+    noise = NOISE * rounding_of_change(objective, direction)
+    is_visible = product.largest_change >= noise and curvature > 0
+    if is_visible and slope >= NOISE * rounding_of_slope(objective, params, direction):
+        return first_look(slope, curvature, product)
+    change = exact_change(objective, direction)
+    product = hessian_times(objective, params, direction, change)
+    curvature = product.curvature + penalty_curvature
+    of_loss = slope_of_loss(objective, params, step, change)
+    for sign in (1, -1):
+        # rounding may have turned the direction around
+        slope = -sign * of_loss
+        slope -= _slope_of_penalty(objective, params, step, sign * direction)
+        if slope > 0:
+            break
+    else:
+        return Look(slope, 0.0, 0.0, product, is_close=True)
+    room = np.inf if is_visible else room_along(objective, params, direction)
+    is_linear = room * curvature < slope
+    spread = ordinary_change(objective, direction)
+    length = MAX_ORDINARY_CHANGE / spread if spread else 0.0
+    if is_linear:
+        length = min(length, room)
+    elif length * curvature > slope:
+        length = slope / curvature
+    gain = length * slope
+    if not is_linear:
+        gain -= 0.5 * length**2 * curvature
+    return Look(sign * slope, sign * length, gain, product, is_linear, is_close=True)
+
+
+def _slope_of_penalty(
+    objective: Objective, params: NDArray, step: NDArray, direction: NDArray
+) -> float:
+    """Return the derivative of the penalty along a direction, after a step."""
+    coef, _ = objective.split(params)
+    end, _ = objective.split(params + step)
+    of_coef, _ = objective.split(direction)
+    sign = np.where(coef != 0, np.sign(coef), np.sign(of_coef))
+    gradient = np.zeros_like(coef)
+    objective.penalty.on_orthant(sign).add_gradient(end, out=gradient)
+    return float(np.vdot(gradient, of_coef))

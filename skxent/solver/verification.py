@@ -29,7 +29,7 @@ from ..model.problem import Evaluation
 from .preconditioners.base import Preconditioner
 from .preconditioners.choice import exact_preconditioner
 from .preconditioners.prices import price_of_exact_hessian
-from .vanishing_curvature import inspect_direction, step_of_saturated_params
+from .vanishing_curvature import closer_look, first_look, step_of_saturated_params
 
 # A step that changes no logit by more than this can be trusted: the curvature changes
 # by a factor of at most e^½.
@@ -37,6 +37,9 @@ TRUSTED_CHANGE = 0.5
 # A decrement is negligible below this share of what the caller tolerates. It does not
 # justify a step.
 NEGLIGIBLE_SHARE = 1e-4
+# A residual is mostly rounding if less than this share of its slope is left at a closer
+# look.
+TRUE_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -238,10 +241,12 @@ def newton_step(
     squared_norm = float(residual @ residual)
     u_direction = residual
     step, product = np.zeros_like(params), np.zeros_like(params)
+    # with the parts that are promised but not taken
+    whole_step = np.zeros_like(params)
     promised = largest_change = 0.0
     # a bound of the decrement beyond the directions so far
     unseen_decrement, smallest_curvature = 0.5 * squared_norm, 1.0
-    of_intercepts = None
+    of_intercepts, only_counts = None, False
     hidden_curvature = (
         SINGULAR.hidden_curvature if preconditioner.is_nearly_singular else 1.0
     )
@@ -260,56 +265,68 @@ def newton_step(
         )
         if may_stop_early and promised + unseen_decrement <= CG.early_share * tolerance:
             break
-        param_direction = preconditioner.to_params(u_direction)
-        loss_product, logit_change, curvature, of_intercepts = hessian_times(
-            objective, params, param_direction
-        )
-        curvature_times = preconditioner.pull_back(
-            add_penalty_curvature(loss_product, param_direction)
-        )
+        with np.errstate(over="ignore"):
+            param_direction = preconditioner.to_params(u_direction)
+        if not np.isfinite(param_direction).all():
+            # rows so saturated that no number of float64 makes them respond
+            largest_change = np.inf
+            break
+        of_loss = hessian_times(objective, params, param_direction)
+        curvature = of_loss.curvature
         curvature += objective.penalty.curvature(objective.split(param_direction)[0])
         observed_curvature = curvature / float(u_direction @ u_direction)
-        if observed_curvature < SINGULAR.suspicious_curvature or logit_change == 0:
-            unseen = inspect_direction(
-                objective,
-                params,
-                param_direction,
-                logit_change,
-                squared_norm,
-                curvature,
-                tolerance,
+        is_suspicious = (
+            observed_curvature < SINGULAR.suspicious_curvature
+            or of_loss.largest_change == 0
+        )
+        if is_suspicious:
+            look = closer_look(
+                objective, params, whole_step, param_direction, squared_norm, of_loss
             )
-            if unseen is not None:
-                if unseen.step_length:
-                    step += unseen.step_length * param_direction
-                    largest_change = np.inf
-                unseen_decrement = unseen.gain
-                break
-        length = squared_norm / curvature
-        gain = 0.5 * length * squared_norm
+        else:
+            look = first_look(squared_norm, curvature, of_loss)
+        of_intercepts = of_loss.of_intercepts
+        of_step = look.length * param_direction
+        logit_change = abs(look.length) * look.product.largest_change
+        if look.is_linear and look.gain > negligible:
+            step += of_step
+            largest_change, unseen_decrement = np.inf, look.gain
+            break
         if (
-            gain <= negligible
-            and length * logit_change <= TRUSTED_CHANGE
-            and (
-                hidden_curvature == 1
-                or observed_curvature < SINGULAR.suspicious_curvature
-            )
+            look.gain <= negligible
+            and logit_change <= TRUSTED_CHANGE
+            and (hidden_curvature == 1 or is_suspicious)
         ):
             # the gain does not justify a step, which may be long for lack of curvature
-            largest_change += length * logit_change
-            unseen_decrement = gain
-            break
-        smallest_curvature = min(smallest_curvature, observed_curvature)
-        step += length * param_direction
-        product += length * loss_product
-        largest_change += length * logit_change
-        promised += gain
-        residual = residual - length * curvature_times
-        previous_norm, squared_norm = squared_norm, float(residual @ residual)
+            largest_change += logit_change
+            if hidden_curvature == 1:
+                unseen_decrement = look.gain
+                break
+            # The next directions may gain more. What they gain counts, but a gain below
+            # the tolerance does not justify a step either.
+            only_counts = only_counts or look.slope >= TRUE_SHARE * squared_norm
+        elif not only_counts or look.gain > tolerance:
+            smallest_curvature = min(smallest_curvature, observed_curvature)
+            step += of_step
+            product += look.length * look.product.vector
+            largest_change += logit_change
+        whole_step += of_step
+        promised += look.gain
+        residual = residual - look.length * preconditioner.pull_back(
+            add_penalty_curvature(look.product.vector, param_direction)
+        )
+        previous_norm, previous_direction = squared_norm, u_direction
+        if look.is_close:
+            # what is left of the slope is rounding
+            share = (residual @ u_direction) / (u_direction @ u_direction)
+            residual = residual - share * u_direction
+        squared_norm = float(residual @ residual)
+        u_direction = residual
+        if look.slope >= TRUE_SHARE * previous_norm:
+            u_direction = residual + squared_norm / previous_norm * previous_direction
         unseen_decrement = 0.5 * squared_norm / smallest_curvature
-        u_direction = residual + squared_norm / previous_norm * u_direction
     else:
-        if hidden_curvature < 1:
+        if hidden_curvature < 1 and not only_counts:
             # there may be more directions that rounding hides from the preconditioner
             unseen_decrement = np.inf
     remaining_gradient = gradient + add_penalty_curvature(product, step)

@@ -16,12 +16,20 @@ from ..model.problem import Evaluation
 from .preconditioners.face import FacePreconditioner
 from .quadratic_model import RIDGES, QuadraticModel, promise
 from .vanishing_curvature import step_of_saturated_params
-from .verification import NEGLIGIBLE_SHARE, NewtonStep, is_cheap, newton_step
+from .verification import (
+    NEGLIGIBLE_SHARE,
+    TRUSTED_CHANGE,
+    NewtonStep,
+    is_cheap,
+    newton_step,
+)
 from .working_set import MAX_COPIED_SHARE
 
 # A column whose kink does not hold it during the step joins the model. The model is
 # rebuilt at most this many times.
 MAX_MODEL_REVISIONS = 3
+# The Newton step continues behind a kink or a bound at most this many times.
+MAX_FACES = 10
 # The Newton step replaces the model's step if it promises this many times as much.
 REPLACING_FACTOR = 3
 # Rounding of this share of the curvature makes a model useless.
@@ -153,43 +161,102 @@ def _step_on_face(
 ) -> tuple[NDArray, float]:
     """Return the Newton step of free coefficients, and the decrement it promises.
 
-    A coefficient is free if it is away from kinks and bounds, or about to leave one. If
-    it meets a kink or a bound, it stops there, and the promise is that of the shortened
-    step. If rounding spoils the model, the promise is that of the whole step: any large
-    promise is then a reason for doubt.
+    A coefficient is free if it is away from kinks and bounds, or about to leave one.
+    Where the step meets a kink or a bound, the next one follows on the face there, as
+    long as the model can be trusted. If rounding spoils the model, the promise is that
+    of the whole first step: any large promise is then a reason for doubt.
     """
-    coef, _ = subset.split(start)
     penalty = subset.penalty
-    free = penalty.can_move(coef)
+    free = penalty.can_move(subset.split(start)[0])
     preconditioner = FacePreconditioner(subset, hessian, free)
     is_unreliable = preconditioner.rounding > MAX_CURVATURE_ROUNDING
     if not is_unreliable:
-        preconditioner = FacePreconditioner(
-            subset, hessian, free | (subset.split(remaining_gradient)[0] != 0)
+        free |= subset.split(remaining_gradient)[0] != 0
+        preconditioner = FacePreconditioner(subset, hessian, free)
+    point, gradient, decrement = start, remaining_gradient, 0.0
+    for _ in range(MAX_FACES):
+        newton = newton_step(
+            subset,
+            point,
+            gradient,
+            preconditioner,
+            tolerance=tolerance,
+            is_exact=True,
         )
-    newton = newton_step(
-        subset,
-        start,
-        remaining_gradient,
-        preconditioner,
-        tolerance=tolerance,
-        is_exact=True,
-    )
-    if is_unreliable or np.isinf(newton.decrement):
-        return newton.dual.step, newton.decrement
-    newton_point = start + newton.dual.step
-    clipped_point = newton_point.copy()
-    clipped_coef, _ = subset.split(clipped_point)
-    clipped_coef[:] = penalty.clipped(clipped_coef, coef)
-    if subset.loss.ignores_common_shift:
-        clipped_coef[:] = penalty.balanced(clipped_coef)
-    if np.array_equal(clipped_point, newton_point):
-        return newton.dual.step, newton.decrement
-    step = clipped_point - start
-    gain = penalty.value(coef) - penalty.value(clipped_coef)
-    gain -= float(loss_gradient @ step)
-    gain -= 0.5 * hessian_times(subset, start, step).curvature
-    return step, gain
+        step = newton.dual.step
+        if is_unreliable or np.isinf(newton.decrement):
+            return point + step - start, newton.decrement
+        of_coef, slope = subset.split(step)[0], subset.split(gradient)[0]
+        at_kink = ~penalty.can_move(subset.split(point)[0])
+        returns = at_kink & (of_coef * slope > 0)
+        if returns.any():
+            # the others draw it to the wrong side, so it stays
+            free &= ~returns
+            preconditioner = FacePreconditioner(subset, hessian, free)
+            gradient = gradient.copy()
+            subset.split(gradient)[0][returns] = 0
+            continue
+        shortened = _within_orthant(subset, point, loss_gradient, newton)
+        if shortened is None:
+            return point + step - start, decrement + newton.decrement
+        step, gain, change = shortened
+        if gain <= 0:
+            break
+        point, decrement = point + step, decrement + gain
+        if newton.decrement <= tolerance or change > TRUSTED_CHANGE:
+            break
+        free &= penalty.can_move(subset.split(point)[0])
+        preconditioner = FacePreconditioner(subset, hessian, free)
+        gradient = subset.evaluate(point).gradient
+        loss_gradient = subset.gradient_of_loss(point, gradient)
+        subset.split(gradient)[0][~free] = 0
+    return point - start, decrement
+
+
+def _within_orthant(
+    subset: Objective, start: NDArray, loss_gradient: NDArray, newton: NewtonStep
+) -> tuple[NDArray, float, float] | None:
+    """Return a Newton step as far as kinks and bounds allow, or None if all of it is.
+
+    Either the coefficients that meet a kink or a bound stop there, or the whole step
+    ends at the first. If only some stop, collinear columns no longer cancel.
+
+    Returns
+    -------
+    step : ndarray of shape (n_params,)
+    gain : float
+        The decrease of F that the model promises for it.
+    largest_change : float
+        The largest change of a logit.
+    """
+    penalty, whole = subset.penalty, newton.dual.step
+    coef, _ = subset.split(start)
+    of_coef, _ = subset.split(whole)
+    clipped = penalty.clipped(coef + of_coef, coef)
+    stops = clipped != coef + of_coef
+    share = np.full(coef.shape, np.inf)
+    share[stops] = (clipped - coef)[stops] / of_coef[stops]
+
+    def shortened(length: float, arrived: NDArray) -> tuple[NDArray, float, float]:
+        """Return a share of the step that ends exactly at kinks and bounds."""
+        end = start + length * whole
+        end_coef, _ = subset.split(end)
+        end_coef[arrived] = clipped[arrived]
+        if subset.loss.ignores_common_shift:
+            end_coef[:] = penalty.balanced(end_coef)
+        step = end - start
+        product = hessian_times(subset, start, step)
+        gain = penalty.value(coef) - penalty.value(end_coef)
+        gain -= float(loss_gradient @ step) + 0.5 * product.curvature
+        return step, gain, product.largest_change
+
+    if not stops.any():
+        if not subset.loss.ignores_common_shift:
+            return None
+        balanced = penalty.balanced(coef + of_coef)
+        return None if np.array_equal(balanced, coef + of_coef) else shortened(1, stops)
+    candidates = [shortened(1, stops), shortened(share.min(), share <= share.min())]
+    return max(candidates, key=lambda candidate: candidate[1])
 
 
 def _least_gradient(
