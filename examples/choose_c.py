@@ -49,8 +49,8 @@ def scaled(classifier):
 # %%
 # What there is to choose
 # -----------------------
-# The penalty is |w|² / 2C: a small C keeps all coefficients near 0, a large one lets
-# them follow every accident of the 300 images. Both ends predict badly.
+# The penalty is ``|w|² / 2C``: a small C keeps all coefficients near 0, a large one
+# lets them follow every accident of the 300 images. Both ends predict badly.
 Cs = np.logspace(-4, 4, 17)
 ridge = scaled(BinaryLogRegCV(Cs=Cs))
 search = ridge[-1]

@@ -9,7 +9,7 @@ from sklearn import config_context
 import skxent
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINKING = [
     *DOCUMENTS,
     *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
@@ -19,7 +19,11 @@ WITH_CODE = [path for path in DOCUMENTS if "```python" in path.read_text("utf8")
 BLOCKS = re.compile(r"```python\n(.*?)```(?:\n+```output\n(.*?)```)?", re.DOTALL)
 
 
-@pytest.mark.parametrize("path", WITH_CODE, ids=lambda path: path.name)
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", WITH_CODE, ids=name_of)
 def test_the_code_of_a_document_runs(path, capsys):
     pyplot = pytest.importorskip("matplotlib.pyplot")
     pyplot.switch_backend("Agg")
@@ -36,7 +40,7 @@ def test_the_code_of_a_document_runs(path, capsys):
     pyplot.close("all")
 
 
-@pytest.mark.parametrize("path", LINKING, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", LINKING, ids=name_of)
 def test_the_links_of_a_document_lead_somewhere(path):
     text = path.read_text("utf8")
     for target, fragment in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", text):
@@ -57,6 +61,12 @@ def test_the_reference_names_everything_public():
         skxent.BinaryLogReg().get_params()
     )
     assert not {name for name in names if f"`{name}" not in text}
+
+
+def test_every_public_name_has_a_page_in_the_reference():
+    text = (ROOT / "docs" / "reference" / "index.md").read_text("utf8")
+    listed = re.findall(r"^   (\w+)$", text, re.MULTILINE)
+    assert set(listed) == {*skxent.__all__, "register"} - {"__version__"}
 
 
 def anchor(heading):

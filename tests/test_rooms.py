@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from rooms import PICTURE, draw, imports_between_rooms
 
 import skxent
 from skxent.data.rows import Rows
@@ -45,6 +46,11 @@ def test_imports_run_one_way(room):
                 assert not (node.module or "").startswith("skxent"), path
                 if node.level == depth:
                     assert (node.module or "").split(".")[0] in allowed, path
+
+
+def test_the_picture_shows_the_imports():
+    picture = PICTURE.read_text(encoding="utf-8")
+    assert picture == draw(imports_between_rooms()), "run python docs/_ext/rooms.py"
 
 
 def test_only_files_named_after_dask_import_it():

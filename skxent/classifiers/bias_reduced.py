@@ -86,7 +86,7 @@ class BiasReducedLogReg(LinearClassifier):
         Number of evaluations of the objective and its gradient. Each reads X twice.
     n_features_in_ : int
         Number of features seen during `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, if X has names that are all strings.
 
     See Also

@@ -41,7 +41,7 @@ def l1_C_min(
     Returns
     -------
     float
-        1 / (S max |∂loss/∂w|), where S is the total weight and the gradient is that
+        ``1 / (S max |∂loss/∂w|)``, where S is the total weight and the gradient is that
         of the intercept-only model. ``inf`` if the gradient is 0.
 
     Raises

@@ -139,7 +139,7 @@ loss_curve_seconds_ : ndarray of shape (n_iter,)
     Seconds since the start of `fit` after each of them.
 n_features_in_ : int
     Number of features seen during `fit`.
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of shape (n_features,)
     Names of the features, if X has names that are all strings.
 """,
     "notes_of_the_search": """
@@ -187,7 +187,7 @@ best_validation_score_ : float or None
     The largest of ``validation_scores_``: the score of ``coef_`` and ``intercept_``.
 n_features_in_ : int
     Number of features seen during `fit`.
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of shape (n_features,)
     Names of the features, if X has names that are all strings.
 """,
     "notes": """

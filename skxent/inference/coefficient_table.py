@@ -51,8 +51,8 @@ def coefficient_table(
     Without a penalty the estimate maximises the likelihood. If the model is true, its
     covariance is the inverse of the information:
 
-    .. math:: V = \Big(\sum_i s_i \tilde x_i^\top
-              \frac{\partial^2 \mathrm{loss}}{\partial z^2} \tilde x_i\Big)^{-1}
+    .. math:: V = \left(\sum_i s_i \tilde x_i^\top
+              \frac{\partial^2 \mathrm{loss}}{\partial z^2} \tilde x_i\right)^{-1}
 
     The robust covariances hold if only the logits are right on average.
 

@@ -219,7 +219,7 @@ class CrossEntropyObjective(Objective):
         value : float
             F in nats per unit of weight.
         gradient : ndarray of shape (n_params,), float64
-            ∂F/∂params, with 0 for the derivative of |w| at 0.
+            ∂F/∂params, with 0 for the derivative of ``|w|`` at 0.
         """
         evaluation = self.evaluate(params)
         return evaluation.value, evaluation.gradient
