@@ -8,9 +8,10 @@ files    X as .npy of some gigabytes (float32), fitted through a memory map by a
          with little memory: a control group with a limit that includes the page cache,
          where one may make one (as root), else RLIMIT_DATA. Beside it the time of one
          bare read of the file, under the same limit, times the number of passes.
-cluster  The set itself in a LocalCluster of single-threaded workers, with the data in
-         their memory, beside the fit by threads in one process; and dask-ml, where it
-         is installed. F is computed by `_objective`. F* is that of a fit to 1e-12.
+cluster  The set itself, and drawn rows, in a LocalCluster of single-threaded workers,
+         with the data in their memory, beside the fit by threads in one process; and
+         dask-ml, where it is installed. F is computed by `_objective`. F* is that of a
+         fit to 1e-12.
 growth   Fits in memory, for numbers of rows in powers of 10.
 
     python benchmarks/scale.py --data DIR --folder SCRATCH
@@ -120,7 +121,22 @@ def _file_row(result):
     ]
 
 
+def drawn(X, y, n):
+    """Return n drawn rows in memory."""
+    pieces = list(resampled(X, y, n))
+    return tuple(np.concatenate([piece[i] for piece in pieces]) for i in (1, 2))
+
+
 def cluster(X, y, folder, args):
+    """Measure fits of the set in a cluster, and of drawn rows."""
+    results = {args.set: one_cluster(X, y, folder, args, args.set)}
+    if args.cluster_rows:
+        X, y = drawn(X, y, args.cluster_rows)
+        results["drawn"] = one_cluster(X, y, folder, args, "drawn rows")
+    return results
+
+
+def one_cluster(X, y, folder, args, name):
     """Measure a fit in a cluster beside one by threads, and dask-ml."""
     np.save(folder / "X.npy", X)
     np.save(folder / "y.npy", y)
@@ -147,7 +163,7 @@ def cluster(X, y, folder, args):
         results[f"dask-ml, {solver}"] = run_job(
             "fit_dask_ml", {**job, "solver": solver, "C": C}, args.limit
         )
-    print(f"\n{args.workers} single-threaded workers, {args.set}, ", end="")
+    print(f"\n{args.workers} single-threaded workers, {name}, ", end="")
     print(f"{shape_cell((*X.shape, 2))}:\n")
     rows = []
     for name, result in results.items():
@@ -174,10 +190,7 @@ def growth(X, y, folder, args):
     """Measure fits in memory for more and more rows."""
     results = []
     for n in args.rows:
-        pieces = list(resampled(X, y, n))
-        some = np.concatenate([piece[1] for piece in pieces])
-        codes = np.concatenate([piece[2] for piece in pieces])
-        del pieces
+        some, codes = drawn(X, y, n)
         seconds = []
         for _ in range(args.repeats):
             start = perf_counter()
@@ -232,6 +245,7 @@ def _parse_arguments():
     parser.add_argument("--dask-ml", nargs="*", default=[], choices=["lbfgs", "admm"])
     rows = [10**5, 10**6, 10**7]
     parser.add_argument("--rows", nargs="+", type=int, default=rows)
+    parser.add_argument("--cluster-rows", type=int, default=2_000_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--limit", type=float, default=3600, help="seconds for a job")
     parser.add_argument("--json", help="file for the raw numbers")

@@ -64,7 +64,7 @@ RUNS = {
     ),
     "scale.py": (
         "--data DIR --set tiny --parts files cluster growth --sizes 0.0001 "
-        "--rows 1000 2000 --repeats 1 --limit 90 --json raw.json",
+        "--rows 1000 2000 --cluster-rows 0 --repeats 1 --limit 90 --json raw.json",
         r"^\| skxent\.dask +(\| [\d.]+ m?s +){2}\| [\d.]+ +\| [<\de. -]+\|",
     ),
     "picture.py": (
