@@ -178,8 +178,8 @@ def test_hc3_of_a_softmax_is_one_newton_step_without_each_row():
     assert_covariance(table.covariance, expected)
 
 
+@mpmath.workdps(40)
 def test_errors_agree_with_mpmath():
-    mpmath.mp.dps = 40
     X = [[0, 1.5], [1, -0.5], [2, 0.25], [3, 1], [4, -1], [5, 0.5], [6, 2.5], [7, 0]]
     y = [0, 0, 1, 0, 1, 1, 0, 1]
     table = table_of(BinaryLogReg, np.array(X), np.array(y))
@@ -421,12 +421,13 @@ def test_many_aliased_columns_are_found_in_blocks():
     base = rng.normal(size=(600, 50))
     X = np.column_stack([base, base @ rng.normal(size=(50, 40)), rng.normal(size=600)])
     y = (base[:, 0] + rng.logistic(size=600) > 0).astype(int)
-    table = table_of(BinaryLogReg, X, y)
+    # a smaller tol would follow the rounding of the columns, which tells the rows apart
+    table = table_of(BinaryLogReg, X, y, tol=1e-8)
     assert table.aliased == [f"x{j}" for j in range(50, 90)]
     kept = np.isfinite(table.estimate)
     expected = table_of(BinaryLogReg, np.delete(X, range(50, 90), axis=1), y)
     np.testing.assert_allclose(
-        table.standard_error[kept], expected.standard_error, rtol=1e-7
+        table.standard_error[kept], expected.standard_error, rtol=1e-5
     )
 
 

@@ -254,22 +254,18 @@ def test_ctrl_c_leaves_no_task_behind(client, during_the_fit):
     model = skxent_dask.BinaryLogReg().fit(X, y)
     before = vars(model).copy()
 
-    is_over = threading.Event()
+    def interrupt_soon():
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
 
-    def press_ctrl_c():
-        # again, if the first one comes while a finalizer runs, which ignores it
-        while not is_over.wait(0.05 if not is_pressed else 5):
-            is_pressed.append(True)
-            os.kill(os.getpid(), signal.SIGINT)
-
-    is_pressed = []
     slow = X.map_blocks(slowly, dtype=float)
-    during_the_fit(threading.Thread(target=press_ctrl_c, daemon=True).start)
+    during_the_fit(interrupt_soon)
+    # a process that a shell has started in the background ignores the signal
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
             model.set_params(persist=False).fit(slow, y)
     finally:
-        is_over.set()
+        signal.signal(signal.SIGINT, handler)
     wait_until_none_is_left(client)
     assert {**before, "persist": False} == vars(model)
 

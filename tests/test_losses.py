@@ -6,15 +6,20 @@ at 400 digits, so no formula of the package is used twice.
 
 import numpy as np
 import pytest
-from mpmath import mp, mpf
+from mpmath import mp, mpf, workdps
 
 from skxent.model.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
 
-# log(1 + exp(−700)) differs from log 1 in the 305th digit
-mp.dps = 400
 MAGNITUDES = [0.0, 1e-8, 1.0, 30.0, 37.0, 40.0, 700.0, 800.0, 1e20]
 LOGITS = sorted({sign * z for z in MAGNITUDES for sign in (-1.0, 1.0)})
 BINARY, SOFTMAX = BinaryCrossEntropy(), SoftmaxCrossEntropy()
+
+
+@pytest.fixture(autouse=True)
+def digits():
+    # log(1 + exp(−700)) differs from log 1 in the 305th digit
+    with workdps(400):
+        yield
 
 
 def exact_softmax(z):
