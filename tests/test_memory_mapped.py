@@ -1,8 +1,6 @@
 """Data in files that are mapped into memory: fitted where they are, without a copy."""
 
-import pickle
 import tracemalloc
-from mmap import ALLOCATIONGRANULARITY
 
 import numpy as np
 import pytest
@@ -10,10 +8,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from skxent import BinaryLogReg, CrossEntropyObjective, SoftmaxReg
-from skxent.data.blocks import RowBlocks
+from skxent import BinaryLogReg, SoftmaxReg
+from skxent.data.blocks import RowBlocks, is_memory_mapped
 from skxent.data.in_memory import InMemoryRows
-from skxent.data.memory_map import ReadAhead, is_memory_mapped
 from skxent.data.weights import class_sums
 
 N_ROWS, N_FEATURES = 60_000, 30
@@ -204,54 +201,3 @@ def test_class_sums_are_those_of_numpy(monkeypatch):
     )
     assert_allclose(class_sums(q, s, 3), s @ q)
     assert_allclose(class_sums(q, None, 3), q.sum(axis=0))
-
-
-class Recorder:
-    """Records what a map is asked to read."""
-
-    def __init__(self):
-        self.asked = []
-
-    def madvise(self, advice, start, length):
-        self.asked.append((start, start + length))
-
-
-@pytest.mark.parametrize("offset", [0, 8, 5000])
-def test_the_rows_after_a_block_are_read_ahead(tmp_path, monkeypatch, offset):
-    monkeypatch.setattr("skxent.data.memory_map.AHEAD_BYTES", 1000)
-    X = mapped(np.zeros((3000, 5)), tmp_path, offset)
-    ahead = ReadAhead(X)
-    ahead._map = Recorder()
-    for row in (0, 1234, 2990, 3000):
-        ahead.after(row)
-    # offset 5000 is in the second page, where the map begins
-    begin = offset % ALLOCATIONGRANULARITY
-    wanted = [(begin + 40 * r, begin + min(40 * r + 1000, 120_000)) for r in (0, 1234)]
-    wanted += [(begin + 40 * 2990, begin + 120_000)]
-    assert len(ahead._map.asked) == 3  # nothing follows the last row
-    for (start, stop), (first, last) in zip(ahead._map.asked, wanted, strict=True):
-        assert start % ALLOCATIONGRANULARITY == 0
-        assert start <= first < start + ALLOCATIONGRANULARITY
-        assert stop == last
-
-
-@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
-def test_blocks_of_a_map_ask_for_those_that_follow(tmp_path, container):
-    X = np.zeros((3000, 5))
-    X[:, 0] = 1
-    made = mapped_csr if container is sparse.csr_array else mapped
-    blocks = RowBlocks(made(container(X), tmp_path))
-    for part in blocks._ahead:
-        part._map = Recorder()
-    assert blocks._ahead
-    blocks.take(slice(0, 1000))
-    assert all(len(part._map.asked) == 1 for part in blocks._ahead)
-    assert RowBlocks(container(X))._ahead == []
-
-
-def test_an_objective_of_a_map_is_copied_with_its_data(tmp_path):
-    X, y = some_data(2, np.float64)
-    objective = CrossEntropyObjective(mapped(X, tmp_path), y)
-    copied = pickle.loads(pickle.dumps(objective))
-    params = objective.initial_point()
-    assert copied.evaluate(params).value == objective.evaluate(params).value

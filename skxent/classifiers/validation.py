@@ -14,9 +14,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
-from ..data.blocks import RowBlocks, stored_array
+from ..data.blocks import RowBlocks, is_memory_mapped, stored_array
 from ..data.containers import check_container, check_numbers, reading
-from ..data.memory_map import is_memory_mapped
 from ..data.targets import are_distributions, check_distributions, check_labels
 from ..data.weights import WeightSums, class_sums, weight_sums
 

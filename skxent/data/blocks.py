@@ -6,13 +6,12 @@ then ``Xᵀ r`` therefore reads X from memory once.
 
 from copy import copy
 from functools import lru_cache
+from mmap import mmap
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-
-from .memory_map import ReadAhead, is_memory_mapped
 
 # A core's share of the last-level cache. Blocks in the level-2 cache would be read
 # faster. But a thread has to hold the interpreter lock to start a block: with so many
@@ -72,10 +71,6 @@ class RowBlocks:
             dtype = np.dtype(np.float64) if is_small else X.dtype
         self.dtype = dtype
         self.center = None if center is None else np.asarray(center, self.dtype)
-        parts = []
-        if is_memory_mapped(X):
-            parts = [X.data, X.indices] if sparse.issparse(X) else [X]
-        self._ahead = [ReadAhead(part) for part in parts]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -135,11 +130,6 @@ class RowBlocks:
         if self.rows is not None:
             rows = self.rows[rows]
         X = self._stored_rows(rows)
-        if isinstance(rows, slice):
-            # the next block, while this one is computed with
-            for part in self._ahead:
-                is_sparse = sparse.issparse(self.X)
-                part.after(self.X.indptr[rows.stop] if is_sparse else rows.stop)
         if self.columns is not None:
             X = X[:, self.columns]
         if sparse.issparse(X):
@@ -216,6 +206,17 @@ def _assembled(kind: Any, shape: Any, data: Any, indices: Any, indptr: Any) -> A
 def stored_array(X: Any) -> NDArray:
     """Return the array that holds the entries of X."""
     return X.data if sparse.issparse(X) else X
+
+
+def is_memory_mapped(X: Any) -> bool:
+    """Whether the entries of X lie in a file that is mapped into memory."""
+    # sparse formats that are converted need not have an array of entries
+    part = getattr(X, "data", None) if sparse.issparse(X) else X
+    while part is not None:
+        if isinstance(part, np.memmap | mmap):
+            return True
+        part = getattr(part, "base", None)
+    return False
 
 
 def far_center(X: Any, ratio: float | None = None) -> NDArray | None:

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from .blocks import RowBlocks, stored_array
-from .memory_map import is_memory_mapped
+from .blocks import RowBlocks, is_memory_mapped, stored_array
 from .partition import Partition, merge
 from .rows import Block, Largest, Sum
 from .threads import BlockThreads
