@@ -26,6 +26,7 @@ import skxent
 from skxent import dask as skxent_dask
 from skxent.classifiers.dask_hold_out import HoldOut
 from skxent.data import dask_rows
+from skxent.classifiers.dask_facts import floating_part
 from skxent.data.dask_engine import Engine
 from skxent.data.dask_rows import RestOfPart
 from skxent.data.rows import Rows
@@ -773,3 +774,15 @@ def test_who_has_no_dask_needs_none():
     ).stdout.decode()
     assert str(local.coef_.shape) in printed
     assert 'pip install "skxent[dask]"' in printed
+
+
+def test_partitions_at_odd_addresses_are_moved_once():
+    X, _ = some_data(2)
+    raw = np.zeros(X.nbytes + 1, np.uint8)
+    odd = raw[1:].view(X.dtype).reshape(X.shape)
+    odd[:] = X
+    assert not odd.flags.aligned
+    moved = floating_part(odd)
+    assert moved.flags.aligned
+    assert_array_equal(moved, X)
+    assert floating_part(X) is X

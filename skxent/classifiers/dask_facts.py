@@ -145,7 +145,10 @@ def floating_part(X: Any) -> Any:
             ensure_min_samples=0,
             input_name="X",
         )
-    return as_floating(X)
+    X = as_floating(X)
+    # What has come over the network may lie at odd addresses. Each pass would copy its
+    # blocks, and take twice as long.
+    return X if sparse.issparse(X) else np.require(X, requirements="A")
 
 
 def given_rest(y: Any, sample_weight: Any, offset: Any, place: int) -> GivenRest:
