@@ -24,9 +24,9 @@ from sklearn.metrics import accuracy_score, log_loss
 
 import skxent
 from skxent import dask as skxent_dask
+from skxent.classifiers.dask_facts import floating_part
 from skxent.classifiers.dask_hold_out import HoldOut
 from skxent.data import dask_rows
-from skxent.classifiers.dask_facts import floating_part
 from skxent.data.dask_engine import Engine
 from skxent.data.dask_rows import RestOfPart
 from skxent.data.rows import Rows
