@@ -1,5 +1,7 @@
 """Row blocks: they cover X, copy nothing, and threads change nothing."""
 
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -113,3 +115,33 @@ def test_far_center_finds_the_columns_that_would_cancel():
     assert far_center(sparse.csr_matrix(X)) is None
     # float32 has fewer digits to lose
     assert_allclose(far_center(np.float32(X + 70))[[0, 3]], [70, 100], rtol=0.1)
+
+
+def test_computed_blocks_share_memory_in_a_thread_and_samples_do_not():
+    X = RNG.standard_normal((60, 3)) + 100
+    blocks = RowBlocks(X, np.full(3, 100.0))
+    sample = blocks.take(blocks.spread()).copy(), blocks.take(blocks.spread())
+    first = blocks.take(slice(0, 30))
+    assert_array_equal(first, X[:30] - 100)
+    second = blocks.take(slice(30, 60))
+    assert np.shares_memory(first, second)
+    assert_array_equal(second, X[30:] - 100)
+    some = blocks.take(np.array([4, 5]))
+    assert not np.shares_memory(some, second)
+    assert_array_equal(*sample)
+    with ThreadPoolExecutor(1) as executor:
+        other = executor.submit(blocks.take, slice(0, 30)).result()
+    assert not np.shares_memory(other, second)
+    copied = pickle.loads(pickle.dumps(blocks))
+    assert_array_equal(copied.take(slice(0, 30)), X[:30] - 100)
+
+
+def test_float32_minus_a_center_is_float64_where_blocks_are():
+    X = (RNG.standard_normal((50, 2)) + 1e4).astype(np.float32)
+    center = np.array([1e4 + 0.1, 1e4 - 0.3])
+    blocks = RowBlocks(X, center).in_float64()
+    exact = X.astype(np.float64) - blocks.center.astype(np.float64)
+    for rows in (slice(0, 50), np.arange(50)):
+        block = blocks.take(rows)
+        assert block.dtype == np.float64
+        assert_array_equal(block, exact)

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from .scratch import Scratch
+
 # A core's share of the last-level cache. Blocks in the level-2 cache would be read
 # faster. But a thread has to hold the interpreter lock to start a block: with so many
 # blocks, threads would lose as much time by waiting for each other.
@@ -71,6 +73,7 @@ class RowBlocks:
             dtype = np.dtype(np.float64) if is_small else X.dtype
         self.dtype = dtype
         self.center = None if center is None else np.asarray(center, self.dtype)
+        self._scratch = Scratch()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -125,7 +128,8 @@ class RowBlocks:
     def take(self, rows: slice | NDArray) -> Any:
         """Return rows minus the center, as a view if possible.
 
-        A slice of sparse rows has to be without gaps.
+        A slice of sparse rows has to be without gaps. What a slice without gaps returns
+        is valid until the thread takes the next one.
         """
         if self.rows is not None:
             rows = self.rows[rows]
@@ -135,8 +139,21 @@ class RowBlocks:
         if sparse.issparse(X):
             return X.astype(self.dtype, copy=False)
         # BLAS needs aligned numbers, which those of a file need not be
-        X = np.require(X, self.dtype, "A")
-        return X if self.center is None else X - self.center
+        center = self.center
+        is_usable = X.dtype == self.dtype and X.flags.aligned
+        if is_usable and center is None:
+            return X
+        if isinstance(rows, slice) and rows.step is None:
+            out = self._scratch.array(X.shape, self.dtype)
+        else:
+            out = np.empty(X.shape, self.dtype)
+        if is_usable and center is not None:
+            return np.subtract(X, center, out=out)
+        np.copyto(out, X)
+        if center is not None:
+            # in the type of the block: NumPy would subtract in that of X
+            out -= center.astype(self.dtype)
+        return out
 
     def spread(self) -> slice | NDArray:
         """Return the indices of the sampled rows, at equal distances in X."""

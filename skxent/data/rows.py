@@ -20,7 +20,8 @@ class Block(NamedTuple):
     Attributes
     ----------
     X : ndarray or CSR matrix of shape (m, d)
-        The rows minus the center, if there is one.
+        The rows minus the center, if there is one. A block that a pass hands over is
+        valid until the next one: copy what has to be kept.
     targets : ndarray of shape (m,) or (m, K)
         Class codes or target distributions.
     weights : ndarray of shape (m,) or None
