@@ -61,9 +61,13 @@ class Objective(Problem):
 
     def gradient_of_loss(self, params: NDArray, gradient: NDArray) -> NDArray:
         """Return the gradient of the mean loss alone, from that of F at ``params``."""
+        return gradient - self.gradient_of_penalty(params)
+
+    def gradient_of_penalty(self, params: NDArray) -> NDArray:
+        """Return the gradient of the penalty, (n_params,), 0 for intercepts."""
         of_penalty = np.zeros_like(params)
         self.penalty.add_gradient(self.split(params)[0], self.split(of_penalty)[0])
-        return gradient - of_penalty
+        return of_penalty
 
     def unpack(self, params: NDArray) -> tuple[NDArray, NDArray]:
         """Return coef, (L, d), and intercept, (L,), in the units of the given X."""

@@ -109,11 +109,9 @@ def approach(objective: Objective, last: FoldAnswers) -> NDArray | None:
     objective.rows.read_in_float64()
     params, preconditioner = last.params[:1], last.preconditioners[0]
     coef, _ = objective.split(params[0])
-    gradient = np.zeros_like(params)
-    of_coef, _ = objective.split(gradient[0])
-    last.penalty.add_gradient(coef, of_coef)
-    of_coef *= -1
-    objective.penalty.add_gradient(coef, of_coef)
+    before = objective.with_penalty(last.penalty)
+    gradient = objective.gradient_of_penalty(params[0])
+    gradient -= before.gradient_of_penalty(params[0])
     value = last.values[:1] + objective.penalty.value(coef) - last.penalty.value(coef)
 
     def evaluate(moved: NDArray, trial: NDArray) -> FoldEvaluations:
@@ -121,7 +119,7 @@ def approach(objective: Objective, last: FoldAnswers) -> NDArray | None:
         return FoldEvaluations(np.array([evaluation.value]), evaluation.gradient[None])
 
     steps = _QuasiNewton([preconditioner.with_l2(objective.penalty.l2)])
-    start = _Models(params, value, gradient)
+    start = _Models(params, value, gradient[None])
     models = _descend(evaluate, start, steps, NEAR, PATIENCE)
     return models.params[0] if models.has_converged[0] else None
 
@@ -154,8 +152,6 @@ def fit_folds(
     # float32 does not resolve a share of ``tol``
     objective.rows.read_in_float64()
     start, preconditioners = _quadratic_models(objective, folds, n_folds, params)
-    hessians = _QuasiNewton(preconditioners)
-    first_steps, _, _ = hessians.newton_steps(start.gradients)
     corrections = None if last is None else last.corrections
     numbers = np.arange(NO_FOLD, n_folds)
 
@@ -165,14 +161,14 @@ def fit_folds(
     models = _descend(
         evaluate,
         start,
-        hessians,
+        _QuasiNewton(preconditioners),
         max(SHARE_OF_TOL * tol, ROUNDING),
         MAX_STEPS,
         corrections,
     )
     is_singular = np.array([p.is_nearly_singular for p in preconditioners])
     answers = models.with_last_steps(~is_singular)
-    lacking = answers[0] - (params - first_steps)
+    lacking = answers[0] - (params - models.first_steps)
     return FoldAnswers(*answers, preconditioners, objective.penalty, lacking)
 
 
@@ -181,9 +177,7 @@ def _quadratic_models(
 ) -> tuple["_Models", list[Preconditioner]]:
     """Return all models at the same params, and their preconditioners there."""
     held_out = held_out_model(objective, folds, n_folds, params)
-    of_penalty = np.zeros_like(params)
     coef, _ = objective.split(params)
-    objective.penalty.add_gradient(coef, objective.split(of_penalty)[0])
 
     def without(parts: NDArray) -> NDArray:
         """Return the sum of all parts, and the sums without each of them."""
@@ -191,7 +185,7 @@ def _quadratic_models(
         return np.array([total, *(total - of_fold for of_fold in parts)])
 
     values = without(held_out.values) + objective.penalty.value(coef)
-    gradients = without(held_out.gradients) + of_penalty
+    gradients = without(held_out.gradients) + objective.gradient_of_penalty(params)
     preconditioners = [
         preconditioner_from(objective, hessian)
         for hessian in without(held_out.hessians)
@@ -211,12 +205,14 @@ class _Models:
     has_converged : ndarray of shape (n_models,), bool
     relative : ndarray of shape (n_models,)
         The estimates of (F − F*) / F.
-    steps : ndarray of shape (n_models, n_params)
-        The next steps, which have not been taken.
+    first_steps, steps : ndarray of shape (n_models, n_params)
+        The Newton steps from where the models have started, and the next ones, which
+        have not been taken.
     decrements : ndarray of shape (n_models,)
         What they promise.
     """
 
+    first_steps: NDArray
     steps: NDArray
     decrements: NDArray
     relative: NDArray
@@ -282,7 +278,9 @@ def _descend(
             models.gradients
         )
         decrements = models.decrements
-        if history:
+        if not history:
+            models.first_steps = models.steps
+        else:
             contraction = np.minimum(1, decrements / np.maximum(history[-1], TINY))
         history.append(decrements)
         models.relative = decrements / curvatures / np.maximum(models.values, TINY)
