@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
+from ..model.independent_columns import independent_columns
 from ..model.problem import EPS
 
 # A column is aliased if the columns before it explain all but this share of its
@@ -19,8 +19,6 @@ from ..model.problem import EPS
 SMALLEST_SHARE = 1e-12
 # The same in rounding errors of the mean square before centring.
 ROUNDINGS = 20
-# Columns that are factored together.
-BLOCK_COLUMNS = 64
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def coordinates(gram: NDArray, ridge: NDArray, fit_intercept: bool) -> Coordinat
         smallest[d] = 0
 
     order = np.roll(np.arange(e), 1) if fit_intercept else np.arange(e)
-    found, weights = _independent(matrix[np.ix_(order, order)], smallest[order])
+    found, weights = independent_columns(matrix[np.ix_(order, order)], smallest[order])
     kept = order[found]
     aliased = order[np.setdiff1d(np.arange(e), found)]
     by_scale = sparse.diags_array(1 / scale, format="lil")
@@ -104,59 +102,3 @@ def coordinates(gram: NDArray, ridge: NDArray, fit_intercept: bool) -> Coordinat
     combinations -= by_scale[:, kept] @ (weights * scale[aliased])
     kept = np.sort(kept)
     return Coordinates(by_scale[:, kept], scale[kept], kept, aliased, combinations)
-
-
-def _independent(matrix: NDArray, smallest: NDArray) -> tuple[NDArray, NDArray]:
-    """Return the columns that are no combination of earlier ones, and combinations.
-
-    Parameters
-    ----------
-    matrix : ndarray of shape (e, e)
-        Positive semi-definite, with a diagonal of about 1.
-    smallest : ndarray of shape (e,)
-        Pivots up to this are 0.
-
-    Returns
-    -------
-    found : ndarray of shape (m,)
-        In ascending order.
-    weights : ndarray of shape (m, e − m)
-        Each other column as a combination of these, in ascending order.
-    """
-    e = len(matrix)
-    everything = np.arange(e)
-    try:
-        pivots = cholesky(matrix, check_finite=False).diagonal() ** 2
-        if (pivots > smallest).all():
-            return everything, np.empty((e, 0))
-    except LinAlgError:
-        pass
-    lower, found = np.zeros((e, e)), np.empty(0, dtype=int)
-    for start in range(0, e, BLOCK_COLUMNS):
-        block = everything[start : start + BLOCK_COLUMNS]
-        m = len(found)
-        above = matrix[np.ix_(found, block)]
-        if m:
-            above = solve_triangular(
-                lower[:m, :m], above, lower=True, check_finite=False
-            )
-        rest = matrix[np.ix_(block, block)] - above.T @ above
-        chosen, columns = [], []
-        for i, j in enumerate(block):
-            if rest[i, i] > smallest[j]:
-                chosen.append(i)
-                columns.append(rest[:, i] / np.sqrt(rest[i, i]))
-                rest = rest - np.outer(columns[-1], columns[-1])
-        if chosen:
-            n = m + len(chosen)
-            lower[m:n, :m] = above[:, chosen].T
-            lower[m:n, m:n] = np.tril(np.array(columns)[:, chosen].T)
-            found = np.concatenate([found, block[chosen]])
-    m = len(found)
-    others = np.setdiff1d(everything, found)
-    weights = matrix[np.ix_(found, others)]
-    for trans in ("N", "T"):
-        weights = solve_triangular(
-            lower[:m, :m], weights, trans=trans, lower=True, check_finite=False
-        )
-    return found, weights

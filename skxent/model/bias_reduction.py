@@ -29,6 +29,7 @@ from scipy import sparse
 from scipy.linalg import LinAlgError, cholesky, lapack
 
 from ..data.rows import Block, Sum
+from .independent_columns import independent_columns
 from .problem import EPS, Problem
 from .row_products import gram, squares_are_dense, with_intercept
 
@@ -193,7 +194,7 @@ def _orthogonal_basis(problem: Problem) -> tuple[NDArray, NDArray]:
     scale = np.sqrt(total.diagonal())[order]
     scale[scale <= _size_of_rounding(problem)[order]] = np.inf
     matrix = total[np.ix_(order, order)] / scale[:, None] / scale
-    kept = _independent(matrix)
+    kept, _ = independent_columns(matrix, np.full(e, DEPENDENT))
     order, scale = order[kept], scale[kept]
     upper = _factor(matrix[np.ix_(kept, kept)])
     assert upper is not None  # the columns that were kept have pivots
@@ -208,23 +209,6 @@ def _size_of_rounding(problem: Problem) -> NDArray:
     if problem.rows.center is not None:
         size[: problem.n_features] = CONSTANT * np.abs(problem.rows.center)
     return size
-
-
-def _independent(matrix: NDArray) -> NDArray:
-    """Return the columns that the ones before them do not determine.
-
-    The diagonal of the matrix is 1, or 0 for columns of zeros.
-    """
-    upper = _factor(matrix)
-    if upper is not None and upper.diagonal().min(initial=1.0) ** 2 >= DEPENDENT:
-        return np.arange(len(matrix))
-    matrix, columns = matrix.copy(), []
-    for j in range(len(matrix)):
-        if matrix[j, j] >= DEPENDENT:
-            columns.append(j)
-            row = matrix[j, j:] / np.sqrt(matrix[j, j])
-            matrix[j:, j:] -= np.outer(row, row)
-    return np.array(columns, dtype=np.intp)
 
 
 def _factor(information: NDArray) -> NDArray | None:
