@@ -18,7 +18,7 @@ from scipy import sparse
 from .blocks import RowBlocks
 from .dask_engine import Engine, Tasks, add_value, task_name
 from .partition import Partition, merge
-from .rows import Block, Largest, Sum
+from .rows import Block, Largest, Sum, means_by_blocks
 from .targets import smooth_targets
 from .threads import ONE_BLAS_THREAD, BlockThreads
 from .weights import class_sums
@@ -241,10 +241,7 @@ class DaskRows:
         return (1 - share) * totals + share / n_classes * totals.sum()
 
     def column_means(self) -> NDArray:
-        def add_block(block: Block, total: NDArray) -> None:
-            total += np.asarray(block.X.sum(axis=0, dtype=np.float64)).ravel()
-
-        return self.map_reduce(add_block, Sum(self.n_features))[0] / self.n_samples
+        return means_by_blocks(self)
 
     def with_columns(self, columns: NDArray) -> "DaskRows":
         before = self._view.columns

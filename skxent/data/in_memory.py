@@ -18,7 +18,7 @@ from scipy import sparse
 
 from .blocks import RowBlocks, is_memory_mapped, stored_array
 from .partition import Partition, merge
-from .rows import Block, Largest, Sum
+from .rows import Block, Largest, Sum, means_by_blocks
 from .threads import BlockThreads
 from .weights import class_sums, relative_weights
 
@@ -132,11 +132,7 @@ class InMemoryRows:
 
     def column_means(self) -> NDArray:
         if self._blocks.columns is not None:
-
-            def add_block(block: Block, total: NDArray) -> None:
-                total += np.asarray(block.X.sum(axis=0, dtype=np.float64)).ravel()
-
-            return self.map_reduce(add_block, Sum(self.n_features))[0] / self.n_samples
+            return means_by_blocks(self)
         means = np.asarray(self.X.mean(axis=0, dtype=np.float64)).ravel()
         return means if self.center is None else means - self.center
 

@@ -214,3 +214,12 @@ class Rows(Protocol):
     def threads(self) -> AbstractContextManager[None]:
         """Return a context in which several threads may read the rows."""
         ...
+
+
+def means_by_blocks(rows: Rows) -> NDArray:
+    """Return the means of the columns of X minus the center, (d,), in one pass."""
+
+    def add_block(block: Block, total: NDArray) -> None:
+        total += np.asarray(block.X.sum(axis=0, dtype=np.float64)).ravel()
+
+    return rows.map_reduce(add_block, Sum(rows.n_features))[0] / rows.n_samples
