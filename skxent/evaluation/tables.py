@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 # Notebooks have themes, light and dark: the text takes their colour, and lines are
 # drawn in it. No colour of our own is on a background that we do not know.
@@ -11,8 +12,10 @@ _LINE = "border-bottom: 1px solid color-mix(in srgb, currentColor 35%, transpare
 _CELL = "padding: 0.2em 0.8em 0.2em 0; vertical-align: top; color: inherit"
 
 
-def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table with columns flush right, as text.
+def text_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], n_left: int = 0
+) -> str:
+    """Return a table as text, with columns flush right.
 
     Parameters
     ----------
@@ -20,15 +23,30 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         The names of the columns.
     rows : sequence of sequences of str
         What stands in them.
+    n_left : int, default=0
+        The number of columns, from the first on, that are flush left.
     """
     lines = [header, *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    sides = ["<" if k < n_left else ">" for k in range(len(widths))]
     return "\n".join(
         "  ".join(
-            f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True)
+            f"{cell:{side}{width}}"
+            for cell, side, width in zip(line, sides, widths, strict=True)
         ).rstrip()
         for line in lines
     )
+
+
+def pandas_for_frames() -> Any:
+    """Return pandas; raise an ImportError that says how to get it."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError(
+            "No module pandas; to_frame needs it: pip install pandas"
+        ) from error
+    return pd
 
 
 def html_table(

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..classifiers.bias_reduced import BiasReducedLogReg, bias_reduced_objective
 from ..classifiers.predictions import dense
 from ..classifiers.validation import check_data
+from ..evaluation.tables import pandas_for_frames, text_table
 from ..model.bias_reduction import BiasReducedObjective
 from ..model.problem import Problem
 from ..solver.bias_reduced import (
@@ -22,6 +23,7 @@ from ..solver.bias_reduced import (
     minimise_bias_reduced,
 )
 from ..solver.penalised_profile import PenalisedProfile
+from .refusals import check_level
 
 INTERCEPT = "intercept"
 # The coefficients of the estimator may differ from the optimum on the data by this
@@ -74,12 +76,7 @@ class PenalisedLikelihoodTable:
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                "No module pandas; to_frame needs it: pip install pandas"
-            ) from error
+        pd = pandas_for_frames()
         index = pd.Index(self.features, name="feature")
         return pd.DataFrame({name: getattr(self, name) for name in COLUMNS}, index)
 
@@ -87,20 +84,14 @@ class PenalisedLikelihoodTable:
         return len(self.features)
 
     def __str__(self) -> str:
-        columns = [["", *self.features]]
-        for title, name in zip(_TITLES, COLUMNS, strict=True):
-            columns.append([title, *(f"{v:.4g}" for v in getattr(self, name))])
-        widths = [max(map(len, column)) for column in columns]
-        lines = []
-        for name, *cells in zip(*columns, strict=True):
-            shown = zip(cells, widths[1:], strict=True)
-            lines.append(
-                "  ".join([name.ljust(widths[0]), *(c.rjust(w) for c, w in shown)])
-            )
+        columns = [
+            [f"{value:.4g}" for value in getattr(self, name)] for name in COLUMNS
+        ]
+        rows = list(zip(self.features, *columns, strict=True))
         return "\n".join(
             [
                 "bias-reduced logistic regression",
-                *(line.rstrip() for line in lines),
+                text_table(["", *_TITLES], rows, n_left=1),
                 f"lower and upper: {100 * self.level:.10g}% intervals from the profile "
                 "of the penalised likelihood",
             ]
@@ -197,8 +188,7 @@ def profile_penalised_likelihood(
             "whose penalised likelihood has no strength to choose."
         )
     check_is_fitted(estimator)
-    if not 0 < level < 1:
-        raise ValueError(f"level={level!r}; expected a number between 0 and 1.")
+    check_level(level)
     if not estimator.converged_:
         raise ValueError(
             "The fit has not converged, and its likelihood is not the maximum; "

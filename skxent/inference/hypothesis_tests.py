@@ -10,7 +10,7 @@ from scipy.stats import chi2
 
 from ..model.problem import EPS
 from .fit_statistics import FitStatistics
-from .refusals import name_some
+from .refusals import name_some, names_in
 from .scientific import exponential, number
 from .table import EstimateTable
 
@@ -205,7 +205,7 @@ def wald_test(
     Wald test: the coefficients of 'x1' are 0
     χ² = 34.64 with 1 degree of freedom, p = 3.98e-09
     """
-    names: list[Any] = [features] if isinstance(features, str) else list(features)  # type: ignore[arg-type]
+    names = names_in(features)
     rows = _rows_named(table, names)
     (unknown,) = np.nonzero(np.isnan(table.estimate[rows]))
     if len(unknown):

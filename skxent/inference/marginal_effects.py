@@ -21,7 +21,7 @@ from .coefficient_table import DESCRIPTIONS
 from .covariance import covariance_of
 from .fitted import FittedModel, fitted_model
 from .information import information_of
-from .refusals import check_covariance, check_level, name_some
+from .refusals import check_covariance, check_level, name_some, names_in
 from .table import MarginalEffects
 
 BINARY = "binary"
@@ -155,7 +155,7 @@ def _positions(fitted: FittedModel, features: ArrayLike | None) -> NDArray:
     names = [str(name) for name in fitted.feature_names]
     if features is None:
         return np.arange(len(names))
-    wanted: list[Any] = [features] if isinstance(features, str) else list(features)  # type: ignore[arg-type]
+    wanted = names_in(features)
     unknown = [name for name in wanted if name not in names]
     if unknown or not wanted:
         raise ValueError(

@@ -18,7 +18,7 @@ from scipy.stats import norm
 from .contrasts import MEAN, Reported, reported
 from .fitted import FittedModel, fitted_model
 from .information import Information, information_at, information_of
-from .refusals import check_level, check_likelihood, name_some
+from .refusals import check_level, check_likelihood, name_some, names_in
 from .table import ProfileIntervals
 
 # A constrained fit ends when a step promises less than this, in nats of all rows.
@@ -128,7 +128,7 @@ def _chosen(rows: Reported, features: ArrayLike | None) -> NDArray:
     """Return the positions of the rows of some features."""
     if features is None:
         return np.arange(len(rows.features))
-    names: list[Any] = [features] if isinstance(features, str) else list(features)  # type: ignore[arg-type]
+    names = names_in(features)
     unknown = [name for name in names if name not in rows.features]
     if unknown:
         raise ValueError(
@@ -221,6 +221,6 @@ class _Profile:
                 moved = moved / 2
                 trial = fitted.objective.evaluate(params + moved)
             if trial.value >= evaluation.value:
-                break  # rounding hides what is left
+                break  # any further decrease is below rounding
             params, evaluation = params + moved, trial
         return params, evaluation.value, float(slope), information

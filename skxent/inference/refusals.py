@@ -193,3 +193,8 @@ def name_some(names: Any, most: int = 10) -> str:
     """Return up to ten names as text, as in "'a', 'b', …"."""
     shown = [repr(str(name)) for name in names[:most]]
     return ", ".join(shown) + ", …" * (len(names) > most)
+
+
+def names_in(features: Any) -> list[Any]:
+    """Return one name, or several, as a list."""
+    return [features] if isinstance(features, str) else list(features)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from ..evaluation.tables import pandas_for_frames, text_table
 from .scientific import exponential, number
 
 LOG_ODDS = "log-odds per unit"
@@ -78,12 +79,7 @@ class IntervalTable:
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                "No module pandas; to_frame needs it: pip install pandas"
-            ) from error
+        pd = pandas_for_frames()
         index: Any = pd.Index(self.features, name="feature")
         if self.classes is not None:
             index = pd.MultiIndex.from_arrays(
@@ -97,13 +93,8 @@ class IntervalTable:
 
     def __str__(self) -> str:
         titles = ["", *(column.title for column in self._columns)]
-        rows = [titles, *self._rows()]
-        widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
-        lines = []
-        for name, *cells in rows:
-            padded = [c.rjust(w) for c, w in zip(cells, widths[1:], strict=True)]
-            lines.append("  ".join([name.ljust(widths[0]), *padded]).rstrip())
-        return "\n".join([*self.head, *lines, self._foot()])
+        table = text_table(titles, list(self._rows()), n_left=1)
+        return "\n".join([*self.head, table, self._foot()])
 
     __repr__ = __str__
 
