@@ -10,7 +10,7 @@ DOCS = Path(__file__).parent
 sys.path[:0] = [str(DOCS / "_ext"), str(DOCS.parent)]
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-import skxent  # noqa: E402
+import skxent  # noqa: E402 -- after the path that finds it
 
 project = "skxent"
 author = "the authors of skxent"

@@ -19,6 +19,7 @@ from skxent import (
 from skxent.classifiers.predictions import LinearClassifier
 from skxent.inference import information
 
+# fits that end short of tol are what is refused
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 estimators = pytest.mark.parametrize(
     ("Estimator", "K"), [(BinaryLogReg, 2), (SoftmaxReg, 2), (SoftmaxReg, 3)]

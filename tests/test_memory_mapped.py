@@ -157,6 +157,7 @@ def test_rows_held_out_stay_in_the_file(tmp_path):
     for weights in (None, s):
         fit = BinaryLogReg(**params).fit
         expected = BinaryLogReg(**params).fit(X, y, weights)
+        # B023: it is called at once
         model, peak = peak_of(lambda: fit(mapped(X, tmp_path), y, weights))  # noqa: B023
         assert_allclose(
             model.validation_scores_[-1], expected.validation_scores_[-1], rtol=1e-4

@@ -23,7 +23,7 @@ PAGES = (
 INCLUDE = re.compile(r"```\{include\} \.\./(\w+\.md)\n```\n")
 # A link from the root of the repository to something in it.
 LOCAL = re.compile(r"\]\((?!\w+:|#|\.\./)")
-# What is left where an example printed nothing but the place of its picture.
+# The empty output block of an example that printed only the path of its picture.
 EMPTY_OUTPUT = re.compile(
     r"^\.\. rst-class:: sphx-glr-script-out\n\s+\.\. code-block:: none\n\s*?\n(?=\S)",
     re.MULTILINE,

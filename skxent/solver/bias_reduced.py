@@ -8,8 +8,8 @@ changed along the gradient.
 Progress is measured by the Newton decrement ``λ = √(S² ∇Fᵀ I⁻¹ ∇F)``, which has a
 meaning of its own: of all linear combinations of params, none moves by more than λ of
 its standard errors in a step of Fisher scoring. λ is divided by the smallest curvature
-that recent steps have met, in units of I. F need not be convex, so that this is an
-estimate, not a bound.
+along recent steps, in units of I. It is an estimate, not a bound, because F need not be
+convex.
 
 Where rounding hides the decrease of F, steps of Fisher scoring follow as long as they
 shrink the gradient.
