@@ -1,6 +1,7 @@
 """What a notebook shows: the diagram of an estimator, and tables as HTML."""
 
 import re
+from html import escape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -18,6 +19,7 @@ from skxent import (
     BinaryLogRegCV,
     SoftmaxReg,
     SoftmaxRegCV,
+    coefficient_table,
     cross_entropy_report,
     log_loss_scorer,
     log_reg_path,
@@ -187,8 +189,27 @@ def test_the_report_as_html_says_what_it_says_as_text(cancer):
     ]
 
 
+def test_the_table_of_coefficients_as_html_says_what_it_says_as_text(cancer):
+    X, y = cancer
+    X = np.column_stack([X[:, :2], X[:, 0]])
+    table = coefficient_table(BinaryLogReg(C=np.inf).fit(X, y), X, y)
+    *head, header, _, _, _, last, foot = str(table).splitlines()
+    html = table._repr_html_()
+    rows = Cells(html).rows
+    assert " ".join(rows[0]).split() == header.split()
+    assert " ".join(rows[4]).split() == last.split() == ["x2", "not", "identified"]
+    position = 0
+    for line in [*head, "std. error", "x2", foot]:
+        position = html.index(escape(line), position)
+    assert html.count('scope="row"') == 4
+
+
 def test_no_colour_of_a_table_depends_on_the_page(cancer, searched):
-    for table in (searched.cv_results_, log_reg_path(*cancer, Cs=2)):
+    X, y = cancer
+    coefficients = coefficient_table(
+        BinaryLogReg(C=np.inf).fit(X[:, :2], y), X[:, :2], y
+    )
+    for table in (searched.cv_results_, log_reg_path(*cancer, Cs=2), coefficients):
         html = table._repr_html_()
         assert "background" not in html
         assert set(re.findall(r"[^-]color: ([^;\"]+)", html)) == {"inherit"}

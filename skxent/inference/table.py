@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from ..evaluation.tables import pandas_for_frames, text_table
+from ..evaluation.tables import html_table, pandas_for_frames, text_table
 from .scientific import exponential, number
 
 LOG_ODDS = "log-odds per unit"
@@ -99,18 +98,9 @@ class IntervalTable:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head = "<br>".join(map(escape, self.head))
-        titles = "".join(f"<th>{escape(column.title)}</th>" for column in self._columns)
-        rows = "".join(
-            f'<tr><th style="text-align: left">{escape(name)}</th>'
-            + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-            + "</tr>"
-            for name, *cells in self._rows()
-        )
-        return (
-            f'<table><caption style="text-align: left">{head}</caption>'
-            f"<tr><th></th>{titles}</tr>{rows}</table><p>{escape(self._foot())}</p>"
-        )
+        header = ["", *(column.title for column in self._columns)]
+        rows = list(self._rows())
+        return html_table(self.head, rows, header, n_left=1, foot=self._foot())
 
     def _foot(self) -> str:
         return f"lower and upper: {100 * self.level:.10g}% intervals, in {self.unit}"
