@@ -47,6 +47,8 @@ class IntervalTable:
         NaN for aliased columns.
     level : float
         The coverage of the intervals.
+    subject : str
+        What the numbers are, such as "log-odds of 'ill' against 'well'".
     head : list of str
         What the table shows, line by line.
     """
@@ -57,6 +59,7 @@ class IntervalTable:
     lower: NDArray
     upper: NDArray
     level: float
+    subject: str
     head: list[str]
 
     _columns: ClassVar[tuple[Column, ...]] = (ESTIMATE, *INTERVAL)
@@ -138,7 +141,7 @@ class EstimateTable(IntervalTable):
         The estimate divided by its standard error.
     covariance : ndarray of shape (n_rows, n_rows)
         The covariance of the estimates.
-    classes, features, estimate, lower, upper, level, head
+    classes, features, estimate, lower, upper, level, subject, head
         See `IntervalTable`.
     """
 
@@ -206,6 +209,8 @@ class CoefficientTable(EstimateTable):
         Columns whose coefficients the data do not determine.
     level : float
         The coverage of the intervals.
+    subject : str
+        What the numbers are, such as "log-odds of 'ill' against 'well'".
     head : list of str
         What the table shows, line by line.
     """

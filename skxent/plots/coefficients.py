@@ -17,6 +17,7 @@ from .style import (
     RED,
     attribute_of,
     feature_names_of,
+    label_changes,
     label_ratios,
     open_frame,
     panels_of,
@@ -203,9 +204,8 @@ class CoefficientDisplay:
             for panel in set(panels) - set(_on_the_left(panels)):
                 panel.tick_params(labelleft=False)
         _share_scale(panels)
-        if odds_ratios:
-            for panel in panels:
-                label_ratios(panel)
+        for panel in panels:
+            (label_ratios if odds_ratios else label_changes)(panel)
         self.ax_ = panels[0] if n_panels == 1 else panels
         self.figure_ = panels[0].figure
         return self

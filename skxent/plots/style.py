@@ -190,6 +190,13 @@ def feature_names_of(estimator: Any, n_features: int) -> ArrayLike:
     return getattr(model, "feature_names_in_", [f"x{j}" for j in range(n_features)])
 
 
+def label_changes(ax: Any) -> None:
+    """Label few changes on the x axis, with 0 among them: their names are long."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+
+
 def label_ratios(ax: Any) -> None:
     """Make the x axis logarithmic, and label a few ratios, with 1 among them."""
     from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
