@@ -23,6 +23,7 @@ extensions = [
     "math_as_mathml",
     "myst_parser",
     "numpydoc",
+    "pictures_of_code",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.extlinks",
