@@ -5,11 +5,16 @@ Softmax regression from the data to the verdict
 Prepare, define, train, evaluate, tune, now with ten classes: cross-entropy tells which
 classes cost most, and how far the probabilities can be believed. Four classes of one
 sample each, at the end, show what a training fit alone is worth.
+
+Needs matplotlib: ``pip install "skxent[examples]"``.
 """
 
 # %%
 import math
+import tempfile
+from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.feature_selection import SelectKBest, VarianceThreshold, f_classif
@@ -27,6 +32,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skxent import (
+    ReliabilityDisplay,
     SoftmaxReg,
     cross_entropy_loss,
     entropy,
@@ -144,6 +150,34 @@ print(f"Cross-entropy on held-out data: {loss:.3f} nats")
 print(f"Accuracy on held-out data:      {accuracy_score(y_test, labels):.3f}")
 print("Truth in rows, prediction in columns:")
 print(confusion_matrix(y_test, labels))
+
+# %%
+# A picture
+# ---------
+# On the left, a curve for each digit against all others, with a name for the four whose
+# probabilities are worst. On the right, the coefficients of two digits as images: ink
+# on a blue pixel speaks for the digit, ink on a red one against it.
+figure, (left, *right) = plt.subplots(
+    1, 3, figsize=(12, 5.6), width_ratios=[1.6, 1, 1], layout="constrained"
+)
+ReliabilityDisplay.from_estimator(search, X_test, y_test, name="digit", ax=left)
+best = search.best_estimator_
+support = np.arange(64)
+for step in ("vary", "select"):
+    support = support[best[step].get_support()]
+images = np.zeros((10, 64))
+images[:, support] = best["classify"].coef_
+largest = np.abs(images).max()
+for axes, digit in zip(right, (3, 5), strict=True):
+    image = images[digit].reshape(8, 8)
+    drawn = axes.imshow(image, cmap="RdBu", vmin=-largest, vmax=largest)
+    axes.set(title=f"What speaks for a {digit}", xticks=[], yticks=[])
+label = "change of the logit, for one standard deviation of the pixel"
+figure.colorbar(drawn, ax=right, location="bottom", label=label)
+
+picture = Path(tempfile.gettempdir()) / "skxent_softmax_walkthrough.png"
+figure.savefig(picture, dpi=150)
+print(f"Picture: {picture}")
 
 # %%
 # Four samples, four classes

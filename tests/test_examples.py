@@ -34,6 +34,8 @@ OF_OTHERS = "ignore:The inplace keyword in DataFrame.reset_index is deprecated"
 # What a user would wait for is made small here.
 ARGUMENTS = {"larger_than_memory.py": ["--gigabytes", "0.025"]}
 DRAWING = {
+    "binary_walkthrough.py",
+    "softmax_walkthrough.py",
     "coefficient_table.py",
     "choose_c.py",
     "cross_entropy_explained.py",

@@ -30,8 +30,8 @@ plt.plot([0, height])
 plt.title("a line [nats]")
 ```
 
-```bash
-ls
+```python
+1 / 0  # not run: it draws nothing, and nothing behind it does
 ```
 """
 
@@ -51,5 +51,6 @@ def test_pictures_follow_the_blocks_that_draw_them(tmp_path, capsys):
 
 
 def test_code_that_fails_fails_the_build(tmp_path):
+    page = "```python\n1 / 0\nplt.figure()\n```\n"
     with pytest.raises(ZeroDivisionError):
-        pictures_of_code.with_pictures("```python\n1 / 0\n```\n", tmp_path, "page")
+        pictures_of_code.with_pictures(page, tmp_path, "page")

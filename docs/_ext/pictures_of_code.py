@@ -1,8 +1,8 @@
 """Show below the code of a page what it draws.
 
-A page stays plain Markdown, in which GitHub shows the code alone. Of a page whose code
-uses a display, the build runs the blocks in order, as the tests do. Figures that a
-block makes or changes are saved, and follow it.
+A page stays plain Markdown, in which GitHub shows the code alone. The build runs its
+blocks in order, as the tests do, as far as the last one that draws. Figures that a
+block makes are saved, and follow it.
 """
 
 import contextlib
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 FOLDER = "drawn"  # of the pictures, below docs/
 # A block of Python with the block of output below it, if there is one.
 BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n+```output\n.*?```\n)?", re.DOTALL)
+# What draws: a display, or matplotlib itself.
+DRAWING = re.compile(r"Display\.|\bplt\.")
 
 
 def with_pictures(text: str, folder: Path, name: str) -> str:
@@ -36,10 +38,13 @@ def with_pictures(text: str, folder: Path, name: str) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     names: dict[str, Any] = {}
     parts, end, n_pictures = [], 0, 0
+    blocks = list(BLOCK.finditer(text))
+    while blocks and not DRAWING.search(blocks[-1][1]):
+        del blocks[-1]
     plt.close("all")
     with plt.rc_context(), contextlib.redirect_stdout(io.StringIO()):
         plt.rcdefaults()
-        for block in BLOCK.finditer(text):
+        for block in blocks:
             exec(compile(block[1], name, "exec"), names)
             parts.append(text[end : block.end()])
             end = block.end()
@@ -64,8 +69,8 @@ def words_of(figure: Any) -> str:
 
 
 def draw(app: "Sphinx", docname: str, source: list[str]) -> None:
-    """Add the pictures of a page that uses displays."""
-    if any("Display." in block[1] for block in BLOCK.finditer(source[0])):
+    """Add the pictures of a page whose code draws."""
+    if any(DRAWING.search(block[1]) for block in BLOCK.finditer(source[0])):
         name = docname.replace("/", "-")
         text = with_pictures(source[0], Path(app.srcdir) / FOLDER, name)
         source[0] = text.replace(f"]({name}-", f"](/{FOLDER}/{name}-")
