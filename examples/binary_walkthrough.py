@@ -13,6 +13,7 @@ Needs matplotlib and pandas: ``pip install "skxent[examples]"``.
 import math
 import tempfile
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -166,7 +167,7 @@ y = np.array([0, 1, 0, 1])
 try:
     cross_val_score(BinaryLogReg(), X, y, cv=5)
 except ValueError as error:
-    print(f"cv=5: {error}")
+    print(fill(f"cv=5: {error}", 88))
 
 # %%
 # Two folds are possible, each with one sample of each class, and so are four, each with

@@ -13,6 +13,7 @@ Needs matplotlib: ``pip install "skxent[examples]"``.
 import math
 import tempfile
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -192,7 +193,7 @@ for cv in [5, LeaveOneOut()]:
             SoftmaxReg(), X, y, cv=cv, scoring=log_loss_scorer, error_score="raise"
         )
     except ValueError as error:
-        print(f"cv={cv}: {error}")
+        print(fill(f"cv={cv}: {error}", 88))
 
 # %%
 # Only the training fit is possible. The classes are in order along a line, so softmax

@@ -233,11 +233,56 @@ class CoefficientTable(EstimateTable):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ProfileIntervals(IntervalTable):
-    """The result of `profile_intervals`; see `IntervalTable` for its attributes."""
+    """The result of `profile_intervals`: estimates and their profile intervals.
+
+    ``print`` shows it as text, a notebook as HTML.
+
+    Attributes
+    ----------
+    names : list of str
+        The name of each row: the feature, after the class for a softmax.
+    classes : list or None
+        The class of each row, for a softmax.
+    features : list of str
+        The feature of each row, or "intercept".
+    estimate, lower, upper : ndarray of shape (n_rows,)
+        In log-odds per unit of the feature; NaN for aliased columns.
+    level : float
+        The coverage of the intervals.
+    subject : str
+        What the numbers are, such as "log-odds of 'ill' against 'well'".
+    head : list of str
+        What the table shows, line by line.
+    """
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MarginalEffects(EstimateTable):
-    """The result of `average_marginal_effects`; see `EstimateTable`."""
+    """The result of `average_marginal_effects`: effects on probabilities.
+
+    ``print`` shows it as text, a notebook as HTML.
+
+    Attributes
+    ----------
+    names : list of str
+        The name of each row: the feature, after the class for a softmax.
+    classes : list or None
+        The class of each row, for a softmax.
+    features : list of str
+        The feature of each row.
+    estimate, standard_error, z, lower, upper : ndarray of shape (n_rows,)
+        In probability per unit of the feature, or for a change from 0 to 1; NaN for
+        aliased columns.
+    p_value, log_p_value : ndarray of shape (n_rows,)
+        Two-sided p-values of an effect of 0, and their natural logarithms.
+    covariance : ndarray of shape (n_rows, n_rows)
+        The covariance of the estimates.
+    level : float
+        The coverage of the intervals.
+    subject : str
+        What the numbers are, such as "average effects on the probability of 'ill'".
+    head : list of str
+        What the table shows, line by line.
+    """
 
     unit: ClassVar[str] = "probability per unit"
