@@ -88,6 +88,7 @@ def test_odds_ratios_are_on_a_logarithmic_axis(table):
     ax = CoefficientIntervalDisplay.from_table(table, odds_ratios=True).ax_
     assert ax.get_xscale() == "log"
     np.testing.assert_allclose(points_of(ax)[:, 0], table.odds_ratio[1:4])
+    assert ax.get_title() == "odds of 1 against 0"
     assert ax.get_xlabel() == "odds ratio per unit, 95% intervals"
 
 
@@ -122,6 +123,11 @@ def test_each_class_has_a_panel(frame, labels):
     assert [ax.get_title().replace("\n", " ") for ax in display.ax_] == [
         f"logit of {k} minus the mean over the classes" for k in range(3)
     ]
+    display.figure_.canvas.draw()
+    for k, ax in enumerate(display.ax_):
+        tick = ax.yaxis.get_major_ticks()[0].label1
+        assert (tick.get_visible() and tick.get_text() == "age") == (k == 0)
+        assert ax.get_xlim() == display.ax_[0].get_xlim()
     of_classes = table.estimate.reshape(3, 5)[:, 1:4]
     for ax, expected in zip(display.ax_, of_classes, strict=True):
         np.testing.assert_allclose(points_of(ax)[:, 0], expected)

@@ -13,11 +13,14 @@ from .style import (
     BLUE,
     LARGEST_LOG_ODDS,
     RED,
+    is_small,
+    keep_names_on_the_left,
     label_changes,
     label_ratios,
     open_frame,
     panels_of,
     reference_style,
+    share_scale,
     shortened,
 )
 
@@ -176,6 +179,9 @@ class CoefficientIntervalDisplay:
     ) -> CoefficientIntervalDisplay:
         """Draw one panel for each class, with a line for each feature.
 
+        All panels have the same scale. In a new figure, the names of the features stand
+        on the left only.
+
         Parameters
         ----------
         ax : matplotlib Axes or array of them, default=None
@@ -208,9 +214,14 @@ class CoefficientIntervalDisplay:
         lines = self._lines(groups)
         longest = max(len(shortened(line.name)) for line in lines)
         height = 0.9 + 0.24 * max(len(lines), 4)
-        panels = panels_of(ax, self.class_names, 2.6 + 0.075 * longest, height)
+        panels = panels_of(ax, self.class_names, 2.6, height, 0.075 * longest)
         for k, panel in enumerate(panels):
             self._plot_panel(panel, k, lines, odds_ratios, kwargs)
+        if ax is None:
+            keep_names_on_the_left(panels)
+        share_scale(panels)
+        for panel in panels:
+            (label_ratios if odds_ratios else label_changes)(panel)
         self.ax_ = panels[0] if len(panels) == 1 else panels
         self.figure_ = panels[0].figure
         return self
@@ -263,6 +274,7 @@ class CoefficientIntervalDisplay:
         colors = np.where(lower > 0, BLUE, np.where(upper < 0, RED, _UNCLEAR))[known]
         if odds_ratios:
             estimate, lower, upper = np.exp(estimate), np.exp(lower), np.exp(upper)
+            ax.set_xscale("log", base=2)
         style = {"colors": colors, "linewidth": 1.8, **kwargs}
         no_effect = 1.0 if odds_ratios else 0.0
         ax.axvline(no_effect, **reference_style(ax), zorder=0)
@@ -278,10 +290,12 @@ class CoefficientIntervalDisplay:
             _write_not_identified(ax, y[~known])
         open_frame(ax)
         label = str(self.class_names[k])
-        ax.set_title(fill(self.subject.replace("each class", label) or label, 32))
+        title = self.subject.replace("each class", label) or label
+        if odds_ratios:
+            title = title.replace("log-odds", "odds")
+        ax.set_title(fill(title, 26 if is_small(ax) else 44))
         unit = "odds ratio per unit" if odds_ratios else self.unit
         ax.set_xlabel(f"{unit}, {100 * self.level:.10g}% intervals")
-        (label_ratios if odds_ratios else label_changes)(ax)
 
 
 def _group_of(name: str, groups: str | Mapping[str, str] | None) -> tuple[str, str]:
