@@ -34,6 +34,7 @@ extensions = [
 exclude_patterns = ["_ext", "_templates", "**/GALLERY_HEADER.rst", "**/*.ipynb"]
 templates_path = ["_templates"]
 default_role = "code"
+smartquotes = False  # default="auto" is Python, with straight quotes
 nitpicky = True
 
 # Markdown. Anchors of headings are those of GitHub.
