@@ -123,8 +123,15 @@ DOI = re.compile(r"(?<![:\w])doi:(10\.\d+/[^\s`]*[^\s`.,;:)])")
 def adapt_roles(
     app: object, what: str, name: str, obj: object, options: object, lines: list[str]
 ) -> None:
-    """Turn references to other sites into plain text, and DOIs into links."""
-    lines[:] = [DOI.sub(r":doi:`\1`", ROLE.sub(r"\1", line)) for line in lines]
+    """Turn references to other sites into plain text, and DOIs into links.
+
+    "Added in version 1.3" in what is inherited speaks of a version of scikit-learn.
+    """
+    lines[:] = [
+        DOI.sub(r":doi:`\1`", ROLE.sub(r"\1", line))
+        for line in lines
+        if not line.lstrip().startswith(".. versionadded::")
+    ]
 
 
 def setup(app: object) -> None:
