@@ -23,6 +23,7 @@ extensions = [
     "math_as_mathml",
     "myst_parser",
     "numpydoc",
+    "pictures_of_code",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.extlinks",
@@ -33,6 +34,7 @@ extensions = [
 exclude_patterns = ["_ext", "_templates", "**/GALLERY_HEADER.rst", "**/*.ipynb"]
 templates_path = ["_templates"]
 default_role = "code"
+smartquotes = False  # default="auto" is Python, with straight quotes
 nitpicky = True
 
 # Markdown. Anchors of headings are those of GitHub.
@@ -121,8 +123,15 @@ DOI = re.compile(r"(?<![:\w])doi:(10\.\d+/[^\s`]*[^\s`.,;:)])")
 def adapt_roles(
     app: object, what: str, name: str, obj: object, options: object, lines: list[str]
 ) -> None:
-    """Turn references to other sites into plain text, and DOIs into links."""
-    lines[:] = [DOI.sub(r":doi:`\1`", ROLE.sub(r"\1", line)) for line in lines]
+    """Turn references to other sites into plain text, and DOIs into links.
+
+    "Added in version 1.3" in what is inherited speaks of a version of scikit-learn.
+    """
+    lines[:] = [
+        DOI.sub(r":doi:`\1`", ROLE.sub(r"\1", line))
+        for line in lines
+        if not line.lstrip().startswith(".. versionadded::")
+    ]
 
 
 def setup(app: object) -> None:

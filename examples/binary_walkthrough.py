@@ -5,13 +5,18 @@ Logistic regression from the data to the verdict
 Prepare, define, train, evaluate, tune. A score is valid only on data that neither the
 model nor its preparation has seen. So every step that learns from data belongs in the
 pipeline, and the test set comes last. Four samples at the end show the limits.
+
+Needs matplotlib and pandas: ``pip install "skxent[examples]"``.
 """
 
 # %%
 import math
+import tempfile
+from pathlib import Path
+from textwrap import fill
 
+import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.calibration import calibration_curve
 from sklearn.datasets import load_breast_cancer
 from sklearn.dummy import DummyClassifier
 from sklearn.feature_selection import SelectKBest, f_classif
@@ -29,16 +34,24 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skxent import BinaryLogReg, entropy, label_distribution, log_loss_scorer
+from skxent import (
+    BinaryLogReg,
+    CoefficientDisplay,
+    ReliabilityDisplay,
+    calibration_decomposition,
+    entropy,
+    label_distribution,
+    log_loss_scorer,
+)
 
 # %%
 # Prepare
 # -------
 # Breast tumours, 0 for malignant and 1 for benign. The bundled table is complete; real
 # ones seldom are, so one entry in twenty is erased at random.
-X, y = load_breast_cancer(return_X_y=True)
+X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 rng = np.random.default_rng(0)
-X[rng.random(X.shape) < 0.05] = np.nan
+X = X.mask(rng.random(X.shape) < 0.05)
 
 # The test set is put aside now and not looked at before the end.
 X_train, X_test, y_train, y_test = train_test_split(
@@ -94,12 +107,11 @@ print(f"Accuracy in 5 folds:      {accuracies.mean():.3f}")
 
 # %%
 # Accuracy depends on which side of 1/2 a probability lies, cross-entropy on its value.
-# Are the values right? Sort the rows by prediction and cut them into groups of equal
-# size: the share of benign tumours should follow the prediction.
+# Are the values right? The miscalibration is the part of the cross-entropy that a
+# monotone correction of the probabilities would remove.
 proba = cross_val_predict(model, X_train, y_train, method="predict_proba")[:, 1]
-observed, predicted = calibration_curve(y_train, proba, n_bins=6, strategy="quantile")
-print("Predicted:", *(f"{share:6.3f}" for share in predicted))
-print("Observed: ", *(f"{share:6.3f}" for share in observed))
+parts = calibration_decomposition(y_train, proba)
+print(f"Miscalibration: {parts.miscalibration:.3f} of {parts.cross_entropy:.3f} nats")
 
 # %%
 # Tune
@@ -128,6 +140,21 @@ print("Truth in rows, prediction in columns, malignant first:")
 print(confusion_matrix(y_test, labels))
 
 # %%
+# A picture
+# ---------
+# On the left, how often tumours were benign that the model called benign with some
+# probability: the curve stays in the band that chance explains. On the right, what one
+# standard deviation of a feature changes.
+figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
+ReliabilityDisplay.from_estimator(search, X_test, y_test, name="held out", ax=left)
+CoefficientDisplay.from_estimator(search, top_n=12, ax=right)
+right.set_title("log-odds of benign")
+
+picture = Path(tempfile.gettempdir()) / "skxent_binary_walkthrough.png"
+figure.savefig(picture, dpi=150)
+print(f"Picture: {picture}")
+
+# %%
 # Four samples
 # ------------
 # A toy that shows only which call does what: the two columns differ by a constant, so
@@ -140,7 +167,7 @@ y = np.array([0, 1, 0, 1])
 try:
     cross_val_score(BinaryLogReg(), X, y, cv=5)
 except ValueError as error:
-    print(f"cv=5: {error}")
+    print(fill(f"cv=5: {error}", 88))
 
 # %%
 # Two folds are possible, each with one sample of each class, and so are four, each with

@@ -8,6 +8,7 @@ in the units in which they come; a scaler is a choice, not a condition.
 Needs nothing beyond what the package itself needs. Every figure is computed here and
 now, on the machine that runs the script.
 """
+# sphinx_gallery_thumbnail_path = 'images/time_to_optimum.svg'
 
 # %%
 # Everything comes from scikit-learn, except the two classifiers and the scorer.

@@ -5,11 +5,17 @@ Softmax regression from the data to the verdict
 Prepare, define, train, evaluate, tune, now with ten classes: cross-entropy tells which
 classes cost most, and how far the probabilities can be believed. Four classes of one
 sample each, at the end, show what a training fit alone is worth.
+
+Needs matplotlib: ``pip install "skxent[examples]"``.
 """
 
 # %%
 import math
+import tempfile
+from pathlib import Path
+from textwrap import fill
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.feature_selection import SelectKBest, VarianceThreshold, f_classif
@@ -27,6 +33,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skxent import (
+    ReliabilityDisplay,
     SoftmaxReg,
     cross_entropy_loss,
     entropy,
@@ -146,6 +153,34 @@ print("Truth in rows, prediction in columns:")
 print(confusion_matrix(y_test, labels))
 
 # %%
+# A picture
+# ---------
+# On the left, a curve for each digit against all others, with a name for the four whose
+# probabilities are worst. On the right, the coefficients of two digits as images: ink
+# on a blue pixel speaks for the digit, ink on a red one against it.
+figure, (left, *right) = plt.subplots(
+    1, 3, figsize=(12, 5.6), width_ratios=[1.6, 1, 1], layout="constrained"
+)
+ReliabilityDisplay.from_estimator(search, X_test, y_test, name="digit", ax=left)
+best = search.best_estimator_
+support = np.arange(64)
+for step in ("vary", "select"):
+    support = support[best[step].get_support()]
+images = np.zeros((10, 64))
+images[:, support] = best["classify"].coef_
+largest = np.abs(images).max()
+for axes, digit in zip(right, (3, 5), strict=True):
+    image = images[digit].reshape(8, 8)
+    drawn = axes.imshow(image, cmap="RdBu", vmin=-largest, vmax=largest)
+    axes.set(title=f"What speaks for a {digit}", xticks=[], yticks=[])
+label = "change of the logit, for one standard deviation of the pixel"
+figure.colorbar(drawn, ax=right, location="bottom", label=label)
+
+picture = Path(tempfile.gettempdir()) / "skxent_softmax_walkthrough.png"
+figure.savefig(picture, dpi=150)
+print(f"Picture: {picture}")
+
+# %%
 # Four samples, four classes
 # --------------------------
 # The smallest possible softmax problem. It cannot be cross-validated: whichever sample
@@ -158,7 +193,7 @@ for cv in [5, LeaveOneOut()]:
             SoftmaxReg(), X, y, cv=cv, scoring=log_loss_scorer, error_score="raise"
         )
     except ValueError as error:
-        print(f"cv={cv}: {error}")
+        print(fill(f"cv={cv}: {error}", 88))
 
 # %%
 # Only the training fit is possible. The classes are in order along a line, so softmax

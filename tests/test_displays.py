@@ -301,11 +301,12 @@ def test_names_stand_on_the_left_and_say_how_many_are_shown():
 
 @pytest.mark.parametrize("largest", [0.02, 0.3, 1, 3, 12, 60, 290])
 @pytest.mark.parametrize("n_panels", [1, 3])
-def test_labels_of_odds_ratios_do_not_overlap(largest, n_panels):
+@pytest.mark.parametrize("odds_ratios", [False, True])
+def test_labels_of_effects_do_not_overlap(largest, n_panels, odds_ratios):
     coef = np.outer(np.ones(n_panels), [-largest, 0.3 * largest, largest])
     display = CoefficientDisplay(
         coef=coef, feature_names=list("abc"), class_names=list(range(n_panels))
-    ).plot(odds_ratios=True)
+    ).plot(odds_ratios=odds_ratios)
     display.figure_.canvas.draw()
     for ax in np.ravel(display.ax_):
         low, high = ax.get_xlim()

@@ -17,6 +17,8 @@ from skxent.plots.style import COLORS
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 TELLING_LINES = {
+    "how_close.py": r"digits +4\d +\de-\d+ +\de-\d+ +\de-\d+",
+    "rare_events.py": r"Mean of all: 0\.9\d, truth 1\.00",
     "quickstart.py": r"digits +SoftmaxReg +0\.04\d+ .* converged",
     "binary_walkthrough.py": r"Smallest p-value that four samples allow: 0\.167",
     "softmax_walkthrough.py": r"Training cross-entropy at C = 10000 +0\.00\d",
@@ -34,6 +36,10 @@ OF_OTHERS = "ignore:The inplace keyword in DataFrame.reset_index is deprecated"
 # What a user would wait for is made small here.
 ARGUMENTS = {"larger_than_memory.py": ["--gigabytes", "0.025"]}
 DRAWING = {
+    "how_close.py",
+    "rare_events.py",
+    "binary_walkthrough.py",
+    "softmax_walkthrough.py",
     "coefficient_table.py",
     "choose_c.py",
     "cross_entropy_explained.py",

@@ -68,7 +68,8 @@ def test_points_and_intervals_are_those_of_the_table(table):
     expected = np.column_stack([table.lower, table.upper])[known]
     np.testing.assert_allclose(intervals_of(ax), expected)
     assert [text.get_text() for text in ax.texts] == ["not identified"]
-    assert ax.get_xlabel() == "log-odds per unit"
+    assert ax.get_title() == table.subject == "log-odds of 1 against 0"
+    assert ax.get_xlabel() == "log-odds per unit, 95% intervals"
 
 
 def test_colours_tell_the_side_of_no_effect(table):
@@ -87,7 +88,8 @@ def test_odds_ratios_are_on_a_logarithmic_axis(table):
     ax = CoefficientIntervalDisplay.from_table(table, odds_ratios=True).ax_
     assert ax.get_xscale() == "log"
     np.testing.assert_allclose(points_of(ax)[:, 0], table.odds_ratio[1:4])
-    assert ax.get_xlabel() == "odds ratio per unit"
+    assert ax.get_title() == "odds of 1 against 0"
+    assert ax.get_xlabel() == "odds ratio per unit, 95% intervals"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,14 @@ def test_each_class_has_a_panel(frame, labels):
     model = SoftmaxReg(C=np.inf).fit(frame, y)
     table = coefficient_table(model, frame, y)
     display = CoefficientIntervalDisplay.from_table(table)
-    assert [ax.get_title() for ax in display.ax_] == ["0", "1", "2"]
+    assert [ax.get_title().replace("\n", " ") for ax in display.ax_] == [
+        f"logit of {k} minus the mean over the classes" for k in range(3)
+    ]
+    display.figure_.canvas.draw()
+    for k, ax in enumerate(display.ax_):
+        tick = ax.yaxis.get_major_ticks()[0].label1
+        assert (tick.get_visible() and tick.get_text() == "age") == (k == 0)
+        assert ax.get_xlim() == display.ax_[0].get_xlim()
     of_classes = table.estimate.reshape(3, 5)[:, 1:4]
     for ax, expected in zip(display.ax_, of_classes, strict=True):
         np.testing.assert_allclose(points_of(ax)[:, 0], expected)
@@ -131,7 +140,9 @@ def test_profile_intervals_and_effects_are_drawn_in_their_units(frame, labels):
     np.testing.assert_allclose(intervals_of(ax), [[*intervals.lower, *intervals.upper]])
     effects = average_marginal_effects(model, frame, labels)
     ax = CoefficientIntervalDisplay.from_table(effects).ax_
-    assert ax.get_xlabel() == "probability per unit"
+    title = ax.get_title().replace("\n", " ")
+    assert title == effects.subject == "average effects on the probability of 1"
+    assert ax.get_xlabel() == "probability per unit, 95% intervals"
     with pytest.raises(ValueError, match="expected log-odds"):
         CoefficientIntervalDisplay.from_table(effects, odds_ratios=True)
 

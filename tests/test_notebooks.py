@@ -1,6 +1,7 @@
 """What a notebook shows: the diagram of an estimator, and tables as HTML."""
 
 import re
+from html import escape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -14,13 +15,17 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
 from skxent import (
+    BiasReducedLogReg,
     BinaryLogReg,
     BinaryLogRegCV,
     SoftmaxReg,
     SoftmaxRegCV,
+    coefficient_table,
     cross_entropy_report,
+    fit_statistics,
     log_loss_scorer,
     log_reg_path,
+    profile_penalised_likelihood,
 )
 from skxent._documentation import DOCUMENTATION
 
@@ -179,16 +184,43 @@ def test_the_table_of_a_path(cancer):
     assert [row[1] for row in rows] == ["0", str(np.count_nonzero(path.coefs[1]))]
 
 
-def test_the_report_as_html_says_what_it_says_as_text(cancer):
-    report = cross_entropy_report(BinaryLogReg().fit(*cancer), *cancer)
-    rows = Cells(report._repr_html_()).rows
+def test_lists_as_html_say_what_they_say_as_text(cancer):
+    X, y = cancer[0][:, :2], cancer[1]
+    free = BinaryLogReg(C=np.inf).fit(X, y)
+    for lines in (cross_entropy_report(free, X, y), fit_statistics(free, X, y)):
+        rows = Cells(lines._repr_html_()).rows
+        assert [" ".join(row).split() for row in rows] == [
+            line.split() for line in str(lines).splitlines()[1:]
+        ]
+
+
+def test_the_table_of_coefficients_as_html_says_what_it_says_as_text(cancer):
+    X, y = cancer
+    X = np.column_stack([X[:, :2], X[:, 0]])
+    table = coefficient_table(BinaryLogReg(C=np.inf).fit(X, y), X, y)
+    *head, header, _, _, _, last, foot = str(table).splitlines()
+    html = table._repr_html_()
+    rows = Cells(html).rows
+    assert " ".join(rows[0]).split() == header.split()
+    assert " ".join(rows[4]).split() == last.split() == ["x2", "not", "identified"]
+    position = 0
+    for line in [*head, "std. error", "x2", foot]:
+        position = html.index(escape(line), position)
+    assert html.count('scope="row"') == 4
+    reduced = BiasReducedLogReg().fit(X[:, :1], y)
+    table = profile_penalised_likelihood(reduced, X[:, :1], y)
+    rows = Cells(table._repr_html_()).rows
     assert [" ".join(row).split() for row in rows] == [
-        line.split() for line in str(report).splitlines()[1:]
+        line.split() for line in str(table).splitlines()[1:-1]
     ]
 
 
 def test_no_colour_of_a_table_depends_on_the_page(cancer, searched):
-    for table in (searched.cv_results_, log_reg_path(*cancer, Cs=2)):
+    X, y = cancer
+    coefficients = coefficient_table(
+        BinaryLogReg(C=np.inf).fit(X[:, :2], y), X[:, :2], y
+    )
+    for table in (searched.cv_results_, log_reg_path(*cancer, Cs=2), coefficients):
         html = table._repr_html_()
         assert "background" not in html
         assert set(re.findall(r"[^-]color: ([^;\"]+)", html)) == {"inherit"}

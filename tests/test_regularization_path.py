@@ -1,6 +1,7 @@
 """The display of a search for C: what it draws is what the search found."""
 
 import copy
+import itertools
 import re
 import sys
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from skxent import (
     RegularizationPathDisplay,
     SoftmaxReg,
     SoftmaxRegCV,
+    l1_C_min,
     log_reg_path,
 )
 
@@ -223,6 +225,34 @@ def test_features_out_of_the_model_are_drawn_last(binary):
     ).plot(kind="coefficients")
     names = [line.get_label() for line in display.lines_[0]]
     assert names == ["b", "c", "d", "a"]
+
+
+def test_features_that_never_enter_have_no_name(cancer):
+    X, y = cancer
+    start = l1_C_min(X, y)
+    path = log_reg_path(X, y, l1_ratio=1, Cs=start * np.geomspace(1, 4, 5))
+    display = RegularizationPathDisplay.from_path(path)
+    n_used = np.count_nonzero(np.abs(path.coefs).max(axis=(0, 1)))
+    assert 0 < n_used < 7
+    assert len(display.lines_[0]) == n_used
+
+
+def test_labels_of_a_short_path_do_not_overlap(cancer):
+    X, y = cancer
+    path = log_reg_path(X, y, Cs=0.0045 * np.geomspace(1, 10, 5))
+    display = RegularizationPathDisplay.from_path(path)
+    display.figure_.canvas.draw()
+    ax = display.ax_
+    low, high = ax.get_xlim()
+    boxes = [
+        tick.label1.get_window_extent()
+        for which in (ax.xaxis.get_major_ticks(), ax.xaxis.get_minor_ticks())
+        for tick in which
+        if tick.label1.get_text() and low <= tick.get_loc() <= high
+    ]
+    boxes.sort(key=lambda box: box.x0)
+    assert len(boxes) >= 2
+    assert all(a.x1 < b.x0 for a, b in itertools.pairwise(boxes))
 
 
 def test_one_panel_for_each_class_or_for_one(softmax):

@@ -100,6 +100,23 @@ def test_all_pictures_exist_and_say_what_they_show():
 
 
 @pytest.mark.site
+def test_the_guide_shows_what_the_displays_draw():
+    shown = {
+        path.stem
+        for path in (SITE / "guide").glob("*.html")
+        if any("guide-" in attrs["src"] for attrs in page(path).pictures)
+    }
+    assert shown >= {"choose_c", "convergence", "inference", "judging", "penalties"}
+
+
+@pytest.mark.site
+def test_every_display_has_an_example():
+    for path in (SITE / "api").glob("skxent.*Display.html"):
+        gallery = [t for t in page(path).targets if t.startswith("../gallery/")]
+        assert gallery, path
+
+
+@pytest.mark.site
 def test_no_page_loads_anything_from_elsewhere():
     for path in pages():
         text = path.read_text(encoding="utf-8")

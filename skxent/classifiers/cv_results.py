@@ -60,7 +60,7 @@ class CVResults(dict[str, Any]):
 
     def _repr_html_(self) -> str:
         header, rows = self._table()
-        return html_table(self._title, rows, header, bold=self._chosen)
+        return html_table([self._title], rows, header, bold=self._chosen)
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
         """Return the header and the cells of the table."""

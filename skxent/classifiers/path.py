@@ -49,7 +49,7 @@ class RegularizationPath:
         n_used = np.count_nonzero(self.coefs, axis=(1, 2))
         columns = self.Cs, n_used, self.n_iters, self.suboptimalities
         return html_table(
-            f"Path of {len(self.Cs)} values of C, {self.coefs[0].size} coefficients",
+            [f"Path of {len(self.Cs)} values of C, {self.coefs[0].size} coefficients"],
             [
                 [f"{C:.4g}", str(n), str(n_iter), f"{suboptimality:.2g}"]
                 for C, n, n_iter, suboptimality in zip(*columns, strict=True)

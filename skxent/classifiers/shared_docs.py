@@ -174,7 +174,7 @@ converged_ : bool
 suboptimality_ : float
     Estimate of (F − F*) / F, the relative distance to the optimum F*.
 duality_gap_ : float
-    Certified upper bound of F − F*, in nats. It is proved, but often loose. ``inf`` if
+    Certified upper bound of F − F*, in nats. It is proven, but can be loose. ``inf`` if
     there is none, as without a penalty or with an unpenalised feature.
 loss_curve_ : ndarray of shape (n_iter,)
     F, in nats, after each iteration.

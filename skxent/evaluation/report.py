@@ -57,7 +57,7 @@ class CrossEntropyReport(Mapping[str, Any]):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return html_table(self._title, self._lines())
+        return html_table([self._title], self._lines(), n_left=2)
 
     def _lines(self) -> list[tuple[str, str]]:
         """Return the name and the value of each line of the table."""

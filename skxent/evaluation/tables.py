@@ -9,7 +9,11 @@ from typing import Any
 # Notebooks have themes, light and dark: the text takes their colour, and lines are
 # drawn in it. No colour of our own is on a background that we do not know.
 _LINE = "border-bottom: 1px solid color-mix(in srgb, currentColor 35%, transparent)"
-_CELL = "padding: 0.2em 0.8em 0.2em 0; vertical-align: top; color: inherit"
+_TEXT = "color: inherit; text-align: left; padding: 0.2em 0"
+_CELL = (
+    "padding: 0.2em 0.8em 0.2em 0; vertical-align: top; color: inherit; "
+    "font-variant-numeric: tabular-nums"
+)
 
 
 def text_table(
@@ -50,44 +54,59 @@ def pandas_for_frames() -> Any:
 
 
 def html_table(
-    caption: str,
+    head: Sequence[str],
     rows: Sequence[Sequence[str]],
     header: Sequence[str] = (),
+    n_left: int = 0,
     bold: int | None = None,
+    foot: str = "",
 ) -> str:
     """Return a table as HTML that reads well on light and on dark pages.
 
     Parameters
     ----------
-    caption : str
-        What the table shows.
+    head : sequence of str
+        What the table shows, line by line. The first line is the title.
     rows : sequence of sequences of str
-        The cells. Without a header, the first cell of a row is its name.
+        The cells.
     header : sequence of str, default=()
-        The names of the columns. The numbers below them are flush right.
+        The names of the columns.
+    n_left : int, default=0
+        The number of columns, from the first on, that are flush left. The first of them
+        holds the names of the rows. Other columns are flush right, as numbers are.
     bold : int, default=None
         The position of a row to emphasise.
+    foot : str, default=""
+        A line below the table.
     """
-    side = "right" if header else "left"
-    number = f"{_CELL}; text-align: {side}; font-variant-numeric: tabular-nums"
-    name = f"{_CELL}; text-align: {side}; font-weight: 600"
+    weights = [600, *[400] * (len(head) - 1)]
+    lines = "".join(
+        f'<div style="font-weight: {weight}">{escape(line)}</div>'
+        for line, weight in zip(head, weights, strict=True)
+    )
     parts = [
         '<table style="border-collapse: collapse; color: inherit; margin: 0.5em 0">',
-        '<caption style="caption-side: top; text-align: left; color: inherit; '
-        f'font-weight: 600; padding: 0.2em 0">{escape(caption)}</caption>',
+        f'<caption style="{_TEXT}; caption-side: top">{lines}</caption>',
     ]
+    sides = ["left" if j < n_left else "right" for j in range(len(header or rows[0]))]
     if header:
         cells = "".join(
-            f'<th scope="col" style="{name}; {_LINE}">{escape(cell)}</th>'
-            for cell in header
+            f'<th scope="col" style="{_CELL}; text-align: {side}; {_LINE}">'
+            f"{escape(name)}</th>"
+            for name, side in zip(header, sides, strict=True)
         )
         parts.append(f"<thead><tr>{cells}</tr></thead>")
     parts.append("<tbody>")
-    for k, row in enumerate(rows):
-        weight = "; font-weight: 600" if k == bold else ""
-        tag, style = ("td", number) if header else ('th scope="row"', name)
-        first, *rest = (escape(cell) for cell in row)
-        cells = f'<{tag} style="{style}{weight}">{first}</{tag[:2]}>'
-        cells += "".join(f'<td style="{number}{weight}">{cell}</td>' for cell in rest)
-        parts.append(f"<tr>{cells}</tr>")
-    return "".join([*parts, "</tbody></table>"])
+    for i, row in enumerate(rows):
+        weight = "; font-weight: 600" if i == bold else ""
+        parts.append("<tr>")
+        for j, (cell, side) in enumerate(zip(row, sides, strict=True)):
+            is_name = j == 0 < n_left
+            tag, scope = ("th", ' scope="row"') if is_name else ("td", "")
+            style = f"{_CELL}; text-align: {side}{weight}"
+            parts.append(f'<{tag}{scope} style="{style}">{escape(cell)}</{tag}>')
+        parts.append("</tr>")
+    parts.append("</tbody></table>")
+    if foot:
+        parts.append(f'<p style="{_TEXT}; margin: 0">{escape(foot)}</p>')
+    return "".join(parts)

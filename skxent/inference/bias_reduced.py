@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..classifiers.bias_reduced import BiasReducedLogReg, bias_reduced_objective
 from ..classifiers.predictions import dense
 from ..classifiers.validation import check_data
-from ..evaluation.tables import pandas_for_frames, text_table
+from ..evaluation.tables import html_table, pandas_for_frames, text_table
 from ..model.bias_reduction import BiasReducedObjective
 from ..model.problem import Problem
 from ..solver.bias_reduced import (
@@ -30,6 +30,7 @@ INTERCEPT = "intercept"
 # share of a standard error.
 SAME = 1e-3
 COLUMNS = ("estimate", "standard_error", "lower", "upper", "chi2", "p_value")
+_HEAD = "bias-reduced logistic regression"
 _TITLES = ("estimate", "std. error", "lower", "upper", "chi2", "p")
 
 
@@ -37,7 +38,7 @@ _TITLES = ("estimate", "std. error", "lower", "upper", "chi2", "p")
 class PenalisedLikelihoodTable:
     """Coefficients of a bias-reduced fit, with profile intervals and tests.
 
-    ``print(table)`` prints it.
+    ``print`` shows it as text, a notebook as HTML.
 
     Attributes
     ----------
@@ -84,20 +85,28 @@ class PenalisedLikelihoodTable:
         return len(self.features)
 
     def __str__(self) -> str:
+        table = text_table(["", *_TITLES], self._rows(), n_left=1)
+        return f"{_HEAD}\n{table}\n{self._foot()}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html_table(
+            [_HEAD], self._rows(), ["", *_TITLES], n_left=1, foot=self._foot()
+        )
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        """Return the name and the formatted numbers of each row."""
         columns = [
             [f"{value:.4g}" for value in getattr(self, name)] for name in COLUMNS
         ]
-        rows = list(zip(self.features, *columns, strict=True))
-        return "\n".join(
-            [
-                "bias-reduced logistic regression",
-                text_table(["", *_TITLES], rows, n_left=1),
-                f"lower and upper: {100 * self.level:.10g}% intervals from the profile "
-                "of the penalised likelihood",
-            ]
-        )
+        return list(zip(self.features, *columns, strict=True))
 
-    __repr__ = __str__
+    def _foot(self) -> str:
+        return (
+            f"lower and upper: {100 * self.level:.10g}% intervals from the profile of "
+            "the penalised likelihood"
+        )
 
 
 def profile_penalised_likelihood(

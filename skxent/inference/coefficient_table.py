@@ -170,6 +170,7 @@ def coefficient_table(
         classes=rows.classes if len(fitted.basis) > 1 else None,
         features=rows.features,
         aliased=aliased,
+        subject=rows.description,
         head=_head(fitted, information, rows.description, covariance, aliased),
     )
 

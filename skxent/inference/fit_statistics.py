@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..data.rows import Block, Sum
+from ..evaluation.tables import html_table
 from ..model.curvature import intercept_hessian
 from ..model.entropy import entropy
 from .fitted import FittedModel, fitted_model
@@ -78,6 +79,17 @@ class FitStatistics:
         return 1 - self.log_likelihood / self.null_log_likelihood
 
     def __str__(self) -> str:
+        lines = self._lines()
+        width = max(len(name) for name, _ in lines)
+        return "\n".join([self.name, *(f"{a:{width}}  {b}" for a, b in lines)])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html_table([self.name], self._lines(), n_left=2)
+
+    def _lines(self) -> list[tuple[str, str]]:
+        """Return the name and the value of each line of the table."""
         lines = [
             ("observations", f"{self.n_observations:g}"),
             ("degrees of freedom", f"{self.degrees_of_freedom:.6g}"),
@@ -90,10 +102,7 @@ class FitStatistics:
         ]
         if not np.isnan(self.tjur_r2):
             lines.append(("Tjur's R²", number(self.tjur_r2)))
-        width = max(len(name) for name, _ in lines)
-        return "\n".join([self.name, *(f"{a:{width}}  {b}" for a, b in lines)])
-
-    __repr__ = __str__
+        return lines
 
 
 def fit_statistics(

@@ -131,11 +131,10 @@ def average_marginal_effects(
     matrix[aliased] = matrix[:, aliased] = np.nan
     names = [str(fitted.feature_names[j]) for j in chosen]
     labels = fitted.classes if len(fitted.basis) > 1 else fitted.classes[1:]
+    outcome = repr(labels[0]) if len(labels) == 1 else "each class"
+    subject = f"average effects on the probability of {outcome}"
     head = [
-        f"{fitted.name} on {fitted.n_observations:g} observations: average effects on "
-        + (
-            f"the probability of {labels[0]!r}" if len(labels) == 1 else "probabilities"
-        ),
+        f"{fitted.name} on {fitted.n_observations:g} observations: {subject}",
         DESCRIPTIONS[covariance],
     ]
     if jumps.any():
@@ -146,6 +145,7 @@ def average_marginal_effects(
         level,
         classes=[k for k in labels for _ in names] if len(labels) > 1 else None,
         features=names * len(labels),
+        subject=subject,
         head=head,
     )
 

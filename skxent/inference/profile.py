@@ -116,6 +116,7 @@ def profile_intervals(
         lower=lower,
         upper=upper,
         level=level,
+        subject=rows.description,
         head=[
             f"{fitted.name} on {fitted.n_observations:g} observations: "
             f"{rows.description}",

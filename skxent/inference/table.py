@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from ..evaluation.tables import pandas_for_frames, text_table
+from ..evaluation.tables import html_table, pandas_for_frames, text_table
 from .scientific import exponential, number
 
 LOG_ODDS = "log-odds per unit"
@@ -48,6 +47,8 @@ class IntervalTable:
         NaN for aliased columns.
     level : float
         The coverage of the intervals.
+    subject : str
+        What the numbers are, such as "log-odds of 'ill' against 'well'".
     head : list of str
         What the table shows, line by line.
     """
@@ -58,6 +59,7 @@ class IntervalTable:
     lower: NDArray
     upper: NDArray
     level: float
+    subject: str
     head: list[str]
 
     _columns: ClassVar[tuple[Column, ...]] = (ESTIMATE, *INTERVAL)
@@ -99,18 +101,9 @@ class IntervalTable:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head = "<br>".join(map(escape, self.head))
-        titles = "".join(f"<th>{escape(column.title)}</th>" for column in self._columns)
-        rows = "".join(
-            f'<tr><th style="text-align: left">{escape(name)}</th>'
-            + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-            + "</tr>"
-            for name, *cells in self._rows()
-        )
-        return (
-            f'<table><caption style="text-align: left">{head}</caption>'
-            f"<tr><th></th>{titles}</tr>{rows}</table><p>{escape(self._foot())}</p>"
-        )
+        header = ["", *(column.title for column in self._columns)]
+        rows = list(self._rows())
+        return html_table(self.head, rows, header, n_left=1, foot=self._foot())
 
     def _foot(self) -> str:
         return f"lower and upper: {100 * self.level:.10g}% intervals, in {self.unit}"
@@ -148,7 +141,7 @@ class EstimateTable(IntervalTable):
         The estimate divided by its standard error.
     covariance : ndarray of shape (n_rows, n_rows)
         The covariance of the estimates.
-    classes, features, estimate, lower, upper, level, head
+    classes, features, estimate, lower, upper, level, subject, head
         See `IntervalTable`.
     """
 
@@ -216,6 +209,8 @@ class CoefficientTable(EstimateTable):
         Columns whose coefficients the data do not determine.
     level : float
         The coverage of the intervals.
+    subject : str
+        What the numbers are, such as "log-odds of 'ill' against 'well'".
     head : list of str
         What the table shows, line by line.
     """
@@ -238,11 +233,56 @@ class CoefficientTable(EstimateTable):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ProfileIntervals(IntervalTable):
-    """The result of `profile_intervals`; see `IntervalTable` for its attributes."""
+    """The result of `profile_intervals`: estimates and their profile intervals.
+
+    ``print`` shows it as text, a notebook as HTML.
+
+    Attributes
+    ----------
+    names : list of str
+        The name of each row: the feature, after the class for a softmax.
+    classes : list or None
+        The class of each row, for a softmax.
+    features : list of str
+        The feature of each row, or "intercept".
+    estimate, lower, upper : ndarray of shape (n_rows,)
+        In log-odds per unit of the feature; NaN for aliased columns.
+    level : float
+        The coverage of the intervals.
+    subject : str
+        What the numbers are, such as "log-odds of 'ill' against 'well'".
+    head : list of str
+        What the table shows, line by line.
+    """
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MarginalEffects(EstimateTable):
-    """The result of `average_marginal_effects`; see `EstimateTable`."""
+    """The result of `average_marginal_effects`: effects on probabilities.
+
+    ``print`` shows it as text, a notebook as HTML.
+
+    Attributes
+    ----------
+    names : list of str
+        The name of each row: the feature, after the class for a softmax.
+    classes : list or None
+        The class of each row, for a softmax.
+    features : list of str
+        The feature of each row.
+    estimate, standard_error, z, lower, upper : ndarray of shape (n_rows,)
+        In probability per unit of the feature, or for a change from 0 to 1; NaN for
+        aliased columns.
+    p_value, log_p_value : ndarray of shape (n_rows,)
+        Two-sided p-values of an effect of 0, and their natural logarithms.
+    covariance : ndarray of shape (n_rows, n_rows)
+        The covariance of the estimates.
+    level : float
+        The coverage of the intervals.
+    subject : str
+        What the numbers are, such as "average effects on the probability of 'ill'".
+    head : list of str
+        What the table shows, line by line.
+    """
 
     unit: ClassVar[str] = "probability per unit"

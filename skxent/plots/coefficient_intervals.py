@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .style import BLUE, LARGEST_LOG_ODDS, RED, label_ratios, panels_of
+from .style import (
+    BLUE,
+    LARGEST_LOG_ODDS,
+    RED,
+    is_small,
+    keep_names_on_the_left,
+    label_changes,
+    label_ratios,
+    open_frame,
+    panels_of,
+    reference_style,
+    share_scale,
+    shortened,
+)
 
 _UNCLEAR = "0.55"  # the colour of intervals that hold the value of no effect
 
@@ -39,6 +53,9 @@ class CoefficientIntervalDisplay:
         The coverage of the intervals.
     unit : str, default="log-odds per unit"
         The unit of the estimates.
+    subject : str, default=""
+        What the estimates are, for the titles. "each class" in it stands for the class
+        of a panel.
 
     Attributes
     ----------
@@ -61,8 +78,8 @@ class CoefficientIntervalDisplay:
     >>> model = BinaryLogReg(C=np.inf).fit(X, data.target)
     >>> table = coefficient_table(model, X, data.target)
     >>> display = CoefficientIntervalDisplay.from_table(table)
-    >>> display.ax_.get_xlabel()
-    'log-odds per unit'
+    >>> display.ax_.get_title(), display.ax_.get_xlabel()
+    ('log-odds of 1 against 0', 'log-odds per unit, 95% intervals')
     """
 
     def __init__(
@@ -75,6 +92,7 @@ class CoefficientIntervalDisplay:
         class_names: list[Any],
         level: float,
         unit: str = "log-odds per unit",
+        subject: str = "",
     ) -> None:
         self.estimate = estimate
         self.lower = lower
@@ -83,6 +101,7 @@ class CoefficientIntervalDisplay:
         self.class_names = class_names
         self.level = level
         self.unit = unit
+        self.subject = subject
 
     @classmethod
     def from_table(
@@ -146,6 +165,7 @@ class CoefficientIntervalDisplay:
             class_names=["" if label is None else label for label in classes],
             level=table.level,
             unit=table.unit,
+            subject=table.subject,
         )
         return display.plot(ax, groups=groups, odds_ratios=odds_ratios, **kwargs)
 
@@ -158,6 +178,9 @@ class CoefficientIntervalDisplay:
         **kwargs: Any,
     ) -> CoefficientIntervalDisplay:
         """Draw one panel for each class, with a line for each feature.
+
+        All panels have the same scale. In a new figure, the names of the features stand
+        on the left only.
 
         Parameters
         ----------
@@ -189,11 +212,16 @@ class CoefficientIntervalDisplay:
         if odds_ratios:
             self._check_ratios()
         lines = self._lines(groups)
-        longest = max(len(line.name) for line in lines)
+        longest = max(len(shortened(line.name)) for line in lines)
         height = 0.9 + 0.24 * max(len(lines), 4)
-        panels = panels_of(ax, self.class_names, 2.6 + 0.075 * longest, height)
+        panels = panels_of(ax, self.class_names, 2.6, height, 0.075 * longest)
         for k, panel in enumerate(panels):
             self._plot_panel(panel, k, lines, odds_ratios, kwargs)
+        if ax is None:
+            keep_names_on_the_left(panels)
+        share_scale(panels)
+        for panel in panels:
+            (label_ratios if odds_ratios else label_changes)(panel)
         self.ax_ = panels[0] if len(panels) == 1 else panels
         self.figure_ = panels[0].figure
         return self
@@ -246,11 +274,13 @@ class CoefficientIntervalDisplay:
         colors = np.where(lower > 0, BLUE, np.where(upper < 0, RED, _UNCLEAR))[known]
         if odds_ratios:
             estimate, lower, upper = np.exp(estimate), np.exp(lower), np.exp(upper)
+            ax.set_xscale("log", base=2)
         style = {"colors": colors, "linewidth": 1.8, **kwargs}
-        ax.axvline(1.0 if odds_ratios else 0.0, color="0.3", linewidth=0.8, zorder=0)
+        no_effect = 1.0 if odds_ratios else 0.0
+        ax.axvline(no_effect, **reference_style(ax), zorder=0)
         ax.hlines(y[known], lower[known], upper[known], **style)
         ax.scatter(estimate[known], y[known], c=list(colors), s=26, zorder=3)
-        ax.set_yticks(np.arange(len(lines)), [line.name for line in lines])
+        ax.set_yticks(np.arange(len(lines)), [shortened(line.name) for line in lines])
         for label, line in zip(ax.get_yticklabels(), lines, strict=True):
             if line.row is None:
                 label.set_fontweight("bold")
@@ -258,10 +288,14 @@ class CoefficientIntervalDisplay:
         ax.set_ylim(len(lines) - 0.4, -0.6)
         if not known.all():
             _write_not_identified(ax, y[~known])
-        ax.set_title(str(self.class_names[k]))
-        ax.set_xlabel("odds ratio per unit" if odds_ratios else self.unit)
+        open_frame(ax)
+        label = str(self.class_names[k])
+        title = self.subject.replace("each class", label) or label
         if odds_ratios:
-            label_ratios(ax)
+            title = title.replace("log-odds", "odds")
+        ax.set_title(fill(title, 26 if is_small(ax) else 44))
+        unit = "odds ratio per unit" if odds_ratios else self.unit
+        ax.set_xlabel(f"{unit}, {100 * self.level:.10g}% intervals")
 
 
 def _group_of(name: str, groups: str | Mapping[str, str] | None) -> tuple[str, str]:

@@ -17,10 +17,13 @@ from .style import (
     RED,
     attribute_of,
     feature_names_of,
+    keep_names_on_the_left,
+    label_changes,
     label_ratios,
     open_frame,
     panels_of,
     reference_style,
+    share_scale,
     shortened,
 )
 
@@ -196,16 +199,13 @@ class CoefficientDisplay:
             self._plot_panel(panel, w[order], label, odds_ratios, kwargs)
             panel.set_yticks(np.arange(len(order)), names)
             panel.set_ylim(len(order) - 0.4, -0.6)
-        for panel in _on_the_left(panels) if ax is None else panels:
-            if len(order) < n_features:
+        with_names = keep_names_on_the_left(panels) if ax is None else panels
+        if len(order) < n_features:
+            for panel in with_names:
                 panel.set_ylabel(f"the largest {len(order)} of {n_features} features")
-        if ax is None:
-            for panel in set(panels) - set(_on_the_left(panels)):
-                panel.tick_params(labelleft=False)
-        _share_scale(panels)
-        if odds_ratios:
-            for panel in panels:
-                label_ratios(panel)
+        share_scale(panels)
+        for panel in panels:
+            (label_ratios if odds_ratios else label_changes)(panel)
         self.ax_ = panels[0] if n_panels == 1 else panels
         self.figure_ = panels[0].figure
         return self
@@ -238,15 +238,3 @@ class CoefficientDisplay:
             kind = kind.replace("log-odds", "odds").replace("logit", "exp(logit)")
         ax.set_title(f"{kind} of {label}")
         ax.set_xlabel("factor per unit" if odds_ratios else "change per unit")
-
-
-def _on_the_left(panels: NDArray[Any]) -> list[Any]:
-    """Return the panels of a new figure that stand in its first column."""
-    return [ax for ax in panels if ax.get_subplotspec().is_first_col()]
-
-
-def _share_scale(panels: NDArray[Any]) -> None:
-    """Give all panels the limits of the widest ones, so that bars can be compared."""
-    limits = np.array([ax.get_xlim() for ax in panels])
-    for ax in panels:
-        ax.set_xlim(limits[:, 0].min(), limits[:, 1].max())

@@ -17,6 +17,7 @@ from .style import (
     text_color,
 )
 
+_FEW_POWERS = 100.0  # C with a smaller ratio has few powers of 10 to label
 _WIDE = 10.0  # a linear axis does not show both of two values with this ratio
 
 
@@ -106,7 +107,9 @@ def draw_coefficients(
     at_choice = sizes.max(axis=0) if chosen is None else sizes[chosen]
     # Where some are equal at the choice, such as 0, take the largest along the path.
     order = np.lexsort([-sizes.max(axis=0), -at_choice])
-    n_lines = min(top_n, room_for_labels(ax))
+    # A feature that is in no model of the path needs no name.
+    n_used = max(1, np.count_nonzero(sizes.max(axis=0)))
+    n_lines = min(top_n, room_for_labels(ax), n_used)
     grey = text_color(ax)
     others = coefs[:, order[n_lines:]]
     if others.size:
@@ -153,6 +156,8 @@ def _draw_C_axis(ax: Any, Cs: NDArray[Any], chosen: int | None) -> None:
     ax.set_xscale("log")
     ax.set_xlabel("C (weaker penalty →)")
     color, x = text_color(ax), _places(Cs)
+    if x.max() < _FEW_POWERS * x.min():
+        _label_between_powers(ax.xaxis)
     if chosen is not None:
         ax.axvline(x[chosen], **reference_style(ax))
     infinite = np.flatnonzero(np.isinf(Cs)).tolist()
@@ -172,12 +177,17 @@ def _draw_C_axis(ax: Any, Cs: NDArray[Any], chosen: int | None) -> None:
 
 def _make_logarithmic(ax: Any) -> None:
     """Make the y axis logarithmic, with more ticks than the powers of 10."""
+    ax.set_yscale("log")
+    _label_between_powers(ax.yaxis)
+
+
+def _label_between_powers(axis: Any) -> None:
+    """Label 1, 2 and 5 times the powers of 10 on a logarithmic axis."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    ax.set_yscale("log")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.yaxis.set_major_formatter("{x:g}")
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _make_symlog(ax: Any, limit: float) -> None:

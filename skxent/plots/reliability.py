@@ -307,4 +307,6 @@ class ReliabilityDisplay:
             borderaxespad=0.2,
             alignment="left",
             frameon=False,
+            fontsize="small" if is_small(ax) else None,
+            title_fontsize="small" if is_small(ax) else None,
         )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from ..evaluation.calibration_band import consistency_band
-from .style import band_style, open_frame, reference_style
+from .style import band_style, is_small, open_frame, reference_style
 
 _STRIP = "skxent-predictions"
 _N_BINS = 40
@@ -80,7 +80,8 @@ class ReliabilityPanel:
 
     def label(self, event: str) -> None:
         """Write what the axes show of `event`."""
-        self._ax.set_ylabel(f"frequency of {event}")
+        small = is_small(self._ax)
+        self._ax.set_ylabel("frequency" if small else f"frequency of {event}")
         self._strip.set_xlabel(f"predicted probability of {event}")
 
     def _add_strip(self, log_odds: bool) -> Any:
@@ -103,7 +104,10 @@ class ReliabilityPanel:
         open_frame(ax)
         ax.tick_params(labelbottom=False)
         strip = ax.inset_axes((0, -0.2, 1, 0.17), sharex=ax, label=_STRIP)
-        strip.set_ylabel("share")
+        if is_small(ax):
+            strip.tick_params(labelleft=False)
+        else:
+            strip.set_ylabel("share")
         open_frame(strip)
         return strip
 

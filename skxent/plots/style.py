@@ -94,6 +94,27 @@ def panels_of(
     return panels
 
 
+def keep_names_on_the_left(panels: NDArray[Any]) -> list[Any]:
+    """Hide the names of lines in all panels of a new figure but those on its left.
+
+    Returns
+    -------
+    list of matplotlib Axes
+        The panels on the left.
+    """
+    left = [ax for ax in panels if ax.get_subplotspec().is_first_col()]
+    for ax in set(panels) - set(left):
+        ax.tick_params(labelleft=False)
+    return left
+
+
+def share_scale(panels: NDArray[Any]) -> None:
+    """Give all panels the limits of the widest ones, so that they can be compared."""
+    limits = np.array([ax.get_xlim() for ax in panels])
+    for ax in panels:
+        ax.set_xlim(limits[:, 0].min(), limits[:, 1].max())
+
+
 def next_style(ax: Any) -> dict[str, Any]:
     """Return a colour and line style for the next curve in `ax`; 28 are distinct."""
     n_curves = sum(line.get_gid() != REFERENCE for line in ax.get_lines())
@@ -188,6 +209,15 @@ def feature_names_of(estimator: Any, n_features: int) -> ArrayLike:
                 f"{type_name(model)}."
             ) from error
     return getattr(model, "feature_names_in_", [f"x{j}" for j in range(n_features)])
+
+
+def label_changes(ax: Any) -> None:
+    """Label few changes on the x axis, with 0 among them: their names are long."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+    if is_small(ax):
+        ax.tick_params(axis="x", labelsize="small")
 
 
 def label_ratios(ax: Any) -> None:
