@@ -306,3 +306,17 @@ def test_a_tiny_entry_is_not_a_tiny_unit(container):
     tiny[::7, 2], zero[::7, 2] = 1e-200, 0
     model, expected = SoftmaxReg().fit(container(tiny), y), SoftmaxReg().fit(zero, y)
     np.testing.assert_allclose(model.coef_, expected.coef_, atol=1e-3)
+
+
+def test_long_line_searches_are_cut_short():
+    """Columns in raw bytes and seconds: the minimum is at a tiny share of many steps.
+
+    SciPy's line search alone takes 377 evaluations here, with bisection it is 184.
+    """
+    rng = np.random.default_rng(0)
+    y = rng.choice(3, size=3000, p=[0.88, 0.1, 0.02])
+    shift = rng.normal(size=(3, 20))
+    X = np.exp(8 * rng.normal(size=(3000, 20)) + shift[y])
+    model = SoftmaxReg().fit(X, y)
+    assert model.converged_
+    assert model.n_evals_ < 280

@@ -27,7 +27,7 @@ class SlopeTolerances:
     Attributes
     ----------
     flat : float
-        A slope of at most this size ends the search.
+        A slope of at most this size ends the search, unless the caller chooses.
     last_trial : float
         The last trial is accepted if the slope has fallen to this.
     allowed_increase : float
@@ -48,6 +48,7 @@ def follow(
     evaluation: Evaluation,
     step: NDArray,
     max_trials: int = MAX_TRIALS,
+    flat: float = SLOPES.flat,
 ) -> tuple[NDArray, Evaluation] | None:
     """Return a point near the minimum of F along a step, or None if F does not fall.
 
@@ -61,6 +62,8 @@ def follow(
         Its end is tried first.
     max_trials : int, default=MAX_TRIALS
         The largest number of evaluations. 1 returns the end of the step, or None.
+    flat : float, default=SLOPES.flat
+        A slope of at most this size, relative to that at the start, ends the search.
 
     Returns
     -------
@@ -91,11 +94,11 @@ def follow(
             lower, falling = length, trial
         else:
             upper = length
-        if slope > SLOPES.flat:
+        if slope > flat:
             length = (lower + upper) / 2
-        elif slope < -SLOPES.flat and upper == np.inf:
+        elif slope < -flat and upper == np.inf:
             length *= 2
-        elif slope < -SLOPES.flat and upper > (1 + SLOPES.flat) * lower:
+        elif slope < -flat and upper > (1 + flat) * lower:
             length = (lower + upper) / 2
         else:
             return trial

@@ -45,6 +45,10 @@ OVERFLOW_VALUE = 1e250
 # A change of F by less than this share of it may be rounding in float32.
 FLOAT32_NOISE = 4 * float(np.finfo(np.float32).eps)
 FLOAT64_MESSAGE = "float64 from here on"
+# After this many trials, bisection by the slope replaces SciPy's line search.
+MAX_TRIALS_OF_SCIPY = 3
+# It ends where this share of the slope is left: the next round goes on from there.
+FLAT = 0.5
 
 
 class SmoothFit(Fit):
@@ -194,6 +198,10 @@ class _HiddenByFloat32(Exception):
     """Rounding in float32 hides by how much F falls."""
 
 
+class _FarFromQuadratic(Exception):
+    """A line search takes long: the minimum is at a small share of the step."""
+
+
 class _Round:
     """One run of SciPy's L-BFGS-B on the variables u, which start at 0.
 
@@ -236,8 +244,10 @@ class _Round:
         except _HiddenByFloat32:
             # In a new round: L-BFGS would mix gradients of both precisions, and what
             # is downhill in one may be uphill in the other.
-            last = self._preconditioner.to_params(self._previous[0]) + self._origin
-            fit.leave_float32(last)
+            fit.leave_float32(self._last_iterate())
+            return
+        except _FarFromQuadratic:
+            self._bisect_step()
             return
         # a failed line search leaves the fit at its last trial
         self._evaluate(u)
@@ -258,10 +268,31 @@ class _Round:
             self._n_trials += 1
             if self._n_trials > 1 and self._is_hidden_by_float32(evaluation.value):
                 raise _HiddenByFloat32
+            if self._n_trials > MAX_TRIALS_OF_SCIPY:
+                raise _FarFromQuadratic
             self._gradient = self._preconditioner.pull_back(evaluation.gradient)
         if not np.isfinite(fit.evaluation.value):
             return OVERFLOW_VALUE, np.nan_to_num(self._gradient * self._unit)
         return fit.evaluation.value, self._gradient * self._unit
+
+    def _last_iterate(self) -> NDArray:
+        """Return the params of the last iteration, or of the start."""
+        return self._preconditioner.to_params(self._previous[0]) + self._origin
+
+    def _bisect_step(self) -> None:
+        """Go on from the last trial of SciPy's line search by the sign of the slope.
+
+        Where rows saturate along a step, F turns from a line into another one, and
+        SciPy's polynomials through its values take up to 40 trials. L-BFGS would learn
+        from a step that short that there is much curvature: a new round forgets it.
+        """
+        fit = self._fit
+        step = self._preconditioner.to_params(self._u - self._previous[0])
+        fit.move_to(self._last_iterate())
+        lowest = follow(fit.objective, fit.params, fit.evaluation, step, flat=FLAT)
+        if lowest is not None and lowest[1].value < fit.evaluation.value:
+            fit.params, fit.evaluation = lowest
+            fit.note()
 
     def _is_hidden_by_float32(self, value: float) -> bool:
         """Whether rounding in float32 may hide a change of F since the last step.
