@@ -242,15 +242,29 @@ def test_columns_far_from_zero_are_centred(OnDask, Local, K):
     assert_same_fit(OnDask().fit(on_dask(X), on_dask(y)), Local().fit(X, y), rtol=1e-3)
 
 
+def test_tasks_use_the_memory_of_blocks_again():
+    X, y = some_data(2)
+    # far from 0: each block is X minus a center
+    data = skxent_dask.BinaryLogReg()._check_data(
+        on_dask(X + 1e6), on_dask(y), None, None
+    )
+    rows = data.rows(centred=True)
+    assert rows.center is not None
+    addresses = rows.map_blocks(lambda block: block.X.ctypes.data, width=1, work=1)
+    assert len(addresses) > 1
+    assert len(set(addresses)) == 1
+    data.close()
+
+
 @models
 def test_float32_is_read_in_float32(OnDask, Local, K, monkeypatch):
     monkeypatch.setattr("skxent.data.blocks.SMALL_BYTES", 0)
     seen = set()
     partition = dask_rows.View.partition
 
-    def noting(self, X, rest):
+    def noting(self, *args):
         seen.add(self.dtype)
-        return partition(self, X, rest)
+        return partition(self, *args)
 
     monkeypatch.setattr(dask_rows.View, "partition", noting)
     X, y = some_data(K)

@@ -19,6 +19,7 @@ from .blocks import RowBlocks
 from .dask_engine import Engine, Tasks, add_value, task_name
 from .partition import Partition, merge
 from .rows import Block, Largest, Sum, means_by_blocks
+from .scratch import Scratch
 from .targets import smooth_targets
 from .threads import ONE_BLAS_THREAD, BlockThreads
 from .weights import class_sums
@@ -78,9 +79,13 @@ class View:
     n_classes: int
     label_smoothing: float
 
-    def partition(self, X: Any, rest: RestOfPart) -> Partition:
+    def partition(
+        self, X: Any, rest: RestOfPart, scratch: Scratch | None = None
+    ) -> Partition:
         """Return the partition of X and the rest of it."""
-        blocks = RowBlocks(X, self.center, dtype=self.dtype, rows=rest.rows)
+        blocks = RowBlocks(
+            X, self.center, dtype=self.dtype, rows=rest.rows, scratch=scratch
+        )
         if self.columns is not None:
             blocks = blocks.reading_columns(self.columns)
         targets = smooth_targets(rest.targets, self.n_classes, self.label_smoothing)
@@ -92,6 +97,11 @@ class View:
         if self.center is None or self.columns is None:
             return self.center
         return self.center[self.columns]
+
+
+# Of the tasks of a worker, for all passes: fresh memory for each task would take longer
+# than what is computed in it.
+SCRATCH_OF_TASKS = Scratch()
 
 
 class _Pass(NamedTuple):
@@ -279,7 +289,7 @@ class DaskRows:
 def _add_up(sent: _Pass, X: Any, rest: RestOfPart) -> list[NDArray]:
     """Return the sums over one partition."""
     view, function, results, width = sent
-    part = view.partition(X, rest)
+    part = view.partition(X, rest, SCRATCH_OF_TASKS)
     with ONE_BLAS_THREAD.hold():
         return part.add_up(function, results, part.blocks.slices(width))
 
@@ -287,7 +297,7 @@ def _add_up(sent: _Pass, X: Any, rest: RestOfPart) -> list[NDArray]:
 def _of_blocks(sent: _Pass, X: Any, rest: RestOfPart) -> list[Any]:
     """Return what a function returns for each block of a partition."""
     view, function, _, width = sent
-    part = view.partition(X, rest)
+    part = view.partition(X, rest, SCRATCH_OF_TASKS)
     with ONE_BLAS_THREAD.hold():
         return [function(part.block(where)) for where in part.blocks.slices(width)]
 
