@@ -21,6 +21,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, log_loss
+from sklearn.model_selection import GridSearchCV, KFold
 
 import skxent
 from skxent import dask as skxent_dask
@@ -460,6 +461,8 @@ def test_predictions_are_lazy_and_those_in_memory(OnDask, Local, K, kind):
         accuracy_score(labels, local.predict(frame, offset), sample_weight=s)
     )
     assert model.score(frame, labels) == local.score(frame, labels)
+    loss = model.log_loss(frame, labels, s, offset)
+    assert loss == pytest.approx(log_loss(labels, proba, sample_weight=s))
 
 
 @models
@@ -481,6 +484,38 @@ def test_predictions_of_empty_partitions():
     assert model.predict(few[:0]).compute().shape == (0,)
     loss = float(model.log_loss(few, da.concatenate([on_dask(y[:0]), on_dask(y[:3])])))
     assert loss == pytest.approx(float(model.log_loss(on_dask(X[:3]), on_dask(y[:3]))))
+
+
+@pytest.mark.parametrize("method", ["log_loss", "score"])
+def test_lengths_that_differ_are_refused_where_dask_does_not_know_them(method):
+    X, y = some_data(2)
+    model = skxent_dask.BinaryLogReg().fit(on_dask(X), on_dask(y))
+    fewer = on_dask(y)[da.from_array(np.arange(N) > 0, chunks=250)]
+    with pytest.raises(ValueError, match="of X has 250 rows, and that of y has 249"):
+        float(getattr(model, method)(unknown(X), fewer))
+    s = on_dask(np.ones(N))[da.from_array(np.arange(N) > 0, chunks=250)]
+    with pytest.raises(ValueError, match="and that of sample_weight has 249"):
+        float(getattr(model, method)(unknown(X), unknown(y), s))
+    with pytest.raises(ValueError, match="of X has 900 rows, and that of y has 3"):
+        skxent_dask.BinaryLogReg.log_loss(model, X.tolist(), y[:3])
+
+
+def test_a_search_over_dask_arrays_has_the_scores_of_one_in_memory():
+    X, y = some_data(2)
+    grid, folds = {"C": [1e-6, 1e-3, 1]}, KFold(3)
+    lazy = GridSearchCV(skxent_dask.BinaryLogReg(), grid, cv=folds)
+    lazy.fit(on_dask(X), on_dask(y))
+    expected = GridSearchCV(skxent.BinaryLogReg(), grid, cv=folds).fit(X, y)
+    scores = lazy.cv_results_["mean_test_score"]
+    assert_allclose(scores, expected.cv_results_["mean_test_score"])
+    assert_same_fit(lazy.best_estimator_, expected.best_estimator_, 1e-4)
+
+
+def test_what_is_no_client_is_refused():
+    X, y = some_data(2)
+    model = skxent_dask.BinaryLogReg(client="tcp://127.0.0.1:8786")
+    with pytest.raises(TypeError, match=r"client='tcp://.*: expected a distributed.Cl"):
+        model.fit(on_dask(X), on_dask(y))
 
 
 def test_an_unknown_label_is_named():

@@ -166,6 +166,26 @@ def given_rest(y: Any, sample_weight: Any, offset: Any, place: int) -> GivenRest
     return GivenRest(y, s, offset, place)
 
 
+def check_lengths(X: Any, place: str, **parts: Any) -> None:
+    """Refuse a partition whose parts differ in length, which Dask need not know.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix
+    place : str
+        What the message calls the partition.
+    **parts : array-like or None
+        By the name of the input.
+    """
+    for name, part in parts.items():
+        if part is not None and len(part) != X.shape[0]:
+            raise ValueError(
+                f"{place} of X has {X.shape[0]} rows, and that of {name} has "
+                f"{len(part)}; expected the same number: compute_chunk_sizes() of "
+                "arrays makes their lengths known, so that they can be aligned."
+            )
+
+
 def facts_of(X: Any, rest: GivenRest) -> Facts:
     """Return the facts of one partition.
 
@@ -175,18 +195,9 @@ def facts_of(X: Any, rest: GivenRest) -> Facts:
         If its parts have different numbers of rows, or X has NaN or infinity.
     """
     n, d = X.shape
-    for name, part in (
-        ("y", rest.y),
-        ("sample_weight", rest.sample_weight),
-        ("offset", rest.offset),
-    ):
-        if part is not None and len(part) != n:
-            raise ValueError(
-                f"Partition {rest.place} of X has {n} rows, and that of {name} has "
-                f"{len(part)}; expected the same number: compute_chunk_sizes() of "
-                "arrays makes their lengths known, so that they can be aligned."
-            )
     s = rest.sample_weight
+    place = f"Partition {rest.place}"
+    check_lengths(X, place, y=rest.y, sample_weight=s, offset=rest.offset)
     entries = stored_array(X)
     if sparse.issparse(X):
         stored = np.bincount(X.indices, minlength=d)

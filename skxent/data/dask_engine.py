@@ -42,11 +42,18 @@ class Engine:
 
     Raises
     ------
+    TypeError
+        If the client is none.
     ConnectionError
         By all methods, if the client loses its scheduler.
     """
 
     def __init__(self, client: Client | None = None):
+        if not (client is None or isinstance(client, Client)):
+            raise TypeError(
+                f"client={client!r}: expected a distributed.Client, or None for the "
+                "current one: pass Client(address) for a scheduler at an address."
+            )
         if client is None:
             try:
                 client = get_client()
