@@ -25,6 +25,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 
 import skxent
 from skxent import dask as skxent_dask
+from skxent.classifiers import dask_facts
 from skxent.classifiers.dask_facts import floating_part
 from skxent.classifiers.dask_hold_out import HoldOut
 from skxent.data import dask_rows
@@ -509,6 +510,20 @@ def test_a_search_over_dask_arrays_has_the_scores_of_one_in_memory():
     scores = lazy.cv_results_["mean_test_score"]
     assert_allclose(scores, expected.cv_results_["mean_test_score"])
     assert_same_fit(lazy.best_estimator_, expected.best_estimator_, 1e-4)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("rows_of_block", [0, 1, 7, N, 2 * N])
+def test_magnitudes_are_those_of_all_blocks(monkeypatch, order, rows_of_block):
+    monkeypatch.setattr(dask_facts, "CACHED_ENTRIES", rows_of_block * D)
+    X, _ = some_data(2)
+    X = np.asarray(X, np.float32, order=order)
+    assert_array_equal(dask_facts._magnitudes(X), abs(X).max(axis=0))
+    assert_array_equal(dask_facts._magnitudes(X[:0]), np.zeros(D))
+    for bad, name in [(np.nan, "NaN"), (-np.inf, "infinity")]:
+        X[-1, 3] = bad
+        with pytest.raises(ValueError, match=f"Input X contains {name}: in column 3"):
+            dask_facts._magnitudes(X)
 
 
 def test_what_is_no_client_is_refused():
