@@ -12,11 +12,14 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
+from types import SimpleNamespace
 
 import _checkout  # noqa: F401 -- it puts the checkout on sys.path
 import numpy as np
 
 READ_BYTES = 2**23
+# Only the tolerance may end a fit of a peer.
+MAX_ITER = 100_000
 CGROUP = Path("/sys/fs/cgroup/memory")
 
 
@@ -140,6 +143,58 @@ def fit_dask_ml(folder, n_workers, solver, C):
         return _timed(lambda: model.fit(X, y), 1)
 
 
+def fit_spark(folder, n_workers, repeats, tol, C):
+    """Return seconds of fits by Spark ML in local threads, and the last model."""
+    from pyspark.ml.classification import LogisticRegression
+
+    with _spark(folder, n_workers) as (rows, n):
+        learner = LogisticRegression(
+            family="binomial",
+            # the penalty of raw columns, relative to the mean loss
+            standardization=False,
+            regParam=1 / (C * n),
+            tol=tol,
+            maxIter=MAX_ITER,
+        )
+
+        def fit():
+            model = learner.fit(rows)
+            coef = model.coefficients.toArray()
+            return SimpleNamespace(coef_=coef, intercept_=[model.intercept])
+
+        return _timed(fit, repeats)
+
+
+@contextmanager
+def _spark(folder, n_workers):
+    """Yield a Spark dataframe of vectors and labels in memory, and its length."""
+    import pyarrow as pa
+    from pyarrow import parquet
+    from pyspark.ml.functions import array_to_vector
+    from pyspark.sql import SparkSession
+
+    X, y = (np.load(Path(folder) / f"{name}.npy") for name in "Xy")
+    file = str(Path(folder) / "rows.parquet")
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), X.shape[1])
+    table = pa.table({"x": vectors, "label": y.astype(np.float64)})
+    parquet.write_table(table, file, row_group_size=-(-len(X) // (4 * n_workers)))
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 2 // 3
+    session = (
+        SparkSession.builder.master(f"local[{n_workers}]")
+        .config("spark.driver.memory", f"{memory >> 20}m")
+        .config("spark.driver.maxResultSize", 0)
+        .config("spark.ui.enabled", False)
+        .getOrCreate()
+    )
+    try:
+        features = array_to_vector("x").alias("features")
+        rows = session.read.parquet(file).repartition(4 * n_workers)
+        rows = rows.select(features, "label").cache()
+        yield rows, rows.count()
+    finally:
+        session.stop()
+
+
 @contextmanager
 def _cluster(folder, n_workers):
     """Yield X and y in the memory of the workers of a new cluster."""
@@ -182,5 +237,6 @@ def _timed(fit, repeats):
 
 if __name__ == "__main__":
     job = json.loads(sys.argv[1])
-    tasks = {f.__name__: f for f in (read_file, fit_file, fit_dask, fit_dask_ml)}
+    jobs = (read_file, fit_file, fit_dask, fit_dask_ml, fit_spark)
+    tasks = {f.__name__: f for f in jobs}
     print(json.dumps(tasks[job.pop("task")](**job)))

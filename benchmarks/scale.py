@@ -10,12 +10,13 @@ files    X as .npy of some gigabytes (float32), fitted through a memory map by a
          bare read of the file, under the same limit, times the number of passes.
 cluster  The set itself, and drawn rows, in a LocalCluster of single-threaded workers,
          with the data in their memory, beside the fit by threads in one process; and
-         dask-ml, where it is installed. F is computed by `_objective`. F* is that of a
-         fit to 1e-12.
+         dask-ml and Spark ML, where they are installed. F is computed by `_objective`.
+         F* is that of a fit to 1e-12.
 growth   Fits in memory, for numbers of rows in powers of 10.
 
     python benchmarks/scale.py --data DIR --folder SCRATCH
     python benchmarks/scale.py --data DIR --parts cluster --dask-ml lbfgs admm
+    python benchmarks/scale.py --data DIR --parts cluster --spark 1e-6 1e-9
 """
 
 import argparse
@@ -23,7 +24,9 @@ import json
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 from time import perf_counter
 
 import _checkout  # noqa: F401 -- it puts the checkout on sys.path
@@ -137,7 +140,7 @@ def cluster(X, y, folder, args):
 
 
 def one_cluster(X, y, folder, args, name):
-    """Measure a fit in a cluster beside one by threads, and dask-ml."""
+    """Measure a fit in a cluster beside one by threads, and peers."""
     np.save(folder / "X.npy", X)
     np.save(folder / "y.npy", y)
     best = skxent.BinaryLogReg(tol=1e-12, C=C).fit(X, y)
@@ -162,6 +165,11 @@ def one_cluster(X, y, folder, args, name):
     for solver in args.dask_ml:
         results[f"dask-ml, {solver}"] = run_job(
             "fit_dask_ml", {**job, "solver": solver, "C": C}, args.limit
+        )
+    for tol in args.spark:
+        options = {"repeats": args.repeats, "tol": tol, "C": C}
+        results[f"Spark ML, tol {tol:g}"] = run_job(
+            "fit_spark", {**job, **options}, args.limit
         )
     print(f"\n{args.workers} single-threaded workers, {name}, ", end="")
     print(f"{shape_cell((*X.shape, 2))}:\n")
@@ -243,13 +251,18 @@ def _parse_arguments():
     parser.add_argument("--memory", type=float, default=2.0, help="limit in GiB")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--dask-ml", nargs="*", default=[], choices=["lbfgs", "admm"])
+    parser.add_argument("--spark", nargs="*", type=float, default=[], metavar="TOL")
     rows = [10**5, 10**6, 10**7]
     parser.add_argument("--rows", nargs="+", type=int, default=rows)
     parser.add_argument("--cluster-rows", type=int, default=2_000_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--limit", type=float, default=3600, help="seconds for a job")
     parser.add_argument("--json", help="file for the raw numbers")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.spark and not (find_spec("pyspark") and which("java")):
+        print("Spark ML is left out: it needs pyspark and Java.")
+        args.spark = []
+    return args
 
 
 if __name__ == "__main__":

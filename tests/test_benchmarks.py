@@ -12,6 +12,7 @@ from pathlib import Path
 import choose_c
 import numpy as np
 import pytest
+import scale
 from _report import conclusion, missed_by_ours, speed_ratio
 from compare import chosen_sets
 from sklearn.datasets import make_classification
@@ -183,6 +184,17 @@ def test_a_search_that_is_clearly_worse_is_no_alternative_to_ours():
     result["searches"]["skxent"] = {"failure": "limit"}
     assert choose_c.speed_ratio(result) is None
     assert choose_c.conclusion([result]) == "No set has a ratio."
+
+
+def test_spark_is_left_out_where_java_or_its_package_is_missing(monkeypatch, capsys):
+    options = ["--data", "DIR", "--spark", "1e-6", "1e-9"]
+    monkeypatch.setattr(sys, "argv", ["scale.py", *options])
+    for has_package, has_java in [(True, True), (True, False), (False, True)]:
+        monkeypatch.setattr(scale, "find_spec", {"pyspark": has_package}.get)
+        monkeypatch.setattr(scale, "which", {"java": has_java}.get)
+        is_there = has_package and has_java
+        assert scale._parse_arguments().spark == ([1e-6, 1e-9] if is_there else [])
+        assert ("left out" in capsys.readouterr().out) is not is_there
 
 
 def test_names_of_groups_stand_for_their_sets(tiny_data):

@@ -21,9 +21,11 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, log_loss
+from sklearn.model_selection import GridSearchCV, KFold
 
 import skxent
 from skxent import dask as skxent_dask
+from skxent.classifiers import dask_facts
 from skxent.classifiers.dask_facts import floating_part
 from skxent.classifiers.dask_hold_out import HoldOut
 from skxent.data import dask_rows
@@ -242,15 +244,29 @@ def test_columns_far_from_zero_are_centred(OnDask, Local, K):
     assert_same_fit(OnDask().fit(on_dask(X), on_dask(y)), Local().fit(X, y), rtol=1e-3)
 
 
+def test_tasks_use_the_memory_of_blocks_again():
+    X, y = some_data(2)
+    # far from 0: each block is X minus a center
+    data = skxent_dask.BinaryLogReg()._check_data(
+        on_dask(X + 1e6), on_dask(y), None, None
+    )
+    rows = data.rows(centred=True)
+    assert rows.center is not None
+    addresses = rows.map_blocks(lambda block: block.X.ctypes.data, width=1, work=1)
+    assert len(addresses) > 1
+    assert len(set(addresses)) == 1
+    data.close()
+
+
 @models
 def test_float32_is_read_in_float32(OnDask, Local, K, monkeypatch):
     monkeypatch.setattr("skxent.data.blocks.SMALL_BYTES", 0)
     seen = set()
     partition = dask_rows.View.partition
 
-    def noting(self, X, rest):
+    def noting(self, *args):
         seen.add(self.dtype)
-        return partition(self, X, rest)
+        return partition(self, *args)
 
     monkeypatch.setattr(dask_rows.View, "partition", noting)
     X, y = some_data(K)
@@ -446,6 +462,8 @@ def test_predictions_are_lazy_and_those_in_memory(OnDask, Local, K, kind):
         accuracy_score(labels, local.predict(frame, offset), sample_weight=s)
     )
     assert model.score(frame, labels) == local.score(frame, labels)
+    loss = model.log_loss(frame, labels, s, offset)
+    assert loss == pytest.approx(log_loss(labels, proba, sample_weight=s))
 
 
 @models
@@ -467,6 +485,52 @@ def test_predictions_of_empty_partitions():
     assert model.predict(few[:0]).compute().shape == (0,)
     loss = float(model.log_loss(few, da.concatenate([on_dask(y[:0]), on_dask(y[:3])])))
     assert loss == pytest.approx(float(model.log_loss(on_dask(X[:3]), on_dask(y[:3]))))
+
+
+@pytest.mark.parametrize("method", ["log_loss", "score"])
+def test_lengths_that_differ_are_refused_where_dask_does_not_know_them(method):
+    X, y = some_data(2)
+    model = skxent_dask.BinaryLogReg().fit(on_dask(X), on_dask(y))
+    fewer = on_dask(y)[da.from_array(np.arange(N) > 0, chunks=250)]
+    with pytest.raises(ValueError, match="of X has 250 rows, and that of y has 249"):
+        float(getattr(model, method)(unknown(X), fewer))
+    s = on_dask(np.ones(N))[da.from_array(np.arange(N) > 0, chunks=250)]
+    with pytest.raises(ValueError, match="and that of sample_weight has 249"):
+        float(getattr(model, method)(unknown(X), unknown(y), s))
+    with pytest.raises(ValueError, match="of X has 900 rows, and that of y has 3"):
+        skxent_dask.BinaryLogReg.log_loss(model, X.tolist(), y[:3])
+
+
+def test_a_search_over_dask_arrays_has_the_scores_of_one_in_memory():
+    X, y = some_data(2)
+    grid, folds = {"C": [1e-6, 1e-3, 1]}, KFold(3)
+    lazy = GridSearchCV(skxent_dask.BinaryLogReg(), grid, cv=folds)
+    lazy.fit(on_dask(X), on_dask(y))
+    expected = GridSearchCV(skxent.BinaryLogReg(), grid, cv=folds).fit(X, y)
+    scores = lazy.cv_results_["mean_test_score"]
+    assert_allclose(scores, expected.cv_results_["mean_test_score"])
+    assert_same_fit(lazy.best_estimator_, expected.best_estimator_, 1e-4)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("rows_of_block", [0, 1, 7, N, 2 * N])
+def test_magnitudes_are_those_of_all_blocks(monkeypatch, order, rows_of_block):
+    monkeypatch.setattr(dask_facts, "CACHED_ENTRIES", rows_of_block * D)
+    X, _ = some_data(2)
+    X = np.asarray(X, np.float32, order=order)
+    assert_array_equal(dask_facts._magnitudes(X), abs(X).max(axis=0))
+    assert_array_equal(dask_facts._magnitudes(X[:0]), np.zeros(D))
+    for bad, name in [(np.nan, "NaN"), (-np.inf, "infinity")]:
+        X[-1, 3] = bad
+        with pytest.raises(ValueError, match=f"Input X contains {name}: in column 3"):
+            dask_facts._magnitudes(X)
+
+
+def test_what_is_no_client_is_refused():
+    X, y = some_data(2)
+    model = skxent_dask.BinaryLogReg(client="tcp://127.0.0.1:8786")
+    with pytest.raises(TypeError, match=r"client='tcp://.*: expected a distributed.Cl"):
+        model.fit(on_dask(X), on_dask(y))
 
 
 def test_an_unknown_label_is_named():

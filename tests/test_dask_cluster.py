@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 import tracemalloc
+from itertools import chain
 
 import cloudpickle
 import dask
@@ -200,16 +201,78 @@ def test_parameters_go_out_once_for_each_pass(client):
     data = model._check_data(X, y, None, None)
     objective = model._objective(data, 1.0, 0.0)
     graphs = []
-    data.engine._compute = lambda graph, key: graphs.append(graph)
-    with pytest.raises(TypeError):  # there is no result
+
+    def keep(graph, key):
+        graphs.append(graph)
+        raise InterruptedError
+
+    data.engine._compute = keep
+    with pytest.raises(InterruptedError):
         objective.evaluate(rng.normal(size=objective.n_params))
     (graph,) = graphs
     own = {k: v for k, v in graph.items() if k not in data.tasks}
     with_params = [len(cloudpickle.dumps(task)) > 1000 for task in own.values()]
     assert sum(with_params) == 1
-    assert len(own) > N // CHUNK
+    # with them go a task for each group of partitions, and one that merges
+    groups = objective.rows._at_client.groups
+    assert len(own) == 1 + len(groups) + 1
+    assert len(groups) < N // CHUNK
     del data.engine._compute
     data.close()
+
+
+def test_partitions_in_groups_give_the_sums_of_each_alone(client, monkeypatch):
+    X, y = some_data()
+    model = skxent_dask.BinaryLogReg().fit(X, y)
+    monkeypatch.setattr(Engine, "groups", lambda _, tasks, keys, n_bytes: alone(keys))
+    expected = skxent_dask.BinaryLogReg().fit(X, y)
+    assert_array_equal(model.coef_, expected.coef_)
+    assert_array_equal(model.loss_curve_, expected.loss_curve_)
+
+
+def alone(keys):
+    return [[i] for i in range(len(keys))]
+
+
+def test_groups_are_what_threads_hold_unless_the_disk_holds_it(client):
+    X, y = some_data()
+    data = skxent_dask.BinaryLogReg()._check_data(X, y, None, None)
+    keys = [of_part.X for of_part in data.keys]
+    groups = data.engine.groups(data.tasks, keys, X.nbytes)
+    assert sorted(chain.from_iterable(groups)) == list(range(N // CHUNK))
+    assert max(map(len, groups)) <= 1.5 * N // CHUNK // 2
+    assert data.engine.groups(data.tasks, keys, 1e12) == alone(keys)
+    data.close()
+    not_persisted = skxent_dask.BinaryLogReg(persist=False)
+    data = not_persisted._check_data(X, y, None, None)
+    keys = [of_part.X for of_part in data.keys]
+    assert data.engine.groups(data.tasks, keys, X.nbytes) == alone(keys)
+    data.close()
+
+
+def test_results_of_blocks_come_in_the_order_of_the_rows(client):
+    X, y = some_data()
+    data = skxent_dask.BinaryLogReg()._check_data(X, y, None, None)
+    starts = data.rows(centred=False).map_blocks(start_of, width=1, work=1)
+    assert starts == sorted(starts)
+    assert len(set(starts)) == len(starts) >= N // CHUNK
+    data.close()
+
+
+def start_of(block):
+    return block.start
+
+
+def test_the_end_of_a_fit_does_not_collect_garbage(client, monkeypatch):
+    """In a large process it takes as long as some passes."""
+    collected = []
+    monkeypatch.setattr(
+        "skxent.data.dask_engine.gc.collect", lambda: collected.append(1)
+    )
+    X, y = some_data()
+    skxent_dask.BinaryLogReg(early_stopping=True, random_state=0).fit(X, y)
+    assert not collected
+    wait_until_none_is_left(client)
 
 
 def test_a_worker_uses_one_blas_thread(client):

@@ -1,13 +1,15 @@
 """Another kind of rows: everything that the solver asks of data is in `Rows`."""
 
 import contextlib
+import math
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from skxent.data.in_memory import InMemoryRows
-from skxent.data.rows import Block
+from skxent.data.partition import Share
+from skxent.data.rows import Block, Largest, Sum
 from skxent.model.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
 from skxent.model.objective import Objective
 from skxent.model.penalty import Penalty
@@ -222,3 +224,35 @@ def test_fits_of_one_problem_do_not_notice_each_other(monkeypatch):
     counts = [minimise(second, start, tol=1e-8, max_iter=100).n_evals for _ in range(3)]
     # the first goes over to float64 at its end
     assert counts[1] == counts[2] <= counts[0]
+
+
+def test_sums_of_shares_do_not_depend_on_their_order():
+    rng = np.random.default_rng(0)
+    # sums that cancel: every order of ordinary addition gives other digits
+    parts = rng.normal(size=(40, 3)) * 10.0 ** rng.uniform(-8, 8, (40, 3))
+    parts[20:] = -parts[:20] * (1 + 1e-9 * rng.normal(size=(20, 3)))
+    results = [Sum(3), Largest()]
+    shares = [Share.of([part.copy(), np.array(abs(part).max())]) for part in parts]
+    seen = set()
+    for _ in range(20):
+        total = Share.of([np.zeros(3), np.zeros(())])
+        groups = np.array_split(rng.permutation(40), rng.integers(1, 40))
+        for group in groups:
+            of_group = shares[group[0]].copy()
+            for i in group[1:]:
+                of_group.merge(results, shares[i])
+            total.merge(results, of_group)
+        sums, largest = total.rounded()
+        assert largest == abs(parts).max()
+        seen.add(sums.tobytes())
+        assert_array_equal(sums, [math.fsum(column) for column in parts.T])
+    assert len(seen) == 1
+    assert_array_equal(shares[0].arrays[0], parts[0])
+
+
+def test_infinite_sums_of_shares_stay_infinite():
+    results = [Sum(2)]
+    total = Share.of([np.array([np.inf, 1.0])])
+    for _ in range(3):
+        total.merge(results, Share.of([np.array([1.0, 1.0])]))
+    assert_array_equal(total.rounded()[0], [np.inf, 4])

@@ -166,13 +166,18 @@ class DaskClassifier(LinearCrossEntropyClassifier):
         Parameters
         ----------
         X, y, sample_weight, offset : Dask collections
-            As in `fit`.
+            As in `fit`; or all of them in memory.
 
         Returns
         -------
         dask.array.Array of shape ()
-            Lazy, in nats; ``float(...)`` computes it.
+            Lazy, in nats; ``float(...)`` computes it. For data in memory, a float.
         """
+        if not is_dask(X):
+            check_is_fitted(self)
+            X = X if hasattr(X, "shape") else np.asarray(X)
+            sums = loss_sums(self.to_local(), X, y, sample_weight, offset)
+            return float(ratio(sums)[0])
         return self._mean_over_rows(loss_sums, X, y, sample_weight, offset)
 
     def score(

@@ -159,6 +159,7 @@ class DaskData:
             self.engine,
             self.tasks,
             self.keys,
+            self.engine.groups(self.tasks, [k.X for k in self.keys], facts.n_bytes),
             self.sample,
             X,
             facts.stored_by_column * self.n_samples // max(1, sum(facts.lengths)),

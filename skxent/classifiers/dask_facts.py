@@ -20,6 +20,9 @@ from ..data.preparation import as_floating, check_offset
 from ..data.targets import are_distributions, check_distributions, check_labels
 from .validation import DTYPES, check_weights
 
+# Of a block whose magnitudes are computed: it stays in a core's level-2 cache.
+CACHED_ENTRIES = 2**15
+
 
 @dataclass
 class GivenRest:
@@ -166,6 +169,26 @@ def given_rest(y: Any, sample_weight: Any, offset: Any, place: int) -> GivenRest
     return GivenRest(y, s, offset, place)
 
 
+def check_lengths(X: Any, place: str, **parts: Any) -> None:
+    """Refuse a partition whose parts differ in length, which Dask need not know.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix
+    place : str
+        What the message calls the partition.
+    **parts : array-like or None
+        By the name of the input.
+    """
+    for name, part in parts.items():
+        if part is not None and len(part) != X.shape[0]:
+            raise ValueError(
+                f"{place} of X has {X.shape[0]} rows, and that of {name} has "
+                f"{len(part)}; expected the same number: compute_chunk_sizes() of "
+                "arrays makes their lengths known, so that they can be aligned."
+            )
+
+
 def facts_of(X: Any, rest: GivenRest) -> Facts:
     """Return the facts of one partition.
 
@@ -175,18 +198,9 @@ def facts_of(X: Any, rest: GivenRest) -> Facts:
         If its parts have different numbers of rows, or X has NaN or infinity.
     """
     n, d = X.shape
-    for name, part in (
-        ("y", rest.y),
-        ("sample_weight", rest.sample_weight),
-        ("offset", rest.offset),
-    ):
-        if part is not None and len(part) != n:
-            raise ValueError(
-                f"Partition {rest.place} of X has {n} rows, and that of {name} has "
-                f"{len(part)}; expected the same number: compute_chunk_sizes() of "
-                "arrays makes their lengths known, so that they can be aligned."
-            )
     s = rest.sample_weight
+    place = f"Partition {rest.place}"
+    check_lengths(X, place, y=rest.y, sample_weight=s, offset=rest.offset)
     entries = stored_array(X)
     if sparse.issparse(X):
         stored = np.bincount(X.indices, minlength=d)
@@ -254,13 +268,16 @@ def merge_facts(facts: list[Facts]) -> Facts:
 def _magnitudes(X: Any) -> NDArray:
     """Return the largest magnitude of each column; refuse NaN and infinity."""
     n, d = X.shape
+    largest = np.zeros(d, X.dtype)
     if not sparse.issparse(X):
-        if not n:
-            return np.zeros(d)
-        # no array of the size of X
-        largest = np.maximum(X.max(axis=0), -X.min(axis=0)).astype(np.float64)
+        # in blocks that stay in the cache: no array of the size of X
+        m = min(n, max(1, CACHED_ENTRIES // max(1, d)))
+        of_block = np.empty((m, d), X.dtype)
+        for start in range(0, n, max(1, m)):
+            rows = X[start : start + m]
+            np.abs(rows, out=of_block[: len(rows)])
+            np.maximum(largest, of_block[: len(rows)].max(axis=0), out=largest)
     else:
-        largest = np.zeros(d, X.dtype)
         np.maximum.at(largest, X.indices, abs(X.data))
     if not np.isfinite(largest).all():
         column = int(np.argmin(np.isfinite(largest)))

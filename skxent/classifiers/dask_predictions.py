@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.targets import align_distributions, are_distributions, label_array
+from .dask_facts import check_lengths
 from .validation import check_weights
 
 
@@ -28,6 +29,7 @@ def call(model: Any, method: str, nothing: NDArray, X: Any, offset: Any) -> NDAr
 
 def loss_sums(model: Any, X: Any, y: Any, sample_weight: Any, offset: Any) -> NDArray:
     """Return Σ s · loss and Σ s over a partition."""
+    check_lengths(X, "A partition", y=y, sample_weight=sample_weight)
     if not X.shape[0]:
         return np.zeros(2)
     log_proba = model.predict_log_proba(X, offset)
@@ -42,6 +44,7 @@ def loss_sums(model: Any, X: Any, y: Any, sample_weight: Any, offset: Any) -> ND
 
 def hit_sums(model: Any, X: Any, y: Any, sample_weight: Any, offset: Any) -> NDArray:
     """Return Σ s over the correctly predicted rows of a partition, and over all."""
+    check_lengths(X, "A partition", y=y, sample_weight=sample_weight)
     if not X.shape[0]:
         return np.zeros(2)
     targets = _targets(model.classes_, y)

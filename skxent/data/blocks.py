@@ -47,6 +47,8 @@ class RowBlocks:
         rounding errors of float32 average out over many rows only.
     rows : ndarray of int, default=None
         The rows of X to read, which are copied one block at a time; None for all.
+    scratch : Scratch, default=None
+        The memory of blocks that are computed; None for new one.
 
     Attributes
     ----------
@@ -65,6 +67,7 @@ class RowBlocks:
         *,
         dtype: np.dtype | None = None,
         rows: NDArray | None = None,
+        scratch: Scratch | None = None,
     ):
         self.X, self.rows = X, rows
         self.columns: NDArray | None = None
@@ -73,7 +76,7 @@ class RowBlocks:
             dtype = np.dtype(np.float64) if is_small else X.dtype
         self.dtype = dtype
         self.center = None if center is None else np.asarray(center, self.dtype)
-        self._scratch = Scratch()
+        self._scratch = Scratch() if scratch is None else scratch
 
     @property
     def shape(self) -> tuple[int, int]:

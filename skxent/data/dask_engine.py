@@ -1,10 +1,11 @@
 """How work reaches the partitions of Dask collections, and how results come back.
 
-A pass is one graph: a task for each partition, and a tree that merges their results.
-The shape of the tree depends on the number of partitions only, so results do not depend
-on the number of workers, nor on which of them is faster.
+A pass is one graph: a task for each group of partitions, and a tree that merges their
+results. Groups depend on the workers. So that results do not, sums are merged with
+twice the digits of float64, in which the order does not matter.
 """
 
+import asyncio
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,9 @@ import dask
 # is a tuple, too. To drop the import, use `dask.delayed`, which takes more time.
 from dask._task_spec import DataNode, List, Task, TaskRef
 from dask.delayed import Delayed
-from distributed import Client, Future, get_client
+from dask.highlevelgraph import HighLevelGraph
+from dask.optimization import cull
+from distributed import Client, Future, get_client, wait
 from distributed.system import MEMORY_LIMIT
 
 # The number of results that one task merges.
@@ -39,11 +42,18 @@ class Engine:
 
     Raises
     ------
+    TypeError
+        If the client is none.
     ConnectionError
         By all methods, if the client loses its scheduler.
     """
 
     def __init__(self, client: Client | None = None):
+        if not (client is None or isinstance(client, Client)):
+            raise TypeError(
+                f"client={client!r}: expected a distributed.Client, or None for the "
+                "current one: pass Client(address) for a scheduler at an address."
+            )
         if client is None:
             try:
                 client = get_client()
@@ -56,7 +66,13 @@ class Engine:
         """Let the cluster forget what was persisted, whoever still refers to it."""
         for future in self._persisted:
             future.release()
-        known = set() if self._client is None else set(self._client.futures)
+        client = self._client
+        if client is None or client.status != "running":
+            self._persisted.clear()
+            return
+        # futures are released by the client's thread: wait for its turn
+        client.sync(asyncio.sleep, 0)
+        known = set(client.futures)
         if any(future.key in known for future in self._persisted):
             # a graph that was on its way has copies of them
             gc.collect()
@@ -96,19 +112,59 @@ class Engine:
 
     def persist(self, tasks: Mapping, keys: Sequence[Any]) -> Tasks:
         """Compute keys where they are to stay, and return a graph that has them."""
-        collections = [Delayed(key, dict(tasks)) for key in keys[:1]]
-        shared = collections[0].dask
-        collections += [Delayed(key, shared) for key in keys[1:]]
+        if self._client is None:
+            shared = Delayed(keys[0], dict(tasks)).dask
+            graph: Tasks = {}
+            for collection in dask.persist(*(Delayed(key, shared) for key in keys)):
+                graph.update(collection.dask)
+            return graph
         with self._errors_named():
-            if self._client is None:
-                persisted = dask.persist(*collections)
-            else:
-                persisted = self._client.persist(collections)
-        graph: Tasks = {}
-        for collection in persisted:
-            graph.update(collection.dask)
-        self._persisted += [f for f in graph.values() if isinstance(f, Future)]
-        return graph
+            sent = _to_send(tasks, keys)
+            futures = self._client.get(sent, list(keys), sync=False)
+        self._persisted += futures
+        return dict(zip(keys, futures, strict=True))
+
+    def groups(
+        self, tasks: Tasks, keys: Sequence[Any], n_bytes: float
+    ) -> list[list[int]]:
+        """Return which keys one task may use: a share for each thread of a worker.
+
+        Parameters
+        ----------
+        tasks : dict
+        keys : sequence
+            Of partitions. Each stays alone unless all are in the memory of workers.
+        n_bytes : float
+            Their size. If they do not fit into that memory, workers read one after the
+            other from their disks.
+
+        Returns
+        -------
+        list of list of int
+            The places of the keys of each group.
+        """
+        given = (tasks.get(key) for key in keys)
+        futures = [future for future in given if isinstance(future, Future)]
+        alone = [[i] for i in range(len(keys))]
+        if self._client is None or len(futures) < len(keys) or not self.fits(n_bytes):
+            return alone
+        with self._errors_named():
+            wait(futures)
+            n_threads = self._client.nthreads()
+            holders = self._client.who_has(futures)
+        by_worker: dict[Any, list[int]] = {}
+        for i, future in enumerate(futures):
+            worker = min(holders.get(future.key, ()), default=None)
+            if n_threads.get(worker) is None:
+                return alone
+            by_worker.setdefault(worker, []).append(i)
+        # a worker that holds far more than its share may pass groups on
+        largest = -(-3 * len(keys) // (2 * sum(n_threads.values())))
+        groups = []
+        for worker, places in by_worker.items():
+            size = min(largest, -(-len(places) // n_threads[worker]))
+            groups += [places[i : i + size] for i in range(0, len(places), size)]
+        return groups
 
     def fits(self, n_bytes: float) -> bool:
         """Whether partitions of this size may stay in the memory of the workers."""
@@ -123,11 +179,10 @@ class Engine:
         return sum(limits) if all(limits) else MEMORY_LIMIT
 
     def _compute(self, graph: Tasks, key: Any) -> Any:
-        root = Delayed(key, graph)
         with self._errors_named():
             if self._client is None:
-                return dask.compute(root)[0]
-            future = self._client.compute(root)
+                return dask.compute(Delayed(key, graph))[0]
+            future = self._client.get(_to_send(graph, [key]), key, sync=False)
             try:
                 return future.result()
             except BaseException:
@@ -153,6 +208,22 @@ class Engine:
                 "that runs until the end: connect a new client, and fit again. The "
                 "estimator is as it was before."
             ) from error
+
+
+def _to_send(graph: Mapping, keys: Sequence[Any]) -> HighLevelGraph:
+    """Return what keys need, and what the scheduler does not know yet.
+
+    A future takes longer to travel than a task, and each pass would send all of them.
+    Where the scheduler runs in this process, its copies would outlive the fit.
+    """
+    needed, _ = cull(graph, list(keys))
+    unknown = {
+        key: task
+        for key, task in needed.items()
+        if not (isinstance(task, Future) and task.key == key)
+    }
+    # of other graphs, the client computes a hash, which takes longer than to send them
+    return HighLevelGraph({"skxent": unknown}, {"skxent": set()})
 
 
 def _add(graph: Tasks, tasks: Sequence[tuple], name: str) -> list[Any]:

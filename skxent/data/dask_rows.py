@@ -17,8 +17,9 @@ from scipy import sparse
 
 from .blocks import RowBlocks
 from .dask_engine import Engine, Tasks, add_value, task_name
-from .partition import Partition, merge
+from .partition import Partition, Share
 from .rows import Block, Largest, Sum, means_by_blocks
+from .scratch import Scratch
 from .targets import smooth_targets
 from .threads import ONE_BLAS_THREAD, BlockThreads
 from .weights import class_sums
@@ -78,9 +79,13 @@ class View:
     n_classes: int
     label_smoothing: float
 
-    def partition(self, X: Any, rest: RestOfPart) -> Partition:
+    def partition(
+        self, X: Any, rest: RestOfPart, scratch: Scratch | None = None
+    ) -> Partition:
         """Return the partition of X and the rest of it."""
-        blocks = RowBlocks(X, self.center, dtype=self.dtype, rows=rest.rows)
+        blocks = RowBlocks(
+            X, self.center, dtype=self.dtype, rows=rest.rows, scratch=scratch
+        )
         if self.columns is not None:
             blocks = blocks.reading_columns(self.columns)
         targets = smooth_targets(rest.targets, self.n_classes, self.label_smoothing)
@@ -92,6 +97,11 @@ class View:
         if self.center is None or self.columns is None:
             return self.center
         return self.center[self.columns]
+
+
+# Of the tasks of a worker, for all passes: fresh memory for each task would take longer
+# than what is computed in it.
+SCRATCH_OF_TASKS = Scratch()
 
 
 class _Pass(NamedTuple):
@@ -120,6 +130,8 @@ class AtClient:
     tasks : dict
         The graph that has the partitions.
     keys : list of PartKeys
+    groups : list of list of int
+        The places in ``keys`` that one task takes in a pass.
     sample : RestOfPart
         Of some rows, spread over all.
     sample_X : ndarray or CSR matrix
@@ -131,10 +143,18 @@ class AtClient:
     engine: Engine
     tasks: Tasks
     keys: list[PartKeys]
+    groups: list[list[int]]
     sample: RestOfPart
     sample_X: Any
     stored_by_column: NDArray
     class_totals: NDArray
+
+    def keys_of_groups(self) -> list[tuple[list[Any], list[Any]]]:
+        """Return the keys of X, and of the rest, of the partitions of each group."""
+        return [
+            ([self.keys[i].X for i in group], [self.keys[i].rest for i in group])
+            for group in self.groups
+        ]
 
     def __reduce__(self) -> tuple[type, tuple]:
         return _NotAtClient, ()
@@ -203,14 +223,20 @@ class DaskRows:
         work: int = 1,
     ) -> list[NDArray]:
         at, tasks, key, name = self._prepared(function, results, width)
-        leaves = [(_add_up, key, *keys) for keys in at.keys]
-        return at.engine.reduce(tasks, leaves, (_merge_sums, key), name)
+        leaves = [(_add_up, key, *of_group) for of_group in at.keys_of_groups()]
+        share = at.engine.reduce(tasks, leaves, (_merged, key), name)
+        return share.rounded()
 
     def map_blocks(self, function: Callable, *, width: int, work: int) -> list[Any]:
         at, tasks, key, name = self._prepared(function, (), width)
-        leaves = [(_of_blocks, key, *keys) for keys in at.keys]
-        of_partitions = at.engine.gather(tasks, leaves, name)
-        return [of_block for of_blocks in of_partitions for of_block in of_blocks]
+        leaves = [(_of_blocks, key, *of_group) for of_group in at.keys_of_groups()]
+        of_groups = at.engine.gather(tasks, leaves, name)
+        of_partitions = {
+            place: of_blocks
+            for group, results in zip(at.groups, of_groups, strict=True)
+            for place, of_blocks in zip(group, results, strict=True)
+        }
+        return [r for place in range(len(at.keys)) for r in of_partitions[place]]
 
     def _prepared(
         self, function: Callable, results: Sequence[Sum | Largest], width: int
@@ -276,28 +302,38 @@ class DaskRows:
         return self._threads.open()
 
 
-def _add_up(sent: _Pass, X: Any, rest: RestOfPart) -> list[NDArray]:
-    """Return the sums over one partition."""
+def _add_up(sent: _Pass, Xs: list[Any], rests: list[RestOfPart]) -> Share:
+    """Return the sums over some partitions."""
     view, function, results, width = sent
-    part = view.partition(X, rest)
+    total = Share.of([np.zeros(result.shape) for result in results])
     with ONE_BLAS_THREAD.hold():
-        return part.add_up(function, results, part.blocks.slices(width))
+        for X, rest in zip(Xs, rests, strict=True):
+            part = view.partition(X, rest, SCRATCH_OF_TASKS)
+            arrays = part.add_up(function, results, part.blocks.slices(width))
+            total.merge(results, Share.of(arrays))
+    return total
 
 
-def _of_blocks(sent: _Pass, X: Any, rest: RestOfPart) -> list[Any]:
-    """Return what a function returns for each block of a partition."""
+def _of_blocks(sent: _Pass, Xs: list[Any], rests: list[RestOfPart]) -> list[list[Any]]:
+    """Return what a function returns for each block of some partitions."""
     view, function, _, width = sent
-    part = view.partition(X, rest)
+    parts = [
+        view.partition(X, rest, SCRATCH_OF_TASKS)
+        for X, rest in zip(Xs, rests, strict=True)
+    ]
     with ONE_BLAS_THREAD.hold():
-        return [function(part.block(where)) for where in part.blocks.slices(width)]
+        return [
+            [function(part.block(where)) for where in part.blocks.slices(width)]
+            for part in parts
+        ]
 
 
-def _merge_sums(sent: _Pass, shares: list[list[NDArray]]) -> list[NDArray]:
-    """Return the merged sums of some partitions."""
-    # a worker may need the share of a partition again, if another one fails
-    total = [array.copy() for array in shares[0]]
+def _merged(sent: _Pass, shares: list[Share]) -> Share:
+    """Return the merged sums of some groups of partitions."""
+    # a worker may need the share of a group again, if another one fails
+    total = shares[0].copy()
     for share in shares[1:]:
-        merge(sent.results, total, share)
+        total.merge(sent.results, share)
     return total
 
 

@@ -72,6 +72,58 @@ class Partition(NamedTuple):
         return arrays
 
 
+class Share(NamedTuple):
+    """The arrays of a share of the rows, with what rounding has lost of their sums.
+
+    Merged shares do not depend on their order: the digits of both arrays together are
+    twice those of one.
+
+    Attributes
+    ----------
+    arrays, lost : list of ndarray
+    """
+
+    arrays: list[NDArray]
+    lost: list[NDArray]
+
+    @classmethod
+    def of(cls, arrays: list[NDArray]) -> "Share":
+        """Return the share of some arrays, of which nothing is lost yet."""
+        return cls(arrays, [np.zeros_like(array) for array in arrays])
+
+    def copy(self) -> "Share":
+        """Return a share with arrays of its own."""
+        return Share([a.copy() for a in self.arrays], [a.copy() for a in self.lost])
+
+    def merge(self, results: Sequence[Sum | Largest], other: "Share") -> None:
+        """Merge another share into this one, in place."""
+        for i, result in enumerate(results):
+            if isinstance(result, Sum):
+                self.lost[i] += other.lost[i]
+                _add_exactly(self.arrays[i], self.lost[i], other.arrays[i])
+            else:
+                result.merge(self.arrays[i], other.arrays[i])
+
+    def rounded(self) -> list[NDArray]:
+        """Return the arrays, with what had been lost."""
+        return [a + lost for a, lost in zip(self.arrays, self.lost, strict=True)]
+
+
+def _add_exactly(total: NDArray, lost: NDArray, share: NDArray) -> None:
+    """Add a share to a total, and what rounding loses of the sum to ``lost``.
+
+    O. Møller (1965), doi:10.1007/BF01975722; D. E. Knuth, The Art of Computer
+    Programming, volume 2, 4.2.2.
+    """
+    before = total.copy()
+    total += share
+    with np.errstate(invalid="ignore"):
+        of_share = total - before
+        error = (before - (total - of_share)) + (share - of_share)
+    # where the sum is infinite, nothing can be said of it
+    lost += np.where(np.isfinite(total), error, 0)
+
+
 def merge(
     results: Sequence[Sum | Largest], total: list[NDArray], share: list[NDArray]
 ) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..data.blocks import transposed
 from ..data.rows import Block, Largest, Sum
+from ..data.scratch import Scratch
 from ..model.row_products import squares
 from .fitted import FittedModel
 from .refusals import name_some
@@ -147,12 +148,12 @@ def check_separation(
 
 def _separating_columns(fitted: FittedModel, step: NDArray) -> NDArray:
     """Return the names of the columns that a direction moves, the largest first."""
-    objective = fitted.objective
+    objective, scratch = fitted.objective, Scratch()
 
     def add_block(block: Block, first: NDArray, second: NDArray) -> None:
         s = np.ones(block.X.shape[0]) if block.weights is None else block.weights
         first += transposed(block.X) @ s
-        second += transposed(squares(block.X)) @ s
+        second += transposed(squares(block.X, scratch)) @ s
 
     d = objective.n_features
     first, second = objective.rows.map_reduce(

@@ -19,6 +19,7 @@ from scipy import sparse
 
 from ..data.blocks import transposed
 from ..data.rows import Block, Sum
+from ..data.scratch import Scratch
 from .problem import Problem
 from .row_products import gram, products, squares, squares_are_dense, with_intercept
 
@@ -120,7 +121,7 @@ def _hessians_of_sampled_rows(
     problem: Problem, curvature: RowCurvature, n_sampled: int
 ) -> NDArray:
     n_matrices, d, e = curvature.n_matrices, problem.n_features, problem.n_columns
-    share_of_rows = n_sampled / problem.n_samples
+    share_of_rows, scratch = n_sampled / problem.n_samples, Scratch()
 
     def sample(block: Block, diagonals: NDArray) -> list[tuple[Any, NDArray]]:
         """Return the chosen rows for each matrix, and the roots of their weights.
@@ -128,7 +129,7 @@ def _hessians_of_sampled_rows(
         Adds the sums of h x² over all rows to the diagonals.
         """
         h = curvature(block)
-        of_block = squares(block.X)
+        of_block = squares(block.X, scratch)
         total, diagonal = h.sum(axis=0), (transposed(of_block) @ h).T
         diagonals += diagonal
         # the mean of the shares of the curvature and of the diagonal, summing to 1

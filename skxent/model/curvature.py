@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..data.blocks import transposed
 from ..data.rows import Block, Largest, Sum
+from ..data.scratch import Scratch
 from .class_hessians import RowCurvature, class_hessians
 from .problem import Problem
 from .row_products import dense, squares
@@ -90,7 +91,7 @@ def curvature_moments(
     zeroth : ndarray of shape (L, 1)
     first, second : ndarray of shape (L, d)
     """
-    curvature = RowCurvature(problem, params, False, majorant)
+    curvature, scratch = RowCurvature(problem, params, False, majorant), Scratch()
 
     def add_block(
         block: Block, zeroth: NDArray, first: NDArray, second: NDArray
@@ -98,7 +99,7 @@ def curvature_moments(
         h = curvature(block)
         zeroth += h.sum(axis=0)[:, None]
         first += (transposed(block.X) @ h).T
-        second += (transposed(squares(block.X)) @ h).T
+        second += (transposed(squares(block.X, scratch)) @ h).T
 
     shape = (problem.n_logits, problem.n_features)
     sums = problem.rows.map_reduce(

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ..data.blocks import with_entries
+from ..data.scratch import Scratch
 from .problem import Problem
 
 # Up to this number of columns per stored entry, sparse rows are converted to dense form
@@ -60,10 +61,13 @@ def products(of_classes: NDArray, X: NDArray) -> NDArray:
     return (of_classes[:, :, None] * X[:, None, :]).reshape(len(X), -1)
 
 
-def squares(X: Any) -> Any:
-    """Return the squared entries of X in float64, so that their sums keep digits."""
+def squares(X: Any, scratch: Scratch) -> Any:
+    """Return the squared entries of X in float64, so that their sums keep digits.
+
+    Those of a dense X are valid until the thread uses ``scratch`` again.
+    """
     if sparse.issparse(X):
         entries = X.data.astype(np.float64, copy=False)
         return with_entries(X, entries * entries)
-    X = X.astype(np.float64, copy=False)
-    return X * X
+    out = scratch.array(X.shape, np.dtype(np.float64))
+    return np.square(X, out=out, dtype=np.float64)
