@@ -5,7 +5,7 @@ then ``Xᵀ r`` therefore reads X from memory once.
 """
 
 from copy import copy
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from mmap import mmap
 from typing import Any
 
@@ -91,11 +91,24 @@ class RowBlocks:
         """Return blocks of some of the columns; copies them if X is in memory."""
         if self.rows is not None or is_memory_mapped(self.X):
             return self.reading_columns(columns)
-        X = self.X[:, columns]
+        if sparse.issparse(self.X):
+            X = self._by_column[:, columns].tocsr()
+        else:
+            X = np.ascontiguousarray(self.X[:, columns])
         other = copy(self)
-        other.X = X if sparse.issparse(X) else np.ascontiguousarray(X)
+        other.__dict__.pop("_by_column", None)
+        other.X = X
         other.center = None if self.center is None else self.center[columns]
         return other
+
+    @cached_property
+    def _by_column(self) -> Any:
+        """A sparse X in CSC form, from which columns are copied without the others.
+
+        A selection from CSR form reads all entries; the conversion takes as long as
+        one or two of them.
+        """
+        return self.X.tocsc()
 
     def reading_columns(self, columns: NDArray) -> "RowBlocks":
         """Return blocks of some of the columns, which each block copies when read."""
