@@ -93,6 +93,8 @@ class RowBlocks:
             return self.reading_columns(columns)
         if sparse.issparse(self.X):
             X = self._by_column[:, columns].tocsr()
+        elif self.X.flags.c_contiguous:
+            X = self.X.take(columns, axis=1)
         else:
             X = np.ascontiguousarray(self.X[:, columns])
         other = copy(self)
