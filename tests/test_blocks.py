@@ -49,7 +49,11 @@ def test_rows_are_taken_by_slice_and_by_number(convert):
     "convert",
     [np.array, np.asfortranarray, sparse.csr_matrix, sparse.csr_array],
 )
-def test_columns_are_those_of_X_and_may_be_chosen_again(convert):
+@pytest.mark.parametrize("max_csc_bytes", [0, 2**30])
+def test_columns_are_those_of_X_and_may_be_chosen_again(
+    convert, max_csc_bytes, monkeypatch
+):
+    monkeypatch.setattr("skxent.data.blocks.MAX_CSC_BYTES", max_csc_bytes)
     dense = RNG.integers(0, 3, (20, 12)).astype(np.float64)
     blocks = RowBlocks(convert(dense))
 

@@ -32,6 +32,8 @@ MIN_BLOCK_ENTRIES = 4
 SPREAD_ROWS, SPREAD_ENTRIES = (30, 1000), 50_000
 # Below this size, computing in float64 is as fast as in float32.
 SMALL_BYTES = 2**23
+# A sparse X of up to this size is copied in CSC form where columns of it are needed.
+MAX_CSC_BYTES = 2**30
 
 
 class RowBlocks:
@@ -92,7 +94,8 @@ class RowBlocks:
         if self.rows is not None or is_memory_mapped(self.X):
             return self.reading_columns(columns)
         if sparse.issparse(self.X):
-            X = self._by_column[:, columns].tocsr()
+            is_small = self.X.data.nbytes <= MAX_CSC_BYTES
+            X = (self._by_column if is_small else self.X)[:, columns].tocsr()
         elif self.X.flags.c_contiguous:
             X = self.X.take(columns, axis=1)
         else:
