@@ -102,9 +102,10 @@ class NewtonSteps:
         """
         subset, progress = self._subset, self._subset.progress
         suboptimality = 1.0
-        share = PROMISE_REDUCTION
-        if subset.is_partial:
-            share = PROMISE_REDUCTION_OF_SOME
+        # With many classes, a set that is not solved has so many coefficients that the
+        # Hessian of the next one may be too expensive.
+        has_one_hessian = subset.is_partial and self._objective.n_logits == 1
+        share = PROMISE_REDUCTION_OF_SOME if has_one_hessian else PROMISE_REDUCTION
         goal: float | None = None
         while True:
             hessian = hessian_of_loss(self._objective, subset.params)
@@ -129,7 +130,7 @@ class NewtonSteps:
                 if not progress.iterations_left(self._max_iter):
                     return suboptimality
                 if self._refresh_pays(promises, goal):
-                    if subset.is_partial:
+                    if has_one_hessian:
                         # columns outside may promise more by now
                         return suboptimality
                     break
