@@ -45,6 +45,31 @@ def test_rows_are_taken_by_slice_and_by_number(convert):
         assert_array_equal(block, dense[rows])
 
 
+@pytest.mark.parametrize(
+    "convert",
+    [np.array, np.asfortranarray, sparse.csr_matrix, sparse.csr_array],
+)
+@pytest.mark.parametrize("max_csc_bytes", [0, 2**30])
+def test_columns_are_those_of_X_and_may_be_chosen_again(
+    convert, max_csc_bytes, monkeypatch
+):
+    monkeypatch.setattr("skxent.data.blocks.MAX_CSC_BYTES", max_csc_bytes)
+    dense = RNG.integers(0, 3, (20, 12)).astype(np.float64)
+    blocks = RowBlocks(convert(dense))
+
+    def rows_of(some, rows):
+        block = some.take(rows)
+        return block.toarray() if sparse.issparse(block) else block
+
+    for columns in ([7, 2, 9], [3], list(range(12))):
+        some = blocks.with_columns(np.array(columns))
+        assert_array_equal(rows_of(some, slice(4, 17)), dense[4:17, columns])
+        # a column of these, not of X
+        one = some.with_columns(np.array([0]))
+        assert_array_equal(rows_of(one, slice(0, 20)), dense[:, columns[:1]])
+    assert_array_equal(rows_of(blocks, slice(0, 20)), dense)
+
+
 def test_the_center_is_subtracted_from_blocks_but_not_from_X():
     X = RNG.standard_normal((10, 3))
     before = X.copy()

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 
 from skxent import BinaryLogReg, CrossEntropyObjective, SoftmaxReg
+from skxent.model.curvature import hessian_of_loss
 from skxent.solver.minimise import minimise
 
 RNG = np.random.default_rng(0)
@@ -64,13 +65,30 @@ def test_dense_and_sparse_data_have_one_optimum(shape, n_classes):
     assert_allclose(of_sparse.loss_curve_[-1], of_dense.loss_curve_[-1], rtol=1e-7)
 
 
-def test_the_cheapest_squares_give_one_hessian(monkeypatch):
-    X = one_hot(2000, 30, 10)
-    y = binary_labels(X)
-    dense_squares = BinaryLogReg().fit(X, y)
-    monkeypatch.setattr("skxent.model.row_products.COLUMNS_PER_ENTRY", 0)
-    sparse_squares = BinaryLogReg().fit(X, y)
-    assert_allclose(dense_squares.coef_, sparse_squares.coef_, rtol=1e-3, atol=1e-5)
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("products_per_pair", [0, np.inf])
+def test_the_cheapest_squares_give_one_hessian(
+    products_per_pair, dtype, fit_intercept, monkeypatch
+):
+    monkeypatch.setattr(
+        "skxent.model.row_products.PRODUCTS_PER_PAIR", products_per_pair
+    )
+    X = one_hot(500, 30, 10).astype(dtype)
+    X.data *= RNG.uniform(0.5, 2, X.nnz).astype(dtype)
+    s = RNG.uniform(0, 2, 500)
+    objective = CrossEntropyObjective(
+        X, binary_labels(X), s, fit_intercept=fit_intercept
+    )
+    params = RNG.normal(size=objective.n_params)
+    rows = X.toarray().astype(np.float64)
+    if fit_intercept:
+        rows = np.column_stack([rows, np.ones(len(rows))])
+    p = 1 / (1 + np.exp(-rows @ params))
+    expected = (rows.T * (s * p * (1 - p) / s.sum())) @ rows
+    assert_allclose(
+        hessian_of_loss(objective, params), expected, rtol=1e-10, atol=1e-15
+    )
 
 
 @pytest.mark.parametrize("index_type", [np.int32, np.int64])

@@ -5,7 +5,7 @@ then ``Xᵀ r`` therefore reads X from memory once.
 """
 
 from copy import copy
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from mmap import mmap
 from typing import Any
 
@@ -32,6 +32,8 @@ MIN_BLOCK_ENTRIES = 4
 SPREAD_ROWS, SPREAD_ENTRIES = (30, 1000), 50_000
 # Below this size, computing in float64 is as fast as in float32.
 SMALL_BYTES = 2**23
+# A sparse X of up to this size is copied in CSC form where columns of it are needed.
+MAX_CSC_BYTES = 2**30
 
 
 class RowBlocks:
@@ -94,11 +96,27 @@ class RowBlocks:
         """Return blocks of some of the columns; copies them if X is in memory."""
         if self.rows is not None or is_memory_mapped(self.X):
             return self.reading_columns(columns)
-        X = self.X[:, columns]
+        if sparse.issparse(self.X):
+            is_small = self.X.data.nbytes <= MAX_CSC_BYTES
+            X = (self._by_column if is_small else self.X)[:, columns].tocsr()
+        elif self.X.flags.c_contiguous:
+            X = self.X.take(columns, axis=1)
+        else:
+            X = np.ascontiguousarray(self.X[:, columns])
         other = copy(self)
-        other.X = X if sparse.issparse(X) else np.ascontiguousarray(X)
+        other.__dict__.pop("_by_column", None)
+        other.X = X
         other.center = None if self.center is None else self.center[columns]
         return other
+
+    @cached_property
+    def _by_column(self) -> Any:
+        """A sparse X in CSC form, from which columns are copied without the others.
+
+        A selection from CSR form reads all entries; the conversion takes as long as
+        one or two of them.
+        """
+        return self.X.tocsc()
 
     def reading_columns(self, columns: NDArray) -> "RowBlocks":
         """Return blocks of some of the columns, which each block copies when read."""

@@ -25,13 +25,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from scipy.linalg import LinAlgError, cholesky, lapack
 
 from ..data.rows import Block, Sum
 from .independent_columns import independent_columns
 from .problem import EPS, Problem
-from .row_products import gram, squares_are_dense, with_intercept
+from .row_products import gram, with_intercept
 
 # A column is a combination of others if the rest of its sum of squares is below this
 # share: a spread of 1e-6. The rest of smaller shares would be rounding.
@@ -119,7 +118,6 @@ class BiasReducedObjective:
         """Return the mean loss, and the Hessian of it for the columns of X̃ T."""
         problem, basis = self.problem, self._basis
         model = problem.linear_model(params)
-        is_dense = squares_are_dense(problem)
 
         def add_block(block: Block, loss_sum: NDArray, total: NDArray) -> None:
             z = model(block)
@@ -129,9 +127,7 @@ class BiasReducedObjective:
             loss_sum += loss.sum() if s is None else s @ loss
             root = np.sqrt(h if s is None else s * h)
             if self._is_precise:
-                X = block.X
-                X = X.toarray() if is_dense and sparse.issparse(X) else X
-                total += gram(problem, X, root)
+                total += gram(problem, block.X, root)
             else:
                 scaled = with_intercept(problem, block.X, root) @ basis
                 total += scaled.T @ scaled

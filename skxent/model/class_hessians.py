@@ -21,7 +21,7 @@ from ..data.blocks import transposed
 from ..data.rows import Block, Sum
 from ..data.scratch import Scratch
 from .problem import Problem
-from .row_products import gram, products, squares, squares_are_dense, with_intercept
+from .row_products import gram, products, squares, with_intercept
 
 # Up to this number of columns, one product for all classes is faster than one product
 # for each class.
@@ -91,7 +91,6 @@ class RowCurvature:
 def _hessians_of_all_rows(problem: Problem, curvature: RowCurvature) -> NDArray:
     e = problem.n_columns
     few_columns = e <= FEW_COLUMNS and curvature.n_matrices > 1
-    fill = squares_are_dense(problem)
 
     def add_block(block: Block, hessians: NDArray) -> None:
         h = curvature(block)
@@ -100,8 +99,6 @@ def _hessians_of_all_rows(problem: Problem, curvature: RowCurvature) -> NDArray:
             X = with_intercept(problem, X)
             hessians += (products(h, X).T @ X).reshape(hessians.shape)
             return
-        if fill and sparse.issparse(X):
-            X = X.toarray()
         root = np.sqrt(h)
         for k in range(curvature.n_matrices):
             hessians[k] += gram(problem, X, root[:, k])

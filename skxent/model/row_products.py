@@ -6,32 +6,33 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ..data.blocks import with_entries
+from ..data.blocks import transposed, with_entries
 from ..data.scratch import Scratch
 from .problem import Problem
 
-# Up to this number of columns per stored entry, sparse rows are converted to dense form
-# for a Hessian: dense products are about this much faster per entry.
-COLUMNS_PER_ENTRY = 25
-
-
-def squares_are_dense(problem: Problem) -> bool:
-    """Return whether Hessians are computed from dense rows."""
-    rows = problem.rows
-    if not rows.is_sparse:
-        return True
-    return problem.n_columns * rows.n_samples <= COLUMNS_PER_ENTRY * rows.n_stored
+# A product of two entries of a dense row is about this many times as fast as one of two
+# stored entries of a sparse row.
+PRODUCTS_PER_PAIR = 100
 
 
 def gram(problem: Problem, X: Any, root: NDArray) -> NDArray:
-    """Return Σ_i root_i² x̃_i x̃_iᵀ of a block of rows, (e, e)."""
+    """Return Σ_i root_i² x̃_i x̃_iᵀ of a block of rows, (e, e).
+
+    Sparse rows are converted to dense form if that is faster.
+    """
     if not sparse.issparse(X):
         scaled = with_intercept(problem, X, root)
         return scaled.T @ scaled
     d = X.shape[1]
     gram = np.zeros((problem.n_columns,) * 2)
-    scaled = X.multiply(root[:, None]).tocsr()
-    gram[:d, :d] = (scaled.T @ scaled).toarray()
+    n_stored = np.diff(X.indptr)
+    scaled = with_entries(X, X.data * np.repeat(root, n_stored))
+    n_pairs = float(np.square(n_stored, dtype=np.float64).sum())
+    if len(root) * float(d) ** 2 <= PRODUCTS_PER_PAIR * n_pairs:
+        filled = scaled.toarray()
+        gram[:d, :d] = filled.T @ filled
+    else:
+        gram[:d, :d] = (transposed(scaled) @ scaled).toarray()
     if problem.fit_intercept:
         gram[:d, d] = gram[d, :d] = scaled.T @ root
         gram[d, d] = root @ root

@@ -33,6 +33,8 @@ class ColumnSubset:
     evaluation : Evaluation
         F and its gradient at ``params``.
     progress : Progress
+    is_partial : bool
+        Whether there are other columns.
     """
 
     def __init__(
@@ -45,11 +47,11 @@ class ColumnSubset:
     ):
         self._full_objective, self._columns, self._start = objective, columns, params
         self.progress = progress
-        has_all_columns = len(columns) == objective.n_features
-        if has_all_columns:
-            self.objective = objective.with_penalty(objective.penalty)
-        else:
+        self.is_partial = len(columns) < objective.n_features
+        if self.is_partial:
             self.objective = objective.on_columns(columns)
+        else:
+            self.objective = objective.with_penalty(objective.penalty)
         take = objective.layout.take_columns
         self.params = take(params, columns)
         self.evaluation = evaluation._replace(

@@ -2,7 +2,7 @@
 
 Each step goes towards the minimum of the quadratic model, and is shortened until F
 falls. The gradient of the model is exact. Its Hessian is kept until a fresh one
-promises to be faster.
+promises to be faster. If there are other columns, these are looked at before that.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ from .stopping import TINY
 # A step is shortened until F falls by this share of the promised gain (Armijo's rule).
 ARMIJO_SHARE = 1e-4
 MAX_HALVINGS = 100
-# The columns are solved to this share of their first promise. Columns outside of the
-# working set may then promise more.
-PROMISE_REDUCTION = 1e-1
+# The columns are solved to this share of their first promise. If there are columns
+# outside, a stale Hessian ends the steps earlier, so that the share can be smaller.
+PROMISE_REDUCTION, PROMISE_REDUCTION_OF_SOME = 1e-1, 3e-2
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,10 @@ class NewtonSteps:
         """
         subset, progress = self._subset, self._subset.progress
         suboptimality = 1.0
+        # With many classes, a set that is not solved has so many coefficients that the
+        # Hessian of the next one may be too expensive.
+        has_one_hessian = subset.is_partial and self._objective.n_logits == 1
+        share = PROMISE_REDUCTION_OF_SOME if has_one_hessian else PROMISE_REDUCTION
         goal: float | None = None
         while True:
             hessian = hessian_of_loss(self._objective, subset.params)
@@ -120,12 +124,15 @@ class NewtonSteps:
                 promises.append(promise(gain, remaining) / value)
                 suboptimality = _extrapolated(promises)
                 if goal is None:
-                    goal = max(self._tol / 2, PROMISE_REDUCTION * suboptimality)
-                if suboptimality <= goal:
+                    goal = max(self._tol / 2, share * suboptimality)
+                if suboptimality <= goal and not self._next_step_arrives(promises):
                     return suboptimality
                 if not progress.iterations_left(self._max_iter):
                     return suboptimality
                 if self._refresh_pays(promises, goal):
+                    if has_one_hessian:
+                        # columns outside may promise more by now
+                        return suboptimality
                     break
                 if not self._step(model, answer, gain):
                     if len(promises) == 1:
@@ -167,6 +174,16 @@ class NewtonSteps:
         rate = np.log(promises[-2] / promises[-1])
         remaining = np.log(promises[-1] / goal)
         return rate <= 0 or remaining / rate > self._price + REFRESH.fresh_steps
+
+    def _next_step_arrives(self, promises: list[float]) -> bool:
+        """Whether one more step on some of the columns is likely to reach ``tol``.
+
+        It takes less than another working set, which has a Hessian of its own.
+        """
+        if len(promises) == 1 or not self._subset.is_partial:
+            return False
+        before, last = promises[-2:]
+        return last > self._tol / 2 >= last * last / before
 
     def _loss_gradient(self) -> NDArray:
         """Return the gradient of the mean loss alone."""

@@ -121,6 +121,7 @@ class QuadraticModel:
         self._penalty = objective.penalty
         self._has_shift = objective.loss.ignores_common_shift
         self._shape = (objective.n_logits, objective.n_features)
+        self._l2 = np.broadcast_to(self._penalty.l2, self._shape)
         centred = CentredHessian(hessian, objective.layout)
         self._matrix, self._intercepts = centred.matrix, centred.intercepts
         rounding = centred.rounding()
@@ -253,9 +254,10 @@ class QuadraticModel:
         moving = np.flatnonzero(free)
         if not len(moving):
             return step, 0.0
-        matrix = self.factor * self._matrix[np.ix_(moving, moving)]
-        l2 = np.broadcast_to(self._penalty.l2, self._shape)
-        matrix[np.diag_indices_from(matrix)] += l2[free]
+        matrix = self._matrix[moving[:, None], moving]
+        matrix *= self.factor
+        # every size + 1 numbers a number of the diagonal
+        matrix.ravel()[:: len(moving) + 1] += self._l2[free]
         root = root_of(matrix, ridge=0.0)
         u = solve_root_transposed(*root, -face_gradient[free])
         step[free] = solve_root(*root, u)
