@@ -15,6 +15,7 @@ import pytest
 from _reference import objective, optimum
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.exceptions import ConvergenceWarning
 
 from skxent import BinaryLogReg, SoftmaxReg
 
@@ -306,3 +307,19 @@ def test_a_tiny_entry_is_not_a_tiny_unit(container):
     tiny[::7, 2], zero[::7, 2] = 1e-200, 0
     model, expected = SoftmaxReg().fit(container(tiny), y), SoftmaxReg().fit(zero, y)
     np.testing.assert_allclose(model.coef_, expected.coef_, atol=1e-3)
+
+
+def test_shares_of_a_tiny_F_do_not_overflow():
+    # the penalty, and F with it, is about 1e-290, and the bound may be 1
+    rng = np.random.default_rng(0)
+    X = np.column_stack([np.arange(20) + 2e4, 1e69 * rng.normal(size=20)])
+    y, s = (np.arange(20) >= 12).astype(int), np.full(20, 1e290)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = BinaryLogReg(C=1e3).fit(X, y, s)
+    assert 0 <= model.suboptimality_ <= 1
+
+
+def test_bounds_of_a_weak_penalty_do_not_overflow():
+    X, y = gaussian(40, 3, n_classes=3)
+    SoftmaxReg(C=1e-100, l1_ratio=0.5).fit(1e100 * X, y, np.full(40, 1e300))

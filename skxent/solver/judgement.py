@@ -23,6 +23,7 @@ from .stopping import (
     SEPARABLE,
     STOPPED,
     TINY,
+    share_of_F,
     why_stalled,
 )
 from .verification import NewtonStep, step_of_all
@@ -187,7 +188,7 @@ def certified(
     improved : (ndarray, Evaluation) or None
         Better params, and F and its gradient there, to return instead.
     """
-    value = max(evaluation.value, TINY)
+    value = evaluation.value
     gap = certify(
         objective, params, evaluation, None if newton is None else newton.dual
     )
@@ -198,7 +199,9 @@ def certified(
         params, evaluation = improved
     rounding = rounding_of_answer(objective, params)
     gap += rounding
-    suboptimality = min(suboptimality + rounding / value, gap / value, 1.0)
+    suboptimality = min(
+        suboptimality + share_of_F(rounding, value), share_of_F(gap, value)
+    )
     outcome = _outcome(objective, fit, params, evaluation, suboptimality, newton)
     return Answer(params, evaluation, outcome, suboptimality, gap)
 
@@ -210,7 +213,7 @@ def _kept_answer(objective: Objective, fit: Fit, last: Answer) -> Answer:
     evaluation = objective.evaluate(params)
     distance = last.suboptimality * last.evaluation.value
     distance += max(0.0, evaluation.value - last.evaluation.value)
-    suboptimality = min(1.0, distance / max(evaluation.value, TINY))
+    suboptimality = share_of_F(distance, evaluation.value)
     return certified(objective, fit, params, evaluation, suboptimality)
 
 

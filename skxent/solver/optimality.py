@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from ..model.objective import Objective
 from .preconditioners.diagonal import DiagonalPreconditioner
-from .stopping import MIN_CURVATURE_RATIO, N_RECENT_STEPS, TINY
+from .stopping import MIN_CURVATURE_RATIO, N_RECENT_STEPS, share_of_F
 
 
 def violations(
@@ -69,7 +69,7 @@ def estimate_suboptimality(
         estimate = np.sqrt(estimate * max(bound, estimate))
         if objective.loss.ignores_common_shift:
             estimate += penalty.gain_of_shift(of_coef)
-    return min(1.0, estimate / max(value, TINY))
+    return share_of_F(estimate, value)
 
 
 def feasible_start(objective: Objective, start: NDArray) -> NDArray:

@@ -75,6 +75,13 @@ MESSAGES = {
 }
 
 
+def share_of_F(distance: float, value: float) -> float:
+    """Return an estimated distance to the optimum as a share of F, at most 1."""
+    value = max(value, TINY)
+    # F may be so small that the quotient overflows
+    return min(distance, value) / value
+
+
 def all_rows_are_correct(evaluation: Evaluation) -> bool:
     """Whether the model gives the class of every row more than probability ½."""
     return evaluation.largest_loss < np.log(2)
