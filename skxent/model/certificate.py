@@ -223,11 +223,12 @@ def _gap(
     if share == 1:
         value = penalty.value(coef)
         gap = value + penalty.conjugate(slope) - float(np.sum(slope * coef))
-        return divergence + max(0.0, gap) + RESOLVED * value
+        # not Python's max, which may take a NaN for 0
+        return float(divergence + np.maximum(gap, 0) + RESOLVED * value)
     share *= INSIDE_THE_LIMIT
     dual, size = _dual_of_loss(objective, params, newton, share)
     gap = evaluation.value - (dual - penalty.conjugate(share * slope))
-    return max(0.0, gap) + RESOLVED * size
+    return float(np.maximum(gap, 0) + RESOLVED * size)
 
 
 def _dual_of_loss(

@@ -292,10 +292,15 @@ class Penalty:
 
     def conjugate(self, slope: NDArray) -> float:
         excess = np.sign(slope) * np.maximum(np.abs(slope) - self.l1, 0)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             # Without l2, slope w − pen(w) is linear on each side of 0: the best w is 0
             # or at a bound.
             best = np.where(excess == 0, 0.0, excess / self.l2)
         best = np.clip(best, self.lower, self.upper)
+        if (np.isinf(best) & (self.l2 > 0)).any():
+            return np.inf
         best = np.where(np.isfinite(best), best, 0.0)
-        return float(np.sum(slope * best)) - self.value(best)
+        # the square of the best w may overflow although its product with l2 does not
+        mean_slope = slope - self.tilt - 0.5 * self.l2 * best
+        with np.errstate(over="ignore"):
+            return float(np.sum(mean_slope * best - self.l1 * np.abs(best)))
