@@ -323,3 +323,20 @@ def test_shares_of_a_tiny_F_do_not_overflow():
 def test_bounds_of_a_weak_penalty_do_not_overflow():
     X, y = gaussian(40, 3, n_classes=3)
     SoftmaxReg(C=1e-100, l1_ratio=0.5).fit(1e100 * X, y, np.full(40, 1e300))
+
+
+SHAPES = {"small": (60, 3), "many rows": (6000, 30), "many columns": (20, 100)}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+@pytest.mark.parametrize("C", [1e-20, 1e-30, 1e-40, 1e-100, 1e-300])
+def test_a_warm_start_far_away_leaves_no_common_shift(shape, C):
+    # The shift of all classes that rounding left was all that a strong penalty saw: F
+    # was 1e60 at C=1e-100, and the fit claimed to have converged.
+    X, y = gaussian(*shape, n_classes=3)
+    model = SoftmaxReg(warm_start=True).fit(X, y)
+    model.set_params(C=C).fit(X, y)
+    expected = np.bincount(y) / len(y)
+    # coefficients of about C
+    np.testing.assert_allclose(model.predict_proba(X[:1])[0], expected, rtol=1e-4)
+    assert np.sum((model.coef_ / np.sqrt(C)) ** 2) / (2 * len(y)) < 1e-8

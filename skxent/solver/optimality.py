@@ -61,7 +61,8 @@ def estimate_suboptimality(
         Observed along steps, the most recent last.
     """
     curvature = max(min([1.0, *curvatures[-N_RECENT_STEPS:]]), MIN_CURVATURE_RATIO)
-    estimate = float(violation @ violation) / curvature
+    with np.errstate(over="ignore"):
+        estimate = float(violation @ violation) / curvature
     penalty = objective.penalty
     if penalty.is_strongly_convex:
         of_coef = objective.split(violation)[0] * preconditioner.scale
