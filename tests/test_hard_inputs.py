@@ -340,3 +340,17 @@ def test_a_warm_start_far_away_leaves_no_common_shift(shape, C):
     # coefficients of about C
     np.testing.assert_allclose(model.predict_proba(X[:1])[0], expected, rtol=1e-4)
     assert np.sum((model.coef_ / np.sqrt(C)) ** 2) / (2 * len(y)) < 1e-8
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_fit_that_rounding_hides_gives_up(seed):
+    # Nothing centres sparse columns. Steps too short to matter went on for 1,000
+    # iterations of 20 evaluations each.
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(300, 4)) * [1, 1, 1, 15]
+    y = (X[:, 1] + rng.logistic(size=300) > 0).astype(int)
+    X[:, 0], X[:, 2] = X[:, 0] > 0, 1e8 + 1e-6 * X[:, 2]
+    s, bounds = 10 ** rng.uniform(-10, 10, 300), (None, [0, np.inf, np.inf, np.inf])
+    with pytest.warns(ConvergenceWarning, match="few digits"):
+        model = BinaryLogReg(C=2e5, bounds=bounds).fit(sparse.csr_array(X), y, s)
+    assert model.n_evals_ < 2000

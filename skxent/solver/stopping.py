@@ -120,10 +120,9 @@ def why_stalled(
     rounding = max(
         rounding_of_value(objective, params), rounding_of_answer(objective, params)
     )
-    is_visible = rounding > VISIBLE_ROUNDING * evaluation.value
-    if is_visible and share_after_centring(objective, params) < CENTRING_HELPS:
-        return CANCELLATION
-    if is_visible or is_beyond_rounding:
+    if is_beyond_rounding or rounding > VISIBLE_ROUNDING * evaluation.value:
+        if share_after_centring(objective, params) < CENTRING_HELPS:
+            return CANCELLATION
         return LARGE_COEFFICIENTS
     if all_rows_are_correct(evaluation):
         return WEAK_PENALTY
