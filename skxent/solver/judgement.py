@@ -135,8 +135,8 @@ def _verified(
         # F is not near its model yet, so the promise may be far too small
         suboptimality **= 0.5
     improved = None
+    is_verified = newton.is_trusted and suboptimality <= fit.tol
     if may_go_on:
-        is_verified = newton.is_trusted and suboptimality <= fit.tol
         search = follow if is_smooth else follow_within
         n_trials = 1 if is_verified else MAX_TRIALS
         improved = search(objective, params, evaluation, newton.dual.step, n_trials)
@@ -146,7 +146,9 @@ def _verified(
             progress.note(
                 new_evaluation.value, suboptimality, n_evals, lambda: new_params
             )
-    if not is_smooth:
+    # a step that is trusted and finds no smaller F is the end of any series of gains
+    has_ended = may_go_on and is_verified and improved is None
+    if not (is_smooth or has_ended):
         # Newton's method may converge slowly because of kinks
         suboptimality = max(suboptimality, min(1.0, progress.expected_gain()))
     # below EPS, the estimate is rounding
