@@ -144,6 +144,7 @@ def kind_of_message(message):
     for words, kind in {
         "max_iter=": "iteration limit",
         "separable": "separable",
+        "large coefficients leave": "large coefficients",
         "cancel each other": "cancellation",
         "extreme rows": "saturation",
         "keeps the coefficients finite": "weak penalty",

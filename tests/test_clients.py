@@ -13,15 +13,15 @@ import pytest
 import sklearn
 from sklearn.base import clone
 from sklearn.feature_selection import RFE, RFECV, SelectFromModel
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
 import skxent
-from skxent import BinaryLogReg, SoftmaxReg
-from skxent.classifiers.migration import REMEDIES
+from skxent import BinaryLogReg, BinaryLogRegCV, SoftmaxReg, SoftmaxRegCV
+from skxent.classifiers.migration import ALL_REMEDIES, REMEDIES, REMEDIES_OF_SEARCH
 
 both = pytest.mark.parametrize("Estimator", [BinaryLogReg, SoftmaxReg])
 N_FEATURES = 8
@@ -167,6 +167,31 @@ def test_every_parameter_of_LogisticRegression_is_ours_or_has_a_remedy():
     ours = set(BinaryLogReg().get_params())
     assert theirs - ours <= set(REMEDIES)
     assert not ours & set(REMEDIES)
+
+
+@pytest.mark.parametrize("Estimator", [BinaryLogRegCV, SoftmaxRegCV])
+@pytest.mark.parametrize("name", sorted(ALL_REMEDIES))
+def test_a_parameter_of_LogisticRegressionCV_names_the_remedy(Estimator, name):
+    message = f"^{Estimator.__name__} has no parameter {name!r}, which .*: (use|drop) "
+    with pytest.raises(TypeError, match=message):
+        Estimator(**{name: None})
+    with pytest.raises(ValueError, match=message):
+        Estimator().set_params(**{name: None})
+
+
+def test_every_parameter_of_LogisticRegressionCV_is_ours_or_has_a_remedy():
+    theirs = set(LogisticRegressionCV().get_params())
+    # of scikit-learn 1.8 and later, and of earlier ones
+    theirs |= {"use_legacy_attributes", "multi_class"}
+    ours = set(BinaryLogRegCV().get_params())
+    assert theirs - ours <= set(ALL_REMEDIES)
+    assert not ours & set(ALL_REMEDIES)
+
+
+@pytest.mark.parametrize("name", sorted(REMEDIES_OF_SEARCH))
+def test_a_parameter_of_the_search_alone_has_a_row_in_the_migration_guide(name):
+    text = (Path(__file__).parents[1] / "docs/migration.md").read_text("utf8")
+    assert re.search(rf"^\| `{name}` .*gone", text, re.MULTILINE)
 
 
 @removed

@@ -15,6 +15,7 @@ import pytest
 from _reference import objective, optimum
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.exceptions import ConvergenceWarning
 
 from skxent import BinaryLogReg, SoftmaxReg
 
@@ -320,3 +321,50 @@ def test_long_line_searches_are_cut_short():
     model = SoftmaxReg().fit(X, y)
     assert model.converged_
     assert model.n_evals_ < 280
+
+
+def test_shares_of_a_tiny_F_do_not_overflow():
+    # the penalty, and F with it, is about 1e-290, and the bound may be 1
+    rng = np.random.default_rng(0)
+    X = np.column_stack([np.arange(20) + 2e4, 1e69 * rng.normal(size=20)])
+    y, s = (np.arange(20) >= 12).astype(int), np.full(20, 1e290)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = BinaryLogReg(C=1e3).fit(X, y, s)
+    assert 0 <= model.suboptimality_ <= 1
+
+
+def test_bounds_of_a_weak_penalty_do_not_overflow():
+    X, y = gaussian(40, 3, n_classes=3)
+    SoftmaxReg(C=1e-100, l1_ratio=0.5).fit(1e100 * X, y, np.full(40, 1e300))
+
+
+SHAPES = {"small": (60, 3), "many rows": (6000, 30), "many columns": (20, 100)}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+@pytest.mark.parametrize("C", [1e-20, 1e-30, 1e-40, 1e-100, 1e-300])
+def test_a_warm_start_far_away_leaves_no_common_shift(shape, C):
+    # The shift of all classes that rounding left was all that a strong penalty saw: F
+    # was 1e60 at C=1e-100, and the fit claimed to have converged.
+    X, y = gaussian(*shape, n_classes=3)
+    model = SoftmaxReg(warm_start=True).fit(X, y)
+    model.set_params(C=C).fit(X, y)
+    expected = np.bincount(y) / len(y)
+    # coefficients of about C
+    np.testing.assert_allclose(model.predict_proba(X[:1])[0], expected, rtol=1e-4)
+    assert np.sum((model.coef_ / np.sqrt(C)) ** 2) / (2 * len(y)) < 1e-8
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_fit_that_rounding_hides_gives_up(seed):
+    # Nothing centres sparse columns. Steps too short to matter went on for 1,000
+    # iterations of 20 evaluations each.
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(300, 4)) * [1, 1, 1, 15]
+    y = (X[:, 1] + rng.logistic(size=300) > 0).astype(int)
+    X[:, 0], X[:, 2] = X[:, 0] > 0, 1e8 + 1e-6 * X[:, 2]
+    s, bounds = 10 ** rng.uniform(-10, 10, 300), (None, [0, np.inf, np.inf, np.inf])
+    with pytest.warns(ConvergenceWarning, match="few digits"):
+        model = BinaryLogReg(C=2e5, bounds=bounds).fit(sparse.csr_array(X), y, s)
+    assert model.n_evals_ < 2000

@@ -141,6 +141,36 @@ def test_initial_point_is_the_intercept_only_optimum(loss):
     assert not without.initial_point().any()
 
 
+def test_pack_takes_lists():
+    objective = CrossEntropyObjective(np.eye(2), np.array([0, 1]))
+    assert_allclose(objective.pack([[1, 2]], [3]), [1, 2, 3])
+    assert_allclose(objective.unpack([1, 2, 3])[0], [[1, 2]])
+    assert objective.value_and_gradient([0, 0, 0])[0] == pytest.approx(np.log(2))
+
+
+@pytest.mark.parametrize(
+    ("coef", "intercept", "name"),
+    [
+        (np.zeros(2), [0.0], r"coef has the shape \(2,\); expected \(1, 2\)"),
+        (np.zeros((1, 3)), [0.0], r"coef has the shape \(1, 3\); expected \(1, 2\)"),
+        (np.zeros((1, 2)), 0.0, r"intercept has the shape \(\); expected \(1,\)"),
+        (np.zeros((1, 2)), [0, 0], r"intercept has the shape \(2,\); expected \(1,\)"),
+    ],
+)
+def test_pack_refuses_other_shapes(coef, intercept, name):
+    objective = CrossEntropyObjective(np.eye(2), np.array([0, 1]))
+    with pytest.raises(ValueError, match=f"^{name}.* start from initial_point"):
+        objective.pack(coef, intercept)
+
+
+@pytest.mark.parametrize("method", ["unpack", "value_and_gradient"])
+@pytest.mark.parametrize("params", [np.zeros(2), np.zeros(4), np.zeros((1, 3))])
+def test_params_of_another_shape_are_refused(method, params):
+    objective = CrossEntropyObjective(np.eye(2), np.array([0, 1]))
+    with pytest.raises(ValueError, match=r"^params has the shape .* expected \(3,\)"):
+        getattr(objective, method)(params)
+
+
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_pack_inverts_unpack(fit_intercept):
     X, y, _ = problem()

@@ -8,6 +8,7 @@ option, and the conditions of optimality, written out here::
 with ρ = `l1_ratio`, π = `penalty_weights`, and `bounds` on w.
 """
 
+import warnings
 from itertools import product
 
 import numpy as np
@@ -15,6 +16,7 @@ import pandas as pd
 import pytest
 import sklearn
 from _brute_force import limits, mean_loss, objective, optimum, penalty_terms
+from mpmath import mpf
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
@@ -901,3 +903,35 @@ def test_balanced_classes_have_the_cheapest_shift(l1_ratio, bounds):
             feasible = (penalty.lower <= other) & (other <= penalty.upper)
             cheaper = cost(other) < cost(balanced) - 1e-14
             assert not (cheaper & feasible.all(axis=0)).any()
+
+
+# --- penalties whose squares of coefficients overflow ----------------------------
+
+
+@pytest.mark.parametrize("l2", [1e-200, 1e-300, 5e-324])
+@pytest.mark.parametrize("slope", [0.0, 1e-10, 1.0])
+@pytest.mark.parametrize(("lower", "upper"), [(-np.inf, np.inf), (-9, np.inf)])
+def test_conjugate_of_a_tiny_penalty(l2, slope, lower, upper):
+    d = np.ones(1)
+    penalty = Penalty(0 * d, l2 * d, lower * d, upper * d)
+    expected = mpf(slope) ** 2 / (2 * mpf(l2))
+    found = penalty.conjugate(np.array([[slope]]))
+    # a bound may be raised, never lowered
+    assert found == np.inf or found == pytest.approx(float(expected), rel=1e-14)
+    assert np.isfinite(found) or l2 < 1e-300
+
+
+@both
+@pytest.mark.parametrize("weight", [1.0, 1e100, 1e150, 1e200])
+@pytest.mark.parametrize("option", [{"bounds": (-99, None)}, {"l1_ratio": 0.5}])
+def test_bound_holds_where_the_penalty_is_next_to_nothing(Estimator, weight, option):
+    X, y = make_data(2)
+    best = F_of(BinaryLogReg(C=np.inf, **TIGHT).fit(X, y), X, y, C=np.inf)
+    for max_iter in (1, 2, 3):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = Estimator(C=1e9, max_iter=max_iter, **option)
+            model.fit(X, y, np.full(N_ROWS, weight))
+        F = F_of(model, X, y, C=np.inf)
+        assert F - best <= model.duality_gap_ + 1e-14
+        assert F - best <= 3 * model.suboptimality_ * F + 1e-12

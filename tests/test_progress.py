@@ -21,12 +21,14 @@ from skxent.data.rows import Sum
 from skxent.model.certificate import DualStep
 from skxent.model.curvature import HessianProduct
 from skxent.model.problem import Problem
+from skxent.model.rounding import share_after_centring
 from skxent.solver.bias_reduced import MESSAGES as BIAS_REDUCED_MESSAGES
 from skxent.solver.minimise import minimise
 from skxent.solver.progress import Progress
 from skxent.solver.stopping import (
     CANCELLATION,
     ITERATION_LIMIT,
+    LARGE_COEFFICIENTS,
     MESSAGES,
     ROUNDING_FLOOR,
     SATURATION,
@@ -314,6 +316,48 @@ def test_columns_that_lose_all_digits_want_to_be_centred():
         BinaryLogReg(fit_intercept=False).fit(X + 1e15, y)
     model = BinaryLogReg(fit_intercept=False).fit(X - X.mean(axis=0), y)
     assert model.converged_ is True
+
+
+@pytest.mark.parametrize(
+    ("shift", "coef", "decrement", "cause"),
+    [
+        # centring would leave the large terms of collinear columns
+        (0, 1e9, 1.0, LARGE_COEFFICIENTS),
+        (10, 1e9, 1.0, LARGE_COEFFICIENTS),
+        (1e9, 1.0, 1.0, CANCELLATION),
+        # a direction that rounding hides, of any size
+        (0, 1.0, np.inf, LARGE_COEFFICIENTS),
+        (0, 1.0, 1.0, ROUNDING_FLOOR),
+    ],
+)
+def test_large_terms_come_from_means_or_from_coefficients(
+    shift, coef, decrement, cause
+):
+    X, y = make_data(BinaryLogReg)
+    X[:, 1] = X[:, 0]
+    X += shift
+    objective = CrossEntropyObjective(X, y, C=np.inf)
+    params = np.zeros(objective.n_params)
+    params[:2] = coef, -coef
+    step = DualStep(params, HessianProduct(params, 0.1))
+    newton = NewtonStep(step, decrement, 0.1)
+    evaluation = objective.evaluate(params)
+    assert why_stalled(objective, params, evaluation, newton) == cause
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize(
+    ("shift", "fit_intercept", "low", "high"),
+    [(0, True, 0.3, 1.3), (1e6, True, 0, 1e-4), (1e6, False, 0, 1e-4)],
+)
+def test_share_of_the_terms_after_centring(container, shift, fit_intercept, low, high):
+    X, y = make_data(BinaryLogReg)
+    objective = CrossEntropyObjective(
+        container(X + shift), y, fit_intercept=fit_intercept
+    )
+    params = np.ones(objective.n_params)
+    assert low <= share_after_centring(objective, params) <= high
+    assert share_after_centring(objective, 0 * params) == 1
 
 
 def test_the_table_of_the_docs_holds_every_message():

@@ -318,6 +318,13 @@ def test_penalty_must_not_overflow(Estimator, data):
 
 
 @both
+def test_penalty_must_not_overflow_for_a_feature(Estimator, data):
+    model = Estimator(C=1e-300, penalty_weights=np.full(data[0].shape[1], 1e12))
+    with pytest.raises(ValueError, match=r"overflows for the penalty weight"):
+        model.fit(*data)
+
+
+@both
 @pytest.mark.parametrize("c", [1e-300, 1e-160, 1e160, 1e300])
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 def test_units_whose_squares_are_no_floats_are_refused(Estimator, c, container):

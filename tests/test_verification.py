@@ -28,6 +28,7 @@ from skxent.solver.preconditioners.choice import exact_preconditioner
 from skxent.solver.preconditioners.diagonal import DiagonalRecipe
 from skxent.solver.row_space import RowSpace
 from skxent.solver.verification import newton_step
+from skxent.solver.verification_with_kinks import step_of_model
 
 losses = pytest.mark.parametrize(("loss", "K"), [("binary", 2), ("softmax", 3)])
 intercepts = pytest.mark.parametrize("fit_intercept", [True, False])
@@ -367,3 +368,23 @@ def test_classes_that_do_not_sum_to_zero_are_a_start_like_any_other():
     model.set_params(l1_ratio=0.0).fit(X, y)
     fresh = SoftmaxReg(C=5.0).fit(X, y)
     assert_allclose(model.coef_, fresh.coef_, atol=1e-4)
+
+
+def test_bound_holds_where_the_curvature_of_all_rows_vanishes():
+    # The intercept is far too large, and F falls like a line until the first row
+    # responds. A Newton step is absurd where the curvature is 1e-59.
+    X, y = np.eye(6)[:, [2]], np.array([1, 1, 1, 1, 0, 1])
+    s = np.array([10.0, 2, 84, 0.01, 0.07, 0.1])
+    offset = np.array([-316.0, 366, -108, -631, 63, 62])
+    penalty = {"C": 0.004, "l1_ratio": 1.0}
+    model = BinaryLogReg(**penalty).fit(X, y, s, offset)
+    objective = CrossEntropyObjective(X, y, s, offset=offset, **penalty)
+    params = np.array([0, 450.0])
+    now = objective.evaluate(params)
+    newton = step_of_model(objective, params, now, tolerance=1e-9)
+    best = objective.evaluate(objective.pack(model.coef_, model.intercept_)).value
+    assert best < 0.9 * now.value
+    assert certify(objective, params, now, newton.dual) >= now.value - best
+    # the step ends where a row responds, which is not where F is least
+    assert objective.evaluate(params + newton.dual.step).value < now.value
+    assert not newton.is_trusted

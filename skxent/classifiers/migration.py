@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 from numbers import Real
 from typing import Any, ParamSpec, Self
 
@@ -25,6 +26,17 @@ REMEDIES = {
     ),
     "n_jobs": "drop it, since the fit uses as many threads as the BLAS library may",
 }
+# Those of LogisticRegressionCV alone.
+REMEDIES_OF_SEARCH = {
+    "use_legacy_attributes": (
+        "drop it, since C_, scores_ and the other attributes have the shapes of False"
+    ),
+    "random_state": (
+        "drop it, since no part of the search is random; for other folds, pass a "
+        "splitter with a random_state as cv"
+    ),
+}
+ALL_REMEDIES = REMEDIES | REMEDIES_OF_SEARCH
 
 
 def with_remedies(init: Callable[P, None]) -> Callable[P, None]:
@@ -32,11 +44,12 @@ def with_remedies(init: Callable[P, None]) -> Callable[P, None]:
 
     The signature stays the same, because scikit-learn reads the parameters from it.
     """
+    known = signature(init).parameters
 
     @wraps(init)
     def init_with_remedies(*args: P.args, **kwargs: P.kwargs) -> None:
         for name in kwargs:
-            if name in REMEDIES:
+            if name in ALL_REMEDIES and name not in known:
                 raise TypeError(_message(type(args[0]), name))
         init(*args, **kwargs)
 
@@ -70,7 +83,7 @@ class MigrationMixin:
         # BaseEstimator, the other base of the estimator, has both methods
         known = self._get_param_names()  # type: ignore[attr-defined]
         for name in params:
-            if name in REMEDIES and name not in known:
+            if name in ALL_REMEDIES and name not in known:
                 raise ValueError(_message(type(self), name))
         return super().set_params(**params)  # type: ignore[misc]
 
@@ -91,7 +104,10 @@ class MigrationMixin:
 
 
 def _message(cls: type, name: str) -> str:
+    theirs = (
+        "LogisticRegressionCV" if name in REMEDIES_OF_SEARCH else "LogisticRegression"
+    )
     return (
-        f"{cls.__name__} has no parameter {name!r}, which LogisticRegression has: "
-        f"{REMEDIES[name]}."
+        f"{cls.__name__} has no parameter {name!r}, which {theirs} has: "
+        f"{ALL_REMEDIES[name]}."
     )

@@ -172,12 +172,15 @@ def _correction(
         rows = hessian_times(objective, params, step).of_intercepts
     if rows is None:
         of_intercepts[:] = -_solve(intercept_hessian(objective, params), residual_sum)
-        return step, hessian_times(objective, params, step)
-    hessian = np.array([objective.split(row)[1] for row in rows])
-    of_intercepts[:] = -_solve(hessian, residual_sum)
-    # a common shift of all classes changes nothing
-    change = np.ptp(of_intercepts) if len(rows) > 1 else abs(of_intercepts[0])
-    return step, HessianProduct(of_intercepts @ rows, float(change))
+        product = hessian_times(objective, params, step).vector
+    else:
+        hessian = np.array([objective.split(row)[1] for row in rows])
+        of_intercepts[:] = -_solve(hessian, residual_sum)
+        product = of_intercepts @ rows
+    # Also in saturated rows: a step may be long because all of them are. A common shift
+    # of all classes changes nothing.
+    change = np.ptp(of_intercepts) if objective.n_logits > 1 else abs(of_intercepts[0])
+    return step, HessianProduct(product, float(change))
 
 
 def _solve(hessian: NDArray, right: NDArray) -> NDArray:
@@ -223,11 +226,12 @@ def _gap(
     if share == 1:
         value = penalty.value(coef)
         gap = value + penalty.conjugate(slope) - float(np.sum(slope * coef))
-        return divergence + max(0.0, gap) + RESOLVED * value
+        # not Python's max, which may take a NaN for 0
+        return float(divergence + np.maximum(gap, 0) + RESOLVED * value)
     share *= INSIDE_THE_LIMIT
     dual, size = _dual_of_loss(objective, params, newton, share)
     gap = evaluation.value - (dual - penalty.conjugate(share * slope))
-    return max(0.0, gap) + RESOLVED * size
+    return float(np.maximum(gap, 0) + RESOLVED * size)
 
 
 def _dual_of_loss(

@@ -225,8 +225,45 @@ class CrossEntropyObjective(Objective):
         gradient : ndarray of shape (n_params,), float64
             ∂F/∂params, with 0 for the derivative of ``|w|`` at 0.
         """
-        evaluation = self.evaluate(params)
+        evaluation = self.evaluate(self._of_shape(params, "params", (self.n_params,)))
         return evaluation.value, evaluation.gradient
+
+    def pack(self, coef: ArrayLike, intercept: ArrayLike) -> NDArray:
+        """Return the params of a model: the inverse of `unpack`.
+
+        Parameters
+        ----------
+        coef : array-like of shape (L, d)
+        intercept : array-like of shape (L,)
+            Ignored without ``fit_intercept``.
+
+        Returns
+        -------
+        params : ndarray of shape (n_params,)
+        """
+        L, d = self.n_logits, self.n_features
+        return super().pack(
+            self._of_shape(coef, "coef", (L, d)),
+            self._of_shape(intercept, "intercept", (L,)),
+        )
+
+    def unpack(self, params: ArrayLike) -> tuple[NDArray, NDArray]:
+        """Return coef, (L, d), and intercept, (L,), in the units of the given X."""
+        return super().unpack(self._of_shape(params, "params", (self.n_params,)))
+
+    def _of_shape(
+        self, values: ArrayLike, name: str, shape: tuple[int, ...]
+    ) -> NDArray:
+        """Return values as float64, if they have this shape."""
+        values = np.asarray(values, dtype=np.float64)
+        if values.shape != shape:
+            raise ValueError(
+                f"{name} has the shape {values.shape}; expected {shape}, for L="
+                f"{self.n_logits} logits and d={self.n_features} features: start from "
+                "initial_point() or pack(coef, intercept), with coef of shape (L, d) "
+                "and intercept of shape (L,)."
+            )
+        return values
 
     def mean_loss_on(
         self,

@@ -74,10 +74,22 @@ class Penalty:
             π; None means 1.
         bounds : pair of floats or array-likes of shape (d,), or None
         n_features : int
+
+        Raises
+        ------
+        ValueError
+            If λ π overflows.
         """
         per_feature = np.full(n_features, float(strength))
         if weights is not None:
-            per_feature *= weights
+            with np.errstate(over="ignore"):
+                per_feature *= weights
+            if not np.isfinite(per_feature).all():
+                raise ValueError(
+                    f"The penalty overflows for the penalty weight {np.max(weights)} "
+                    f"and 1/(C·Σ sample_weight)={strength}; use smaller "
+                    "penalty_weights or a larger C."
+                )
         lower, upper = (-np.inf, np.inf) if bounds is None else bounds
         return cls(
             l1_ratio * per_feature,
@@ -122,12 +134,14 @@ class Penalty:
         return bool(self.l2.all())
 
     def decrement(self, gradient: NDArray) -> float:
-        return float(np.einsum("kj,kj,j->", gradient, gradient, 0.5 / self.l2))
+        with np.errstate(over="ignore"):
+            return float(np.einsum("kj,kj,j->", gradient, gradient, 0.5 / self.l2))
 
     def gain_of_shift(self, gradient: NDArray) -> float:
         can_shift = (gradient != 0).all(axis=0)
         slope = gradient.mean(axis=0)[can_shift]
-        return len(gradient) * float(np.sum(slope**2 / self.l2[can_shift])) / 2
+        with np.errstate(over="ignore"):
+            return len(gradient) * float(np.sum(slope**2 / self.l2[can_shift])) / 2
 
     def excess_share(self, slope: NDArray) -> float:
         excess = np.abs(slope)
@@ -278,10 +292,15 @@ class Penalty:
 
     def conjugate(self, slope: NDArray) -> float:
         excess = np.sign(slope) * np.maximum(np.abs(slope) - self.l1, 0)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             # Without l2, slope w − pen(w) is linear on each side of 0: the best w is 0
             # or at a bound.
             best = np.where(excess == 0, 0.0, excess / self.l2)
         best = np.clip(best, self.lower, self.upper)
+        if (np.isinf(best) & (self.l2 > 0)).any():
+            return np.inf
         best = np.where(np.isfinite(best), best, 0.0)
-        return float(np.sum(slope * best)) - self.value(best)
+        # the square of the best w may overflow although its product with l2 does not
+        mean_slope = slope - self.tilt - 0.5 * self.l2 * best
+        with np.errstate(over="ignore"):
+            return float(np.sum(mean_slope * best - self.l1 * np.abs(best)))

@@ -70,6 +70,24 @@ def ordinary_change(problem: Problem, step: NDArray) -> float:
     return float((np.abs(coef) @ X.std(axis=0)).max())
 
 
+def share_after_centring(problem: Problem, params: NDArray) -> float:
+    """Return the share of the terms of the logits that centred columns would leave.
+
+    Terms are large for two reasons. The share is near 0 if columns are far from 0 for
+    their spread, and near 1 if the coefficients are large.
+    """
+    X = problem.rows.spread().X
+    if sparse.issparse(X):
+        X = X.toarray()
+    if problem.rows.center is not None:
+        X = X + problem.rows.center
+    coef, _ = problem.split(params)
+    no_intercept = np.zeros(0)
+    largest = _terms(X, coef, no_intercept).max()
+    left = _terms(X - X.mean(axis=0), coef, no_intercept).max()
+    return float(left / largest) if largest > 0 else 1.0
+
+
 def mean_squares(problem: Problem) -> NDArray:
     """Return the approximate mean square of each column, (n_params,); 1 for intercepts.
 

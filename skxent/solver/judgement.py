@@ -23,6 +23,7 @@ from .stopping import (
     SEPARABLE,
     STOPPED,
     TINY,
+    share_of_F,
     why_stalled,
 )
 from .verification import NewtonStep, step_of_all
@@ -134,8 +135,8 @@ def _verified(
         # F is not near its model yet, so the promise may be far too small
         suboptimality **= 0.5
     improved = None
+    is_verified = newton.is_trusted and suboptimality <= fit.tol
     if may_go_on:
-        is_verified = newton.is_trusted and suboptimality <= fit.tol
         search = follow if is_smooth else follow_within
         n_trials = 1 if is_verified else MAX_TRIALS
         improved = search(objective, params, evaluation, newton.dual.step, n_trials)
@@ -145,7 +146,9 @@ def _verified(
             progress.note(
                 new_evaluation.value, suboptimality, n_evals, lambda: new_params
             )
-    if not is_smooth:
+    # a step that is trusted and finds no smaller F is the end of any series of gains
+    has_ended = may_go_on and is_verified and improved is None
+    if not (is_smooth or has_ended):
         # Newton's method may converge slowly because of kinks
         suboptimality = max(suboptimality, min(1.0, progress.expected_gain()))
     # below EPS, the estimate is rounding
@@ -187,7 +190,7 @@ def certified(
     improved : (ndarray, Evaluation) or None
         Better params, and F and its gradient there, to return instead.
     """
-    value = max(evaluation.value, TINY)
+    value = evaluation.value
     gap = certify(
         objective, params, evaluation, None if newton is None else newton.dual
     )
@@ -198,7 +201,9 @@ def certified(
         params, evaluation = improved
     rounding = rounding_of_answer(objective, params)
     gap += rounding
-    suboptimality = min(suboptimality + rounding / value, gap / value, 1.0)
+    suboptimality = min(
+        suboptimality + share_of_F(rounding, value), share_of_F(gap, value)
+    )
     outcome = _outcome(objective, fit, params, evaluation, suboptimality, newton)
     return Answer(params, evaluation, outcome, suboptimality, gap)
 
@@ -210,7 +215,7 @@ def _kept_answer(objective: Objective, fit: Fit, last: Answer) -> Answer:
     evaluation = objective.evaluate(params)
     distance = last.suboptimality * last.evaluation.value
     distance += max(0.0, evaluation.value - last.evaluation.value)
-    suboptimality = min(1.0, distance / max(evaluation.value, TINY))
+    suboptimality = share_of_F(distance, evaluation.value)
     return certified(objective, fit, params, evaluation, suboptimality)
 
 

@@ -19,6 +19,8 @@ from .stopping import TINY
 # A step is shortened until F falls by this share of the promised gain (Armijo's rule).
 ARMIJO_SHARE = 1e-4
 MAX_HALVINGS = 100
+# A step that promises less than this share of what ``tol`` allows is not worth taking.
+WORTHLESS_SHARE = 1e-3
 # The columns are solved to this share of their first promise. If there are columns
 # outside, a stale Hessian ends the steps earlier, so that the share can be smaller.
 PROMISE_REDUCTION, PROMISE_REDUCTION_OF_SOME = 1e-1, 3e-2
@@ -160,6 +162,9 @@ class NewtonSteps:
             if evaluation.value <= previous_value - ARMIJO_SHARE * share * gain:
                 break
             share /= 2
+            if share * gain <= WORTHLESS_SHARE * self._tol * previous_value:
+                # thousands of such steps would follow
+                return False
         else:
             return False
         subset.move_to(params, evaluation)

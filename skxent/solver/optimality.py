@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from ..model.objective import Objective
 from .preconditioners.diagonal import DiagonalPreconditioner
-from .stopping import MIN_CURVATURE_RATIO, N_RECENT_STEPS, TINY
+from .stopping import MIN_CURVATURE_RATIO, N_RECENT_STEPS, share_of_F
 
 
 def violations(
@@ -61,7 +61,8 @@ def estimate_suboptimality(
         Observed along steps, the most recent last.
     """
     curvature = max(min([1.0, *curvatures[-N_RECENT_STEPS:]]), MIN_CURVATURE_RATIO)
-    estimate = float(violation @ violation) / curvature
+    with np.errstate(over="ignore"):
+        estimate = float(violation @ violation) / curvature
     penalty = objective.penalty
     if penalty.is_strongly_convex:
         of_coef = objective.split(violation)[0] * preconditioner.scale
@@ -69,7 +70,7 @@ def estimate_suboptimality(
         estimate = np.sqrt(estimate * max(bound, estimate))
         if objective.loss.ignores_common_shift:
             estimate += penalty.gain_of_shift(of_coef)
-    return min(1.0, estimate / max(value, TINY))
+    return share_of_F(estimate, value)
 
 
 def feasible_start(objective: Objective, start: NDArray) -> NDArray:

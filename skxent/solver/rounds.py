@@ -44,6 +44,8 @@ from .stopping import (
 OVERFLOW_VALUE = 1e250
 # A change of F by less than this share of it may be rounding in float32.
 FLOAT32_NOISE = 4 * float(np.finfo(np.float32).eps)
+# Of F: a penalty that a common shift of all classes may cost.
+VISIBLE_SHIFT = 1e-12
 FLOAT64_MESSAGE = "float64 from here on"
 # After this many trials, bisection by the slope replaces SciPy's line search.
 MAX_TRIALS_OF_SCIPY = 3
@@ -92,6 +94,7 @@ class SmoothFit(Fit):
             n_rounds += 1
             self.progress.tell(_describe_round, n_rounds, objective, recipe)
             _Round(self, recipe, best_recipe).run()
+            self._settle_shift()
             recipe = best_recipe = choose_again(objective, best_recipe)
             if objective.rows.dtype != dtype:
                 # the precision matters to gradients, not to the Hessian
@@ -166,6 +169,25 @@ class SmoothFit(Fit):
         if self.objective.rows.typical_offset is None and not coef.any():
             return uniform_recipe(self.objective, best_recipe)
         return best_recipe
+
+    def _settle_shift(self) -> None:
+        """Remove the common shift that rounding has left, if the penalty sees it.
+
+        No step has a shift. That of a start far away is its rounding error, which is
+        large beside coefficients that a strong penalty makes tiny.
+        """
+        objective = self.objective
+        if not objective.loss.ignores_common_shift:
+            return
+        settled = without_shift(objective, self.params)
+        before, after = (
+            objective.penalty.value(objective.split(params)[0])
+            for params in (self.params, settled)
+        )
+        if before - after > max(self.tol, VISIBLE_SHIFT) * self.evaluation.value:
+            self.move_to(settled)
+            # F was mostly the penalty of the shift, and so were shares of F
+            self.estimate(1.0)
 
     def _follow_newton_step(self) -> bool:
         """Move along the Newton step to the minimum of F; return whether F fell.

@@ -21,7 +21,7 @@ from ..model.second_order import evaluate_second_order
 from .preconditioners.base import centred
 from .preconditioners.choice import preconditioner_from
 from .preconditioners.prices import price_of_evaluation, price_of_exact_hessian
-from .rounds import SmoothFit
+from .rounds import SmoothFit, without_shift
 from .stopping import TINY
 from .verification import CG, NewtonStep
 
@@ -106,7 +106,8 @@ class SmallNewtonFit(SmoothFit):
         self.progress.begin()
         share, slope = 1.0, float(self.evaluation.gradient @ step)
         for n_halvings in range(max_halvings + 1):
-            params = self.params + share * step
+            # a shift that rounding leaves is all that a strong penalty sees
+            params = without_shift(self.objective, self.params + share * step)
             trial = self.evaluate(params)
             if trial.value <= self.evaluation.value + ARMIJO_SHARE * share * slope:
                 self.params, self.evaluation = params, trial

@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 
 from ..model.objective import Objective
 from ..model.problem import Evaluation
-from ..model.rounding import rounding_of_answer, rounding_of_value
+from ..model.rounding import (
+    rounding_of_answer,
+    rounding_of_value,
+    share_after_centring,
+)
 
 if TYPE_CHECKING:
     from .verification import NewtonStep
@@ -23,6 +27,7 @@ STALLED = "stalled"
 # The causes of a stall, and the lack of an optimum.
 ROUNDING_FLOOR = "rounding floor"
 CANCELLATION = "cancellation"
+LARGE_COEFFICIENTS = "large coefficients"
 SATURATION = "saturation"
 WEAK_PENALTY = "weak penalty"
 SEPARABLE = "separable"
@@ -34,6 +39,8 @@ MIN_CURVATURE_RATIO = 1e-6
 # The smallest curvature of this many recent steps corrects the estimates. Older steps
 # saw a Hessian from farther away.
 N_RECENT_STEPS = 20
+# Centring is the remedy for cancellation if less than this share of terms is left.
+CENTRING_HELPS = 0.1
 # Rounding in the logits counts as the cause of a stall if it moves F by this share.
 VISIBLE_ROUNDING = 1e-10
 
@@ -55,6 +62,11 @@ MESSAGES = {
         "other and leave few digits, as happens where columns are far from 0 for their "
         "spread. Center and scale the columns of X."
     ),
+    LARGE_COEFFICIENTS: (
+        f"The fit stopped {_REACHED}, because large coefficients leave few digits of "
+        "the logits, as happens where columns are nearly combinations of each other or "
+        "separate some of the classes. Use a smaller C and positive penalty_weights."
+    ),
     SATURATION: (
         f"The fit stopped {_REACHED}: a step that promises little changes the logits "
         "of extreme rows by more than 0.5, so that more may be left to gain than the "
@@ -73,6 +85,13 @@ MESSAGES = {
         "penalty_weights."
     ),
 }
+
+
+def share_of_F(distance: float, value: float) -> float:
+    """Return an estimated distance to the optimum as a share of F, at most 1."""
+    value = max(value, TINY)
+    # F may be so small that the quotient overflows
+    return min(distance, value) / value
 
 
 def all_rows_are_correct(evaluation: Evaluation) -> bool:
@@ -102,7 +121,9 @@ def why_stalled(
         rounding_of_value(objective, params), rounding_of_answer(objective, params)
     )
     if is_beyond_rounding or rounding > VISIBLE_ROUNDING * evaluation.value:
-        return CANCELLATION
+        if share_after_centring(objective, params) < CENTRING_HELPS:
+            return CANCELLATION
+        return LARGE_COEFFICIENTS
     if all_rows_are_correct(evaluation):
         return WEAK_PENALTY
     return ROUNDING_FLOOR if newton is None or newton.is_trusted else SATURATION

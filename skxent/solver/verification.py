@@ -238,7 +238,8 @@ def newton_step(
         return total
 
     residual = -preconditioner.pull_back(gradient)
-    squared_norm = float(residual @ residual)
+    with np.errstate(over="ignore"):
+        squared_norm = float(residual @ residual)
     u_direction = residual
     step, product = np.zeros_like(params), np.zeros_like(params)
     # with the parts that are promised but not taken
@@ -265,9 +266,9 @@ def newton_step(
         )
         if may_stop_early and promised + unseen_decrement <= CG.early_share * tolerance:
             break
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             param_direction = preconditioner.to_params(u_direction)
-        if not np.isfinite(param_direction).all():
+        if not (squared_norm < np.inf and np.isfinite(param_direction).all()):
             # rows so saturated that no number of float64 makes them respond
             largest_change = np.inf
             break

@@ -107,9 +107,6 @@ def _step_on_columns(
         objective.layout.put_columns(of_subset, columns, out=step)
         return step
 
-    step = expand(subset_step)
-    product = hessian_times(objective, params, step)
-    newton = NewtonStep(DualStep(step, product), decrement, product.largest_change)
     saturated = step_of_saturated_params(
         subset,
         start,
@@ -117,10 +114,15 @@ def _step_on_columns(
         hessian.diagonal(),
         NEGLIGIBLE_SHARE * tolerance,
     )
+    if saturated is not None:
+        # the model has next to no curvature for them, so its step is absurd
+        subset_step = np.where(saturated.params, 0, subset_step)
+    step = expand(subset_step)
+    product = hessian_times(objective, params, step)
     if saturated is None:
-        return newton
+        return NewtonStep(DualStep(step, product), decrement, product.largest_change)
     # the saturated params move saturated rows only: F falls linearly
-    step = expand(np.where(saturated.params, saturated.step, subset_step))
+    step = step + expand(saturated.step)
     return NewtonStep(DualStep(step, product), decrement + saturated.gain, np.inf)
 
 

@@ -22,7 +22,7 @@ from .preconditioners.diagonal import (
 from .preconditioners.prices import price_of_exact_hessian
 from .progress import Progress
 from .quadratic_model import FINE_RIDGE
-from .stopping import CONVERGED, STALLED, STOPPED, TINY
+from .stopping import CONVERGED, STALLED, STOPPED, share_of_F
 
 # A working set holds the features whose coefficient is not 0, and at least this
 # many more.
@@ -125,7 +125,7 @@ class WorkingSetFit(Fit):
         # and prove this bound.
         share = objective.penalty.excess_share(of_coef * preconditioner.scale)
         coef, _ = objective.split(self.params)
-        l1_bound = share * objective.penalty.value(coef) / max(value, TINY)
+        l1_bound = share_of_F(share * objective.penalty.value(coef), value)
         return min(1.0, self._remaining_promise + max(estimate, l1_bound))
 
     def _choose(self, violation: NDArray) -> NDArray:
