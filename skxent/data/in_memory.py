@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from .blocks import RowBlocks, is_memory_mapped, stored_array
+from .blocks import RowBlocks, stored_array
 from .partition import Partition, merge
 from .rows import Block, Largest, Sum, means_by_blocks
 from .threads import BlockThreads
@@ -80,8 +80,6 @@ class InMemoryRows:
         if blocks.columns is not None:
             self.n_stored = self.n_stored * self.n_features // self.X.shape[1]
         self.is_sparse = sparse.issparse(self.X)
-        # pages of a file are read in their order only if the threads are close together
-        self._is_in_file = is_memory_mapped(self.X)
 
     @cached_property
     def typical_offset(self) -> NDArray | None:
@@ -198,12 +196,13 @@ class InMemoryRows:
         return self._threads.open()
 
     def _shares(self, width: int, work: int) -> list[tuple[slice, ...]]:
-        """Return the blocks of a pass, dealt out to the threads that it pays to use."""
+        """Return the blocks of a pass, dealt out to the threads that it pays to use.
+
+        Each thread gets blocks in a row: the system reads a file ahead of it.
+        """
         n_threads = self._threads_for(self._work(width, work))
         blocks = self._blocks.slices(width, n_threads)
         n_shares = min(n_threads, len(blocks))
-        if self._is_in_file:
-            return [blocks[i::n_shares] for i in range(n_shares)]
         cuts = [len(blocks) * i // n_shares for i in range(n_shares + 1)]
         return [blocks[a:b] for a, b in pairwise(cuts)]
 
