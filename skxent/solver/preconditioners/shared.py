@@ -45,6 +45,9 @@ class SharedPreconditioner(ClassPreconditioner):
         means: NDArray | None = None,
     ):
         self._shifts = None
+        if not curvature.any():
+            # where all rows are saturated, no class differs from the others
+            curvature = np.ones_like(curvature)
         if means is not None:
             shifts = means - curvature @ means / curvature.sum()
             weighted = curvature[:, None] / len(curvature) * shifts
