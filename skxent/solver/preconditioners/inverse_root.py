@@ -8,20 +8,27 @@ from numpy.typing import NDArray
 
 from ...model.layout import ParamLayout
 from .centred_hessian import CentredHessian
-from .roots import RIDGE, root_of, solve_root, solve_root_transposed
+from .roots import (
+    RIDGE,
+    root_and_ridge,
+    smallest_eigenvalue,
+    solve_root,
+    solve_root_transposed,
+)
 
 
 @dataclass(frozen=True)
 class PivotThresholds:
-    """What the smallest squared pivot of a scaled Hessian says of its conditioning.
+    """What the factor of a scaled Hessian says of its conditioning.
 
     Attributes
     ----------
     well_conditioned : float
-        Above this share of its variance, no column is nearly a combination of others.
+        A squared pivot is the share of its variance that a column has of its own. If
+        all are above this, no column is nearly a combination of others.
     n_ridges, n_roundings : float
-        A pivot below this many ridges, or this many rounding errors of a term, may
-        consist of nothing else.
+        An eigenvalue below this many ridges, or this many rounding errors of a term,
+        may consist of nothing else.
     """
 
     well_conditioned: float = 1e-3
@@ -75,13 +82,15 @@ class InverseRoot:
         """Factor the matrix, which is overwritten, plus a ridge, (L d,)."""
         self._l2, self._n_coefs = l2, len(matrix)
         matrix[np.diag_indices_from(matrix)] += l2
-        self._root = root_of(matrix, ridge=RIDGE)
-        smallest_pivot = float(self._root[1].diagonal().min(initial=1.0)) ** 2
-        unreliable_pivot = max(
-            PIVOTS.n_ridges * RIDGE, PIVOTS.n_roundings * self._rounding
+        scale, upper, ridge = root_and_ridge(matrix, RIDGE)
+        self._root = scale, upper
+        unreliable = max(PIVOTS.n_ridges * RIDGE, PIVOTS.n_roundings * self._rounding)
+        # a larger ridge is all that the smallest eigenvalues show
+        self.is_nearly_singular = (
+            ridge > RIDGE or smallest_eigenvalue(upper) < unreliable
         )
-        self.is_nearly_singular = smallest_pivot < unreliable_pivot
-        self.is_well_conditioned = smallest_pivot > PIVOTS.well_conditioned
+        pivots = upper.diagonal() ** 2
+        self.is_well_conditioned = pivots.min(initial=1.0) > PIVOTS.well_conditioned
 
     def solve(self, u: NDArray) -> NDArray:
         """Return T u for a vector or a matrix u, coefficients first."""

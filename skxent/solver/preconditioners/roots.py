@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, blas, cholesky, eigh, qr
+from scipy.linalg import LinAlgError, blas, cholesky, eigh, lapack, qr
 
 # Curvature below this share of the diagonal is rounding.
 RIDGE = 1e-12
@@ -15,7 +15,13 @@ EIGENVALUE_LIFT = 10
 
 
 def root_of(matrix: NDArray, ridge: float) -> tuple[NDArray, NDArray]:
-    """Return D and U such that D Uᵀ U D is the matrix plus a ridge.
+    """Return D and U of `root_and_ridge`."""
+    scale, upper, _ = root_and_ridge(matrix, ridge)
+    return scale, upper
+
+
+def root_and_ridge(matrix: NDArray, ridge: float) -> tuple[NDArray, NDArray, float]:
+    """Return D and U such that D Uᵀ U D is the matrix plus a ridge, and that ridge.
 
     If rounding has made eigenvalues negative, these and all of similar size are lifted
     to values that are surely positive.
@@ -33,6 +39,8 @@ def root_of(matrix: NDArray, ridge: float) -> tuple[NDArray, NDArray]:
         The diagonal of D.
     upper : ndarray of shape (m, m)
         U, upper triangular.
+    ridge : float
+        What it took; at least `LARGEST_RIDGE` if eigenvalues were lifted.
     """
     diagonal = matrix.diagonal()
     # A variable without curvature has no gradient: any scale works.
@@ -42,14 +50,30 @@ def root_of(matrix: NDArray, ridge: float) -> tuple[NDArray, NDArray]:
     while ridge <= LARGEST_RIDGE:
         np.fill_diagonal(matrix, 1 + ridge)
         try:
-            return scale, np.asfortranarray(cholesky(matrix, check_finite=False))
+            upper = np.asfortranarray(cholesky(matrix, check_finite=False))
+            return scale, upper, ridge
         except LinAlgError:
             ridge = max(RIDGE, 100 * ridge)
     np.fill_diagonal(matrix, 1)
     values, vectors = eigh(matrix, check_finite=False)
-    values = np.maximum(values, max(EIGENVALUE_LIFT * abs(values[0]), LARGEST_RIDGE))
+    lowest = max(EIGENVALUE_LIFT * abs(values[0]), LARGEST_RIDGE)
+    values = np.maximum(values, lowest)
     upper = qr(np.sqrt(values)[:, None] * vectors.T, mode="r", check_finite=False)[0]
-    return scale, np.asfortranarray(upper * np.sign(upper.diagonal())[:, None])
+    upper = np.asfortranarray(upper * np.sign(upper.diagonal())[:, None])
+    return scale, upper, lowest
+
+
+def smallest_eigenvalue(upper: NDArray) -> float:
+    """Estimate the smallest eigenvalue of UᵀU.
+
+    The smallest pivot does not tell: several pivots may share what makes the matrix
+    singular. ``1 / ‖U⁻¹‖₁²`` does, up to a factor of the number of columns.
+    """
+    if not len(upper):
+        return 1.0
+    reciprocal_condition, _ = lapack.dtrcon(upper)
+    norm = np.abs(upper).sum(axis=0).max()
+    return float(reciprocal_condition * norm) ** 2
 
 
 def solve_root(scale: NDArray, upper: NDArray, rhs: NDArray) -> NDArray:
