@@ -107,6 +107,7 @@ html_theme_options = {
 }
 html_sidebars = {
     "index": [],
+    "benchmarks": [],
     "changelog": [],
     "start": [],
 }
