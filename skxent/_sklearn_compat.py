@@ -54,8 +54,8 @@ except ImportError:
 
 
 try:
-    # A box of the HTML diagram. Its caption tells how a fit ended. To drop the import,
-    # drop the caption: the diagram works without `_sk_visual_block_`.
+    # It puts how a fit ended into the HTML diagram. If scikit-learn removes it, remove
+    # `_sk_visual_block_`, too: the diagram then lacks that line only.
     from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
 except ImportError:  # before scikit-learn 1.7
     from sklearn.utils._estimator_html_repr import _VisualBlock as VisualBlock

@@ -929,6 +929,7 @@ def test_bound_holds_where_the_penalty_is_next_to_nothing(Estimator, weight, opt
     best = F_of(BinaryLogReg(C=np.inf, **TIGHT).fit(X, y), X, y, C=np.inf)
     for max_iter in (1, 2, 3):
         with warnings.catch_warnings():
+            # the bound has to hold for fits that end early, too
             warnings.simplefilter("ignore", ConvergenceWarning)
             model = Estimator(C=1e9, max_iter=max_iter, **option)
             model.fit(X, y, np.full(N_ROWS, weight))

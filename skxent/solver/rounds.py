@@ -302,11 +302,10 @@ class _Round:
         return self._preconditioner.to_params(self._previous[0]) + self._origin
 
     def _bisect_step(self) -> None:
-        """Go on from the last trial of SciPy's line search by the sign of the slope.
+        """Replace the rest of SciPy's line search by bisection, and end the round.
 
-        Where rows saturate along a step, F turns from a line into another one, and
-        SciPy's polynomials through its values take up to 40 trials. L-BFGS would learn
-        from a step that short that there is much curvature: a new round forgets it.
+        Where rows saturate along a step, F is nearly linear on both sides of a bend.
+        SciPy interpolates its values by polynomials, and may take 40 trials there.
         """
         fit = self._fit
         step = self._preconditioner.to_params(self._u - self._previous[0])
