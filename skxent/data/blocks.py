@@ -225,6 +225,17 @@ def transposed(X: Any) -> Any:
     return _assembled(kind, X.shape[::-1], X.data, X.indices, X.indptr)
 
 
+def sum_over_rows(left: Any, right: Any) -> Any:
+    """Return ``left @ right``, a sum over the rows of a block, while other threads run.
+
+    NumPy's ``@`` holds the interpreter lock if the result has at most 500 numbers,
+    however many rows they are sums of. ``np.dot`` releases it, and so does SciPy.
+    """
+    if sparse.issparse(left) or sparse.issparse(right):
+        return left @ right
+    return np.dot(left, right)
+
+
 def with_entries(X: Any, data: NDArray) -> Any:
     """Return a sparse block with other stored entries in the same places."""
     return _assembled(type(X), X.shape, data, X.indices, X.indptr)

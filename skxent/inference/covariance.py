@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from ..data.blocks import sum_over_rows
 from ..data.rows import Block, Sum
 from ..model.problem import EPS
 from ..model.row_products import gram, products, with_intercept
@@ -102,7 +103,7 @@ def _meat_of_rows(
             meat += gram(objective, block.X, root[:, 0])
         else:
             scores = products(root, with_intercept(objective, block.X))
-            meat += scores.T @ scores
+            meat += sum_over_rows(scores.T, scores)
 
     (meat,) = objective.rows.map_reduce(
         add_block,

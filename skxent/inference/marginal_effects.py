@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..data.blocks import transposed
+from ..data.blocks import sum_over_rows, transposed
 from ..data.rows import Block, Largest, Sum
 from ..model.row_products import with_intercept
 from .coefficient_table import DESCRIPTIONS
@@ -247,9 +247,9 @@ def _mean_slopes(fitted: FittedModel) -> tuple[NDArray, NDArray]:
         second = _bends(fitted, z)
         second = np.einsum("iplm,la,mb->ipab", second, basis, basis, optimize=True)
         flat = (s[:, None, None, None] * second).reshape(len(z), -1)
-        bend[..., : block.X.shape[1]] += (transposed(block.X) @ flat).T.reshape(
-            P, q, q, -1
-        )
+        bend[..., : block.X.shape[1]] += sum_over_rows(
+            transposed(block.X), flat
+        ).T.reshape(P, q, q, -1)
         if objective.fit_intercept:
             bend[..., -1] += flat.sum(axis=0).reshape(P, q, q)
 
@@ -306,7 +306,7 @@ def _mean_jump(
             jump += sign * (s @ (p[:, 1:] if P == 1 else p))
             X[:, column] = value - center
             flat = (s[:, None, None] * (first @ basis)).reshape(len(X), -1)
-            derivative += sign * (flat.T @ X).reshape(P, q, e)
+            derivative += sign * sum_over_rows(flat.T, X).reshape(P, q, e)
 
     jump, derivative = objective.rows.map_reduce(
         add_block, Sum(P), Sum(P, q, e), width=e + 3 * P * P, work=2 * P * q

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.blocks import transposed
+from ..data.blocks import sum_over_rows, transposed
 from ..data.rows import Block, Largest, Sum
 from ..data.scratch import Scratch
 from ..model.row_products import squares
@@ -152,8 +152,8 @@ def _separating_columns(fitted: FittedModel, step: NDArray) -> NDArray:
 
     def add_block(block: Block, first: NDArray, second: NDArray) -> None:
         s = np.ones(block.X.shape[0]) if block.weights is None else block.weights
-        first += transposed(block.X) @ s
-        second += transposed(squares(block.X, scratch)) @ s
+        first += sum_over_rows(transposed(block.X), s)
+        second += sum_over_rows(transposed(squares(block.X, scratch)), s)
 
     d = objective.n_features
     first, second = objective.rows.map_reduce(

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cholesky, lapack
 
+from ..data.blocks import sum_over_rows
 from ..data.rows import Block, Sum
 from .independent_columns import independent_columns
 from .problem import EPS, Problem
@@ -130,7 +131,7 @@ class BiasReducedObjective:
                 total += gram(problem, block.X, root)
             else:
                 scaled = with_intercept(problem, block.X, root) @ basis
-                total += scaled.T @ scaled
+                total += sum_over_rows(scaled.T, scaled)
 
         e = problem.n_columns
         size = e if self._is_precise else self.rank
@@ -160,7 +161,7 @@ class BiasReducedObjective:
             r = residual[:, 0] + of_penalty * leverage * np.tanh(z[:, 0] / 2)
             if block.weights is not None:
                 r *= block.weights
-            of_coef += r @ block.X
+            of_coef += sum_over_rows(r, block.X)
             of_intercept += r.sum()
 
         e = problem.n_columns

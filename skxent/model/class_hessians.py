@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ..data.blocks import transposed
+from ..data.blocks import sum_over_rows, transposed
 from ..data.rows import Block, Sum
 from ..data.scratch import Scratch
 from .problem import Problem
@@ -97,7 +97,7 @@ def _hessians_of_all_rows(problem: Problem, curvature: RowCurvature) -> NDArray:
         X = block.X
         if few_columns:
             X = with_intercept(problem, X)
-            hessians += (products(h, X).T @ X).reshape(hessians.shape)
+            hessians += sum_over_rows(products(h, X).T, X).reshape(hessians.shape)
             return
         root = np.sqrt(h)
         for k in range(curvature.n_matrices):
@@ -127,7 +127,7 @@ def _hessians_of_sampled_rows(
         """
         h = curvature(block)
         of_block = squares(block.X, scratch)
-        total, diagonal = h.sum(axis=0), (transposed(of_block) @ h).T
+        total, diagonal = h.sum(axis=0), sum_over_rows(transposed(of_block), h).T
         diagonals += diagonal
         # the mean of the shares of the curvature and of the diagonal, summing to 1
         of_columns = _inverse(diagonal) / max(1, np.count_nonzero(diagonal.any(axis=0)))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.blocks import transposed
+from ..data.blocks import sum_over_rows, transposed
 from ..data.rows import Block, Largest, Sum
 from ..data.scratch import Scratch
 from .class_hessians import RowCurvature, class_hessians
@@ -61,7 +61,7 @@ def add_coupled_products(
     if block.weights is not None:
         p = p * np.sqrt(block.weights)
     products = (p[:, None] * X).reshape(-1, X.shape[1])
-    gram += products @ products.T
+    gram += sum_over_rows(products, products.T)
 
 
 def hessian_from_products(problem: Problem, gram: NDArray) -> NDArray:
@@ -98,8 +98,8 @@ def curvature_moments(
     ) -> None:
         h = curvature(block)
         zeroth += h.sum(axis=0)[:, None]
-        first += (transposed(block.X) @ h).T
-        second += (transposed(squares(block.X, scratch)) @ h).T
+        first += sum_over_rows(transposed(block.X), h).T
+        second += sum_over_rows(transposed(squares(block.X, scratch)), h).T
 
     shape = (problem.n_logits, problem.n_features)
     sums = problem.rows.map_reduce(
@@ -198,7 +198,14 @@ def hessian_times(
         of_step = product[:, : problem.n_logits]
         curvature += np.einsum("ik,ik->", of_step, changes)
         X = block.X
-        of_coef += transposed(X) @ product if is_sparse else product.T @ X
+        if is_sparse:
+            of_coef += sum_over_rows(transposed(X), product)
+        elif for_intercept:
+            # two products with a vector are faster than one with two columns
+            for total, column in zip(of_coef, product.T, strict=True):
+                total += sum_over_rows(column, X)
+        else:
+            of_coef += sum_over_rows(product.T, X)
         of_intercept += product.sum(axis=0, dtype=np.float64)
 
     shape = (problem.n_features, n_products)

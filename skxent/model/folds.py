@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ..data.blocks import transposed
+from ..data.blocks import sum_over_rows, transposed
 from ..data.rows import Block, Sum
 from .curvature import add_coupled_products, hessian_from_products
 from .objective import Objective
@@ -83,7 +83,7 @@ def evaluate_folds(
         # BLAS takes twice as long for the product with residuals in Fortran order
         residuals = np.zeros((m, models.n_padded), r.dtype)
         residuals[:, :n_columns] = weighted.reshape(n_columns, m).T
-        of_coef += transposed(block.X) @ residuals
+        of_coef += sum_over_rows(transposed(block.X), residuals)
         of_intercept += weighted.sum(axis=2, dtype=np.float64)
 
     loss_sums, of_coef, of_intercept = objective.rows.map_reduce(
@@ -208,7 +208,7 @@ def held_out_model(
             if not rows.size:
                 continue
             some = block.take(rows)
-            of_coef[fold] += (transposed(some.X) @ r[rows]).T
+            of_coef[fold] += sum_over_rows(transposed(some.X), r[rows]).T
             of_intercept[fold] += r[rows].sum(axis=0)
             if problem.n_logits == 1:
                 add_binary(some, z[rows], hessians[fold])

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ..data.blocks import transposed
+from ..data.blocks import sum_over_rows, transposed
 from ..data.rows import Block, Largest, Rows, Sum
 from .layout import ParamLayout
 from .losses import Loss
@@ -148,7 +148,11 @@ class Problem:
                 loss_sum += s @ loss
                 r *= s.astype(r.dtype, copy=False)[:, None]
             # (d, L) if X is sparse, because its products have this order
-            coef_gradient += transposed(block.X) @ r if is_sparse else r.T @ block.X
+            coef_gradient += (
+                sum_over_rows(transposed(block.X), r)
+                if is_sparse
+                else sum_over_rows(r.T, block.X)
+            )
             intercept_gradient += r.sum(axis=0, dtype=np.float64)
 
         shape = (self.n_features, self.n_logits)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.blocks import sum_over_rows
 from ..data.rows import Block, Largest, Sum
 from .curvature import add_coupled_products, hessian_from_products
 from .objective import Objective
@@ -64,7 +65,7 @@ def evaluate_second_order(objective: Objective, params: NDArray) -> SecondOrder:
         loss_sum += of_rows.sum() if s is None else s @ of_rows
         if s is not None:
             r = r * s[:, None]
-        gradient[:, : objective.n_features] += r.T @ block.X
+        gradient[:, : objective.n_features] += sum_over_rows(r.T, block.X)
         if objective.fit_intercept:
             gradient[:, -1] += r.sum(axis=0)
         if n_logits > 1:
