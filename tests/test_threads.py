@@ -269,13 +269,13 @@ def test_rows_derived_from_others_share_their_threads(blas):
     objective = CrossEntropyObjective(X, y, l1_ratio=0.5)
     columns = objective.on_columns(np.arange(2))
     rows = objective.mean_loss_on(X[:9], y[:9], np.ones(9), None)
+    # each item waits for the other: one thread alone would wait in vain
+    together = threading.Barrier(2)
     with objective.rows.threads():
         for derived in (columns, rows):
-            assert derived.rows.map(lambda _: threading.get_ident(), [1], 1e12) != [
-                threading.get_ident()
-            ]
-    here = columns.rows.map(lambda _: threading.get_ident(), [1], 1e12)
-    assert here == [threading.get_ident()]
+            derived.rows.map(lambda _: together.wait(timeout=60), [1, 2], 1e12)
+    here = columns.rows.map(lambda _: threading.get_ident(), [1, 2], 1e12)
+    assert here == 2 * [threading.get_ident()]
 
 
 def test_each_python_thread_opens_its_own(blas):
@@ -285,9 +285,39 @@ def test_each_python_thread_opens_its_own(blas):
     with threads.open():
         other.leave()
         assert threads.n_threads == BEFORE
-        assert list(threads.map(abs, [-1, -2], BEFORE)) == [1, 2]
+        assert threads.map(abs, [-1, -2], BEFORE) == [1, 2]
         # a worker has none: it would wait for itself
-        assert list(threads.map(lambda _: threads.n_threads, [1, 2], BEFORE)) == [1, 1]
+        assert threads.map(lambda _: threads.n_threads, [1, 2], BEFORE) == [1, 1]
+        assert threads.n_threads == BEFORE
+
+
+def test_this_thread_works_with_the_others(blas):
+    threads, together = BlockThreads(), threading.Barrier(BEFORE)
+
+    def meet(item):
+        together.wait(timeout=60)
+        return item, threading.get_ident()
+
+    with threads.open():
+        items, workers = zip(*threads.map(meet, range(BEFORE), BEFORE), strict=True)
+    assert items == tuple(range(BEFORE))
+    assert len(set(workers)) == BEFORE
+    assert threading.get_ident() in workers
+
+
+def test_an_error_in_a_worker_is_raised_here(blas):
+    threads, together = BlockThreads(), threading.Barrier(BEFORE)
+
+    def fail_elsewhere(here):
+        together.wait(timeout=60)
+        if threading.get_ident() != here:
+            raise OverflowError
+
+    items = [threading.get_ident()] * BEFORE
+    with threads.open():
+        with pytest.raises(OverflowError):
+            threads.map(fail_elsewhere, items, BEFORE)
+        assert threads.n_threads == BEFORE
 
 
 def test_an_objective_can_be_pickled(blas):

@@ -248,7 +248,7 @@ class DaskRows:
         return at, tasks, key, task_name(function)
 
     def map(self, function: Callable, items: Sequence, work: float) -> list[Any]:
-        return list(self._threads.map(function, items, self._threads.n_threads))
+        return self._threads.map(function, items, self._threads.n_threads)
 
     def describe(self, width: int, work: int) -> str:
         n_parts = len(self._at_client.keys)

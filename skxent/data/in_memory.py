@@ -111,7 +111,7 @@ class InMemoryRows:
         return self.map(call_with_block, slices, self._work(width, work))
 
     def map(self, function: Callable, items: Sequence, work: float) -> list[Any]:
-        return list(self._threads.map(function, items, self._threads_for(work)))
+        return self._threads.map(function, items, self._threads_for(work))
 
     def describe(self, width: int, work: int) -> str:
         shares = self._shares(width, work)

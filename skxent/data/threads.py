@@ -174,7 +174,9 @@ class BlockThreads(threading.local):
         # the executor starts each thread only when there is work for it
         with (
             ONE_BLAS_THREAD.hold() as n_threads,
-            ThreadPoolExecutor(n_threads, initializer=_limit_by_thread) as executor,
+            ThreadPoolExecutor(
+                max(1, n_threads - 1), initializer=_limit_by_thread
+            ) as executor,
         ):
             self._executor, self.n_threads = executor, n_threads
             self.interrupted = threading.Event()
@@ -190,8 +192,30 @@ class BlockThreads(threading.local):
                 # unfinished sums keep the old event; later sums are not interrupted
                 self.interrupted = threading.Event()
 
-    def map(self, function: Callable, items: Sequence, n_threads: int) -> Iterator[Any]:
-        """Return an iterator over ``function(item)`` of all items, in their order."""
+    def map(self, function: Callable, items: Sequence, n_threads: int) -> list[Any]:
+        """Return ``function(item)`` of all items, in their order.
+
+        This thread takes its share of the items. While it slept, the workers would have
+        to wake it, which takes as long as a small share.
+        """
         if n_threads == 1 or self._executor is None:
-            return map(function, items)
-        return self._executor.map(function, items)
+            return [function(item) for item in items]
+        results: list[Any] = [None] * len(items)
+        # the next of an iterator is drawn under the interpreter lock
+        places = iter(range(len(items)))
+
+        def take_items() -> None:
+            for place in places:
+                results[place] = function(items[place])
+
+        n_workers = min(n_threads, len(items)) - 1
+        workers = [self._executor.submit(take_items) for _ in range(n_workers)]
+        # like a worker, this thread uses no others meanwhile
+        n_before, self.n_threads = self.n_threads, 1
+        try:
+            take_items()
+        finally:
+            self.n_threads = n_before
+        for worker in workers:
+            worker.result()
+        return results
