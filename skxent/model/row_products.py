@@ -20,22 +20,23 @@ def gram(problem: Problem, X: Any, root: NDArray) -> NDArray:
 
     Sparse rows are converted to dense form if that is faster.
     """
+    if not sparse.issparse(X):
+        # The column of 1 takes part, so that sums of similar columns round alike. Those
+        # of another order would hide the curvature of a nearly constant column.
+        scaled = with_intercept(problem, X, root)
+        return sum_over_rows(scaled.T, scaled)
     d = X.shape[1]
-    gram = np.empty((problem.n_columns,) * 2)
-    if sparse.issparse(X):
-        n_stored = np.diff(X.indptr)
-        scaled = with_entries(X, X.data * np.repeat(root, n_stored))
-        n_pairs = float(np.square(n_stored, dtype=np.float64).sum())
-        if len(root) * float(d) ** 2 <= PRODUCTS_PER_PAIR * n_pairs:
-            filled = scaled.toarray()
-            gram[:d, :d] = sum_over_rows(filled.T, filled)
-        else:
-            gram[:d, :d] = (transposed(scaled) @ scaled).toarray()
+    gram = np.zeros((problem.n_columns,) * 2)
+    n_stored = np.diff(X.indptr)
+    scaled = with_entries(X, X.data * np.repeat(root, n_stored))
+    n_pairs = float(np.square(n_stored, dtype=np.float64).sum())
+    if len(root) * float(d) ** 2 <= PRODUCTS_PER_PAIR * n_pairs:
+        filled = scaled.toarray()
+        gram[:d, :d] = sum_over_rows(filled.T, filled)
     else:
-        scaled = np.multiply(X, root[:, None], dtype=np.float64)
-        gram[:d, :d] = sum_over_rows(scaled.T, scaled)
+        gram[:d, :d] = (transposed(scaled) @ scaled).toarray()
     if problem.fit_intercept:
-        gram[:d, d] = gram[d, :d] = sum_over_rows(scaled.T, root)
+        gram[:d, d] = gram[d, :d] = scaled.T @ root
         gram[d, d] = root @ root
     return gram
 
