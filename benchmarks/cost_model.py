@@ -42,7 +42,7 @@ BUILD_PRICE = 5.0
 def main():
     args = _parse_arguments()
     # small sets, too, are fitted in rounds
-    small_newton.OVERHEAD = 0
+    small_newton.MAX_EVALUATION = 0
     with threadpool_limits(1, user_api="blas"):
         rows = [
             [name, f"{value:.3g}", f"{getattr(NANOSECONDS, name):g}"]

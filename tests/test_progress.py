@@ -107,7 +107,7 @@ def decisions(capsys, model, X, y):
 def test_verbose_2_tells_the_blocks_the_threads_and_the_rounds(capsys, monkeypatch):
     monkeypatch.setattr("skxent.data.blocks.BLOCK_BYTES", 2**17)
     monkeypatch.setattr("skxent.data.in_memory.THREADED_WORK", 0)
-    monkeypatch.setattr("skxent.solver.small_newton.OVERHEAD", 0)
+    monkeypatch.setattr("skxent.solver.small_newton.MAX_EVALUATION", 0)
     X, y = make_data(SoftmaxReg, n=4000)
     rows, *rounds = decisions(capsys, SoftmaxReg(), X, y)
     told = re.fullmatch(
@@ -129,7 +129,7 @@ def test_verbose_2_tells_how_many_rows_are_sampled(capsys, monkeypatch):
     prices = "skxent.solver.preconditioners.prices."
     monkeypatch.setattr(prices + "MAX_BUILD", 1e-3)
     monkeypatch.setattr(prices + "LEAST_SAVING", -np.inf)
-    monkeypatch.setattr("skxent.solver.small_newton.OVERHEAD", 0)
+    monkeypatch.setattr("skxent.solver.small_newton.MAX_EVALUATION", 0)
     X, y = make_data(BinaryLogReg, n=4000)
     _, first, *_ = decisions(capsys, BinaryLogReg(), X, y)
     assert first.endswith("by the Hessian, from a sample of 14 rows")

@@ -13,7 +13,7 @@ from skxent.model.second_order import evaluate_second_order
 from skxent.solver import small_newton
 from skxent.solver.preconditioners.choice import exact_preconditioner
 from skxent.solver.progress import Progress
-from skxent.solver.small_newton import SmallNewtonFit, newton_is_cheap
+from skxent.solver.small_newton import SmallNewtonFit, newton_pays
 from skxent.solver.verification import newton_step
 
 losses = pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def make_objective(loss, K, fit_intercept=True, **kwargs):
 def fit_by_rounds(model, X, y, monkeypatch, **kwargs):
     """Return the model after a fit without Newton steps."""
     with monkeypatch.context() as patch:
-        patch.setattr(small_newton, "OVERHEAD", 0)
+        patch.setattr(small_newton, "MAX_EVALUATION", 0)
         return model.fit(X, y, **kwargs)
 
 
@@ -139,6 +139,48 @@ def test_steps_that_are_too_long_are_halved(Estimator, K):
     assert (np.diff(model.loss_curve_) < 1e-12).all()
 
 
+# --- updates of the Hessian ---------------------------------------------------------
+
+
+def passes_of(model, X, y, monkeypatch, **kwargs):
+    """Return the model after its fit, and "H" or "e" for each evaluation."""
+    passes = []
+
+    def noting(name, function):
+        def evaluate(objective, params):
+            passes.append(name)
+            return function(objective, params)
+
+        return evaluate
+
+    first_order = noting("e", CrossEntropyObjective.evaluate)
+    second_order = noting("H", evaluate_second_order)
+    with monkeypatch.context() as patch:
+        patch.setattr(CrossEntropyObjective, "evaluate", first_order)
+        patch.setattr(small_newton, "evaluate_second_order", second_order)
+        model.fit(X, y, **kwargs)
+    return model, "".join(passes)
+
+
+@models
+def test_most_passes_do_without_an_expensive_hessian(Estimator, K, monkeypatch):
+    X, y = make_data(K, n=400, d=8)
+    expected, passes = passes_of(Estimator(tol=1e-10), X, y, monkeypatch)
+    # the last one is that of the verified step
+    assert set(passes[:-1]) == {"H"}
+    monkeypatch.setattr(small_newton, "OVERHEAD", 0)
+    monkeypatch.setattr(small_newton, "MAX_PRICE", np.inf)
+    monkeypatch.setattr(small_newton, "PRICE_FACTOR", 20)
+    model, passes = passes_of(Estimator(tol=1e-10), X, y, monkeypatch)
+    assert passes.startswith("Heee")
+    assert passes.endswith("He")
+    assert passes.count("e") > passes.count("H")
+    assert model.converged_
+    assert len(passes) == model.n_evals_
+    assert model.loss_curve_[-1] == pytest.approx(expected.loss_curve_[-1], rel=1e-10)
+    assert_allclose(model.coef_, expected.coef_, rtol=1e-5, atol=1e-7)
+
+
 # --- the last step ----------------------------------------------------------------
 
 
@@ -177,13 +219,14 @@ def test_the_last_step_is_that_of_the_verification(loss, K, fit_intercept):
 
 def test_newton_is_for_small_dense_smooth_problems():
     X, y = make_data(2)
-    assert newton_is_cheap(CrossEntropyObjective(X, y))
-    assert not newton_is_cheap(CrossEntropyObjective(X, y, l1_ratio=0.5))
-    assert not newton_is_cheap(CrossEntropyObjective(X, y, bounds=(0, np.inf)))
-    large = np.random.default_rng(0).normal(size=(40_000, 20))
-    assert not newton_is_cheap(
-        CrossEntropyObjective(large, (large[:, 0] > 0).astype(int))
-    )
+    assert newton_pays(CrossEntropyObjective(X, y))
+    assert not newton_pays(CrossEntropyObjective(X, y, l1_ratio=0.5))
+    assert not newton_pays(CrossEntropyObjective(X, y, bounds=(0, np.inf)))
+    rng = np.random.default_rng(0)
+    for shape in ((80_000, 20), (1000, 1000)):
+        large = rng.normal(size=shape)
+        y = (large[:, 0] > 0).astype(int)
+        assert not newton_pays(CrossEntropyObjective(large, y))
 
 
 # --- checks that a small fit can spare ----------------------------------------------

@@ -18,7 +18,7 @@ from .preconditioners.base import Preconditioner
 from .progress import Progress
 from .rounds import SmoothFit
 from .row_space import RowSpace, row_space_pays
-from .small_newton import SmallNewtonFit, newton_is_cheap
+from .small_newton import SmallNewtonFit, newton_pays
 from .stopping import CONVERGED, MESSAGES, why_stalled
 from .working_set import WorkingSetFit
 
@@ -176,7 +176,7 @@ def _first_fit(
         start = row_space.project(start)
         return SmoothFit(problem, start, *limits, lift=row_space.lift), row_space
     tell(objective.describe_pass)
-    if newton_is_cheap(objective):
+    if newton_pays(objective):
         return SmallNewtonFit(objective, start, *limits), None
     return _fit(objective, start, limits, preconditioner), None
 

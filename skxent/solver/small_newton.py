@@ -1,8 +1,10 @@
 """Newton's method for small smooth problems, where Python costs more than arithmetic.
 
-A pass over the rows gives F, its gradient and its Hessian together. A step that does
-not lower F is halved. Near the optimum the steps converge quadratically. The last of
-them is the Newton step that verifies the answer.
+A pass over the rows gives F, its gradient and its Hessian together. If a Hessian takes
+longer than an evaluation, most passes do without it, and BFGS updates the inverse of
+the last one. A step that does not lower F is halved. Near the optimum a fresh Hessian
+makes the steps converge quadratically. The last of them is the Newton step that
+verifies the answer.
 
 The method is for ordinary problems. If a Hessian is singular or many steps are too
 long, the fit goes on in rounds, from the params that it has reached.
@@ -18,18 +20,26 @@ from ..model.curvature import HessianProduct
 from ..model.objective import Objective
 from ..model.problem import Evaluation
 from ..model.second_order import evaluate_second_order
+from .hessian_schedule import HessianSchedule
 from .preconditioners.base import centred
 from .preconditioners.choice import preconditioner_from
 from .preconditioners.prices import price_of_evaluation, price_of_exact_hessian
 from .rounds import SmoothFit, without_shift
 from .stopping import TINY
+from .updated_inverse import UpdatedInverse
 from .verification import CG, NewtonStep
 
-# A Hessian may take this many nanoseconds more than an evaluation, for each logit of up
-# to two: about the Python of the iterations of a round that it replaces. The rounds of
-# a softmax have twice as many.
-OVERHEAD = 1.5e5
-# Most fits take 5 to 12 steps. More are a sign of saturated rows.
+# The method is for evaluations that take no longer than this many nanoseconds, about
+# ten times the Python of an iteration, and for Hessians that take no longer than
+# MAX_PRICE evaluations. Beyond, rounds are as fast: they sample rows, or have a Hessian
+# for each class.
+MAX_EVALUATION, MAX_PRICE = 1e6, 5.0
+# What an evaluation takes in Python, in nanoseconds.
+OVERHEAD = 1e5
+# A small X is read from the cache. The cost model, which has it read from memory, takes
+# evaluations for about twice as long as they are.
+PRICE_FACTOR = 2.0
+# Most fits take 5 to 20 steps. More are a sign of saturated rows.
 MAX_STEPS = 40
 # A step is halved until F falls by this share of what its slope promises.
 ARMIJO_SHARE = 1e-4
@@ -42,24 +52,27 @@ SMALLEST_PIVOT = 1e-13
 PIVOT_TO_VERIFY = 1e-6
 
 
-def newton_is_cheap(objective: Objective) -> bool:
-    """Whether a Hessian takes no longer than the Python that it saves."""
+def newton_pays(objective: Objective) -> bool:
+    """Whether a problem is so small that Newton's method is faster than rounds."""
     rows = objective.rows
     if rows.is_sparse or rows.dtype != np.float64 or not objective.penalty.is_smooth:
         return False
-    overhead = OVERHEAD * min(objective.n_logits, 2)
-    if price_of_evaluation(objective) > 2 * overhead:
+    if price_of_evaluation(objective) > MAX_EVALUATION:
         return False
-    return price_of_exact_hessian(objective, overhead) <= 1
+    return price_of_exact_hessian(objective, OVERHEAD) <= MAX_PRICE
 
 
 class SmallNewtonFit(SmoothFit):
-    """A fit that takes Newton steps with the exact Hessian, and rounds if they fail.
+    """A fit that takes Newton steps with few Hessians, and rounds if they fail.
 
     Parameters and attributes are those of `SmoothFit`.
     """
 
-    _hessian: NDArray
+    # the Hessian of the mean loss at the current params; None if it is not known
+    _hessian: NDArray | None
+    # of the last Hessian
+    _factor: "_ScaledFactor"
+    _inverse: UpdatedInverse
 
     def run(self) -> None:
         """Take Newton steps until the estimate is at most ``tol``; else run rounds."""
@@ -68,8 +81,11 @@ class SmallNewtonFit(SmoothFit):
             self.progress.tell("Newton steps have failed: going on in rounds".format)
             super().run()
 
-    def evaluate(self, params: NDArray) -> Evaluation:
-        """Return F and its gradient, and keep the Hessian."""
+    def evaluate(self, params: NDArray, with_hessian: bool = True) -> Evaluation:
+        """Return F and its gradient, and keep the Hessian or forget it."""
+        if not with_hessian:
+            self._hessian = None
+            return self.objective.evaluate(params)
         evaluation, self._hessian = evaluate_second_order(self.objective, params)
         return evaluation
 
@@ -78,27 +94,50 @@ class SmallNewtonFit(SmoothFit):
         l2 = np.zeros(self.objective.n_params)
         of_coef, _ = self.objective.split(l2)
         self.objective.penalty.add_curvature(np.ones_like(of_coef), of_coef)
+        price = PRICE_FACTOR * price_of_exact_hessian(self.objective, OVERHEAD)
+        schedule = HessianSchedule(price, self.tol)
         n_halvings = 0
         for n_steps in range(MAX_STEPS):
-            factor = _ScaledFactor(self.objective, self._hessian, l2)
-            step = None
-            if factor.smallest_pivot > SMALLEST_PIVOT:
-                step = -factor.solve(self.evaluation.gradient)
-                promised = -0.5 * float(self.evaluation.gradient @ step)
-                self.estimate(promised / max(self.evaluation.value, TINY))
+            step = self._newton_step(l2)
+            if self.suboptimality <= self.tol and self._hessian is None:
+                # only the Hessian at these params can tell
+                step = self._look_closer(l2)
             if n_steps:
                 self.note()
             if self.should_stop():
-                self._prepare_verification(factor, step, l2)
+                if self._hessian is None:
+                    step = self._look_closer(l2)
+                self._prepare_verification(step, l2)
                 return True
             if step is None:
                 return False
-            n_halvings += self._move_along(step, MAX_HALVINGS - n_halvings)
+            is_due = schedule.is_due(self.suboptimality, self._hessian is not None)
+            n_halvings += self._move_along(step, is_due, MAX_HALVINGS - n_halvings)
             if n_halvings > MAX_HALVINGS:
                 return False
         return False
 
-    def _move_along(self, step: NDArray, max_halvings: int) -> int:
+    def _newton_step(self, l2: NDArray) -> NDArray | None:
+        """Return the step of the updated Hessian, and set the estimate.
+
+        There is none if the Hessian is singular.
+        """
+        if self._hessian is not None:
+            self._factor = _ScaledFactor(self.objective, self._hessian, l2)
+            self._inverse = UpdatedInverse(self._factor.solve)
+        if self._factor.smallest_pivot <= SMALLEST_PIVOT:
+            return None
+        step = -self._inverse.solve(self.evaluation.gradient)
+        promised = -0.5 * float(self.evaluation.gradient @ step)
+        self.estimate(promised / max(self.evaluation.value, TINY))
+        return step
+
+    def _look_closer(self, l2: NDArray) -> NDArray | None:
+        """Return the step of the Hessian at the current params, as `_newton_step`."""
+        self.evaluation = self.evaluate(self.params)
+        return self._newton_step(l2)
+
+    def _move_along(self, step: NDArray, with_hessian: bool, max_halvings: int) -> int:
         """Move to where F is lower, and return how often the step was halved.
 
         One more than ``max_halvings`` means that F did not fall.
@@ -108,40 +147,42 @@ class SmallNewtonFit(SmoothFit):
         for n_halvings in range(max_halvings + 1):
             # a shift that rounding leaves is all that a strong penalty sees
             params = without_shift(self.objective, self.params + share * step)
-            trial = self.evaluate(params)
+            trial = self.evaluate(params, with_hessian)
             if trial.value <= self.evaluation.value + ARMIJO_SHARE * share * slope:
+                self._inverse.observe(
+                    params - self.params, trial.gradient - self.evaluation.gradient
+                )
                 self.params, self.evaluation = params, trial
                 return n_halvings
             share /= 2
         return max_halvings + 1
 
-    def _prepare_verification(
-        self, factor: "_ScaledFactor", step: NDArray | None, l2: NDArray
-    ) -> None:
+    def _prepare_verification(self, step: NDArray | None, l2: NDArray) -> None:
         """Set the step that verifies the params, or the Hessian to find it with."""
-        if step is not None and factor.smallest_pivot > PIVOT_TO_VERIFY:
-            newton = self._verifying_step(factor, step, l2)
+        assert self._hessian is not None
+        if step is not None and self._factor.smallest_pivot > PIVOT_TO_VERIFY:
+            newton = self._verifying_step(self._hessian, step, l2)
             if newton.is_trusted:
                 self.newton = newton
                 return
         self.take_exact(preconditioner_from(self.objective, self._hessian))
 
     def _verifying_step(
-        self, factor: "_ScaledFactor", step: NDArray, l2: NDArray
+        self, hessian: NDArray, step: NDArray, l2: NDArray
     ) -> NewtonStep:
         """Return the Newton step from the params, corrected by its residual."""
         objective, gradient = self.objective, self.evaluation.gradient
-        residual = gradient + self._hessian @ step + l2 * step
-        correction = -factor.solve(residual)
+        residual = gradient + hessian @ step + l2 * step
+        correction = -self._factor.solve(residual)
         unseen = -0.5 * float(residual @ correction)
         step = step + correction
         promised = -0.5 * float(gradient @ step)
         change = _largest_change(objective, step)
         if unseen > CG.exact_precision * promised:
             change = np.inf
-        rows = self._hessian.reshape(objective.n_logits, objective.n_columns, -1)
+        rows = hessian.reshape(objective.n_logits, objective.n_columns, -1)
         of_intercepts = rows[:, -1] if objective.fit_intercept else None
-        product = HessianProduct(self._hessian @ step, change, 0.0, of_intercepts)
+        product = HessianProduct(hessian @ step, change, 0.0, of_intercepts)
         return NewtonStep(DualStep(step, product), promised + unseen, change)
 
 
