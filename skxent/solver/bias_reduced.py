@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 
 from ..model.bias_reduction import BiasReducedObjective, PenalisedEvaluation
 from ..model.problem import EPS
-from .lbfgs import run_lbfgs
-from .rounds import OVERFLOW_VALUE
+from .lbfgs import OVERFLOW_VALUE, run_lbfgs
 from .stopping import (
     CONVERGED,
     ITERATION_LIMIT,

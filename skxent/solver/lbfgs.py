@@ -14,6 +14,9 @@ from scipy.optimize import minimize as scipy_minimize
 # L-BFGS stores steps and changes of the gradient: SciPy keeps 2 maxcor + 5 vectors. The
 # number of steps follows from this many numbers, but stays between 5 and 20.
 MAX_STORED_NUMBERS = 2**20
+# A line search needs a finite number to turn back. It gets this one where a value
+# overflows.
+OVERFLOW_VALUE = 1e250
 
 
 def run_lbfgs(
