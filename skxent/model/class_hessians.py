@@ -91,13 +91,16 @@ class RowCurvature:
 def _hessians_of_all_rows(problem: Problem, curvature: RowCurvature) -> NDArray:
     e = problem.n_columns
     few_columns = e <= FEW_COLUMNS and curvature.n_matrices > 1
+    scratch = Scratch()
 
     def add_block(block: Block, hessians: NDArray) -> None:
         h = curvature(block)
         X = block.X
         if few_columns:
             X = with_intercept(problem, X)
-            hessians += sum_over_rows(products(h, X).T, X).reshape(hessians.shape)
+            hessians += sum_over_rows(products(h, X, scratch).T, X).reshape(
+                hessians.shape
+            )
             return
         root = np.sqrt(h)
         for k in range(curvature.n_matrices):

@@ -25,10 +25,11 @@ from .row_products import dense, squares
 
 def coupled_hessian(problem: Problem, params: NDArray) -> NDArray:
     """Return the Hessian of all params of a softmax, (n_params, n_params)."""
-    model = problem.linear_model(params)
+    model, scratch = problem.linear_model(params), Scratch()
 
     def add_block(block: Block, gram: NDArray) -> None:
-        add_coupled_products(problem, block, problem.loss.proba(model(block)), gram)
+        p = problem.loss.proba(model(block))
+        add_coupled_products(problem, block, p, gram, scratch)
 
     (gram,) = problem.rows.map_reduce(
         add_block,
@@ -41,7 +42,7 @@ def coupled_hessian(problem: Problem, params: NDArray) -> NDArray:
 
 
 def add_coupled_products(
-    problem: Problem, block: Block, p: NDArray, gram: NDArray
+    problem: Problem, block: Block, p: NDArray, gram: NDArray, scratch: Scratch
 ) -> None:
     """Add Σ_i s_i p_ik p_il x̃_i x̃_iᵀ over the rows of a block, for all classes k, l.
 
@@ -53,6 +54,8 @@ def add_coupled_products(
         The probabilities of the classes.
     gram : ndarray of shape (n_params, n_params)
         Where the products are added.
+    scratch : Scratch
+        The memory of the products of the block.
     """
     # one contiguous row for each column of X: its products are fastest along that
     X = np.ones((problem.n_columns, len(p)))
@@ -60,7 +63,8 @@ def add_coupled_products(
     p = np.ascontiguousarray(p.T, dtype=np.float64)
     if block.weights is not None:
         p = p * np.sqrt(block.weights)
-    products = (p[:, None] * X).reshape(-1, X.shape[1])
+    products = scratch.array((len(p), *X.shape), X.dtype)
+    products = np.multiply(p[:, None], X, out=products).reshape(-1, X.shape[1])
     gram += sum_over_rows(products, products.T)
 
 

@@ -21,6 +21,7 @@ from scipy import sparse
 
 from ..data.blocks import sum_over_rows, transposed
 from ..data.rows import Block, Sum
+from ..data.scratch import Scratch
 from .curvature import add_coupled_products, hessian_from_products
 from .objective import Objective
 from .problem import Problem
@@ -181,7 +182,7 @@ def held_out_model(
     params : ndarray of shape (n_params,)
         Where to evaluate.
     """
-    model, loss = problem.linear_model(params), problem.loss
+    model, loss, scratch = problem.linear_model(params), problem.loss, Scratch()
 
     def add_binary(block: Block, z: NDArray, hessian: NDArray) -> None:
         h = loss.curvature(z)[:, 0].astype(np.float64)
@@ -214,7 +215,7 @@ def held_out_model(
                 add_binary(some, z[rows], hessians[fold])
             else:
                 p = loss.proba(z[rows])
-                add_coupled_products(problem, some, p, hessians[fold])
+                add_coupled_products(problem, some, p, hessians[fold], scratch)
 
     size = problem.n_params
     values, of_coef, of_intercept, hessians = problem.rows.map_reduce(

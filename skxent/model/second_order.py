@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..data.blocks import sum_over_rows
 from ..data.rows import Block, Largest, Sum
+from ..data.scratch import Scratch
 from .curvature import add_coupled_products, hessian_from_products
 from .objective import Objective
 from .problem import Evaluation, largest_loss
@@ -49,7 +50,7 @@ def evaluate_second_order(objective: Objective, params: NDArray) -> SecondOrder:
     params : ndarray of shape (n_params,)
     """
     objective.count_evaluations(1)
-    loss, model = objective.loss, objective.linear_model(params)
+    loss, model, scratch = objective.loss, objective.linear_model(params), Scratch()
     n_logits, e, size = objective.n_logits, objective.n_columns, objective.n_params
 
     def add_block(
@@ -69,7 +70,7 @@ def evaluate_second_order(objective: Objective, params: NDArray) -> SecondOrder:
         if objective.fit_intercept:
             gradient[:, -1] += r.sum(axis=0)
         if n_logits > 1:
-            add_coupled_products(objective, block, second, hessian)
+            add_coupled_products(objective, block, second, hessian, scratch)
             return
         h = second[:, 0]
         hessian += gram(objective, block.X, np.sqrt(h if s is None else h * s))
