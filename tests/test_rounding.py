@@ -115,6 +115,19 @@ def test_room_is_half_of_what_certain_rows_have_left(K):
     assert room_along(objective, params, 0 * step) == np.inf
 
 
+def test_a_class_far_behind_has_room_beside_others_that_compete():
+    X, y = np.zeros((3, 1)), np.array([0, 1, 2])
+    # in two rows two classes compete, and the third is far behind
+    offset = np.array([[0.1, 0.0, -900.0], [0.0, 0.1, -900.0], [700.0, 0.0, 0.0]])
+    objective = CrossEntropyObjective(X, y, offset=offset, loss="softmax")
+    params, step = np.zeros(6), np.zeros(6)
+    step[5] = 3.0
+    assert room_along(objective, params, step) == pytest.approx(700 / 2 / 3)
+    # the leader moves away from both others, one of which competes
+    step = np.array([0, 1.0, 0, 0, 0, 0])
+    assert room_along(objective, params, step) == pytest.approx(0.5)
+
+
 def test_a_slope_without_curvature_is_followed():
     # all rows are certain, half of them wrong
     X = np.array([[1.0], [2.0], [-1.0], [-3.0]])
@@ -159,6 +172,29 @@ def test_kinks_do_not_hide_a_slope_without_curvature():
     assert newton.decrement > 1
     _, end = follow_within(objective, params, now, newton.dual.step)
     assert end.value < now.value / 1.5
+
+
+def test_a_step_beyond_which_everything_is_worse_is_searched_for_its_end():
+    # the last class has a single row of next to no weight, and intercepts of no use
+    rng = np.random.default_rng(0)
+    y = np.append(rng.integers(3, size=60), 3)
+    offset = 20 * rng.normal(size=(61, 4))
+    weights = np.append(np.ones(60), 1e-6)
+    objective = CrossEntropyObjective(
+        np.zeros((61, 1)), y, weights, offset=offset, loss="softmax", l1_ratio=1.0
+    )
+    params = np.zeros(8)
+    params[7] = -1e7
+    now = objective.evaluate(params)
+    step = np.zeros(8)
+    # so near the other rows that two thirds of this step more are too far
+    step[7] = 0.6e7
+    end, evaluation = follow_within(objective, params, now, step)
+    # a plain step, or one that is doubled, leaves at least 4e6 of the way
+    assert -2e6 < end[7] - end[1::2][:3].max() < 0
+    assert evaluation.value < now.value
+    # and the intercepts have no common shift
+    assert end[1::2].sum() == pytest.approx(0, abs=1e-6)
 
 
 def test_a_step_takes_along_the_columns_that_it_sets_free():

@@ -64,6 +64,8 @@ MENDED = {
         5000768,
         # a gradient whose square overflows in variables without curvature
         5100931,
+        # a saturated row that is far from the class it lacks, but near another
+        3500631,
     ],
 }
 

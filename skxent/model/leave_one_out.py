@@ -189,7 +189,7 @@ def _steps_of_logits(
         if targets is not None:
             scored = targets[block.start : block.start + len(z)]
         losses, _ = loss.loss_and_residual(scored, z + dz)
-        return _Steps(losses, loss.margin(z, dz)[1], v[:, :, 0])
+        return _Steps(losses, loss.margin(z, dz)[1].max(axis=1), v[:, :, 0])
 
     def of_block(block: Block) -> _Steps:
         return _joined([of_rows(some) for some in _parts(block, size)])

@@ -157,9 +157,9 @@ class Loss(Protocol):
         ...
 
     def margin(self, z: Array, dz: Array) -> tuple[Array, Array]:
-        """Return the lead of the most probable class, and its largest change by dz.
+        """Return the leads of the most probable class, and how much dz changes them.
 
-        Both have the shape (n,), in units of a logit.
+        Both have the shape (n, L), in units of a logit.
         """
         ...
 
@@ -222,7 +222,7 @@ class BinaryCrossEntropy:
         return value, residual[:, 1:]
 
     def margin(self, z: Array, dz: Array) -> tuple[Array, Array]:
-        return np.abs(z[:, 0]), np.abs(dz[:, 0])
+        return np.abs(z), np.abs(dz)
 
     def majorant(self, z: Array) -> Array:
         """Return the curvature, (n, 1), of a parabola above the loss.
@@ -338,8 +338,8 @@ class SoftmaxCrossEntropy:
         return entropy_between(y, p, share)
 
     def margin(self, z: Array, dz: Array) -> tuple[Array, Array]:
-        second, first = np.sort(z, axis=1)[:, -2:].T
-        return first - second, np.ptp(dz, axis=1)
+        top = np.arange(len(z)), z.argmax(axis=1)
+        return z[top][:, None] - z, np.abs(dz - dz[top][:, None])
 
     def majorant(self, z: Array) -> Array:
         """Return a bound of the curvature, (n, K), that holds for all logits.

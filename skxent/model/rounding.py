@@ -106,17 +106,18 @@ def mean_squares(problem: Problem) -> NDArray:
 def room_along(problem: Problem, params: NDArray, step: NDArray) -> float:
     """Return the largest multiple of a step that leaves the curvature roughly the same.
 
-    A logit may change by ½, or by half its margin if that is more: a saturated row
-    stays saturated. The multiple is inf if no logit changes by more than rounding.
+    The lead of the most probable class over another may change by ½, or by half of it
+    if that is more: a probability near 0 stays near 0. The multiple is inf if no lead
+    changes by more than rounding.
     """
     block = problem.rows.spread()
     z = problem.linear_model(params)(block)
     rounding = EPS * _terms(block.X, *problem.split(step)).max(axis=1)
-    margin, change = problem.loss.margin(z, exact_change(problem, step)(block))
-    moves = change > NOISE * EPS * rounding
+    lead, change = problem.loss.margin(z, exact_change(problem, step)(block))
+    moves = change > NOISE * EPS * rounding[:, None]
     if block.weights is not None:
-        moves &= block.weights > 0
-    room = np.maximum(0.5, margin / 2)[moves] / change[moves]
+        moves &= block.weights[:, None] > 0
+    room = np.maximum(0.5, lead / 2)[moves] / change[moves]
     return float(room.min(initial=np.inf))
 
 

@@ -16,6 +16,8 @@ from ..model.problem import Evaluation
 
 # Bisection halves the bracket: this many trials exhaust the 53 digits of a float64.
 MAX_TRIALS = 60
+# With kinks, a bracket beyond the end of a step is narrowed to this share of the length.
+NARROW = 0.2
 
 
 @dataclass(frozen=True)
@@ -121,22 +123,28 @@ def follow_within(
 
     def evaluate_at(length: float) -> tuple[NDArray, Evaluation]:
         trial_params = params + length * step
-        coef, _ = objective.split(trial_params)
+        coef, intercept = objective.split(trial_params)
         coef[:] = objective.penalty.clipped(coef, start)
         if objective.loss.ignores_common_shift:
             coef[:] = objective.penalty.balanced(coef)
+            # a step of one saturated class moves all by its mean, without limit
+            intercept -= intercept.mean() if intercept.size else 0
         return trial_params, objective.evaluate(trial_params)
 
-    length, best = 1.0, None
+    length, lower, upper, best = 1.0, 0.0, np.inf, None
     for _ in range(max_trials):
         trial = evaluate_at(length)
         if best is None and not trial[1].value <= evaluation.value:
             length /= 2
-        elif best is None or trial[1].value < best[1].value:
-            best = trial
-            if length < 1:
-                break
-            length *= 2
-        else:
+            continue
+        if best is None or trial[1].value < best[1].value:
+            best, lower = trial, length
+        elif upper == np.inf and trial[1].value <= evaluation.value:
+            # not far from the minimum
             break
+        else:
+            upper = length
+        if length < 1 or upper <= (1 + NARROW) * lower:
+            break
+        length = 2 * lower if upper == np.inf else (lower + upper) / 2
     return best
