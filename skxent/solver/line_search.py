@@ -16,7 +16,7 @@ from ..model.problem import Evaluation
 
 # Bisection halves the bracket: this many trials exhaust the 53 digits of a float64.
 MAX_TRIALS = 60
-# With kinks, a bracket beyond the end of a step is narrowed to this share of the length.
+# With kinks, a bracket beyond the end of a step is narrowed to this share of it.
 NARROW = 0.2
 
 
