@@ -252,7 +252,9 @@ def test_tasks_use_the_memory_of_blocks_again():
     )
     rows = data.rows(centred=True)
     assert rows.center is not None
-    addresses = rows.map_blocks(lambda block: block.X.ctypes.data, width=1, work=1)
+    # each thread has memory of its own
+    with dask.config.set(scheduler="synchronous"):
+        addresses = rows.map_blocks(lambda block: block.X.ctypes.data, width=1, work=1)
     assert len(addresses) > 1
     assert len(set(addresses)) == 1
     data.close()
