@@ -73,6 +73,20 @@ def test_the_direction_is_that_of_the_last_steps(n_steps):
     assert_array_equal(gradient, before)
 
 
+@pytest.mark.parametrize("scale", [1e-60, 1e60])
+def test_the_unit_of_the_gradient_does_not_matter(scale):
+    rng = np.random.default_rng(0)
+    steps, gradient = rng.normal(size=(3, 8)), rng.normal(size=8)
+    memories = StepMemory(8, 4), StepMemory(8, 4)
+    for step in steps:
+        change = np.arange(1, 9) * step
+        memories[0].add(step, change)
+        memories[1].add(scale * step, scale * change)
+    expected = memories[0].direction(gradient)
+    actual = memories[1].direction(scale * gradient) / scale
+    assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_vectors_are_read_in_stretches(monkeypatch):
     rng = np.random.default_rng(0)
     steps, gradient = rng.normal(size=(3, 50)), rng.normal(size=50)

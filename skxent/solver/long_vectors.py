@@ -2,9 +2,9 @@
 
 SciPy's L-BFGS-B goes through each stored vector of float64 several times an iteration,
 and keeps a dozen others. Here the stored steps and changes of the gradient are float32,
-and an iteration reads them three times. All that the update needs of them
-is inner products; the direction is their sum with coefficients: W. Chen, Z. Wang and
-J. Zhou (2014), Large-scale L-BFGS using MapReduce, NIPS 27.
+and an iteration reads them three times. All that the update needs of them is inner
+products, and the direction is their sum with coefficients: W. Chen, Z. Wang and J. Zhou
+(2014), Large-scale L-BFGS using MapReduce, NIPS 27.
 """
 
 from collections.abc import Callable
@@ -123,24 +123,27 @@ class StepMemory:
 
         Nothing is learnt from a step along which the gradient does not grow.
         """
-        curvature = float(step @ change)
-        if not curvature > 0:
+        curvature, size = float(step @ change), float(np.linalg.norm(step))
+        if not (0 < curvature < np.inf and 0 < size < np.inf):
             return
         is_full = len(self._places) == self._size
         place = self._places.pop(0) if is_full else 2 * len(self._places)
         self._places.append(place)
         new = slice(place, place + 2)
-        self._rows[place], self._rows[place + 1] = step, change
+        # The update is the same if both have another unit. This one suits float32.
+        np.divide(step, size, out=self._rows[place])
+        np.divide(change, size, out=self._rows[place + 1])
         products = self._inner_products(*self._rows[new])
         self._products[:, new], self._products[new] = products, products.T
         # float32 may have lost it
-        self._products[place, place + 1] = curvature
+        self._products[place, place + 1] = curvature / size**2
 
     def direction(self, gradient: NDArray) -> NDArray:
         """Return minus the inverse times the gradient."""
         if not self._places:
             return -gradient
-        (of_gradient,) = self._inner_products(gradient).T
+        size = float(np.linalg.norm(gradient)) or 1.0
+        of_gradient = size * self._inner_products(gradient / size)[:, 0]
         products, coefficients, shares = self._products, np.zeros(len(self._rows)), []
         for i in reversed(self._places):
             slope = of_gradient[i] + products[i] @ coefficients
@@ -168,9 +171,11 @@ class StepMemory:
     def _combination(self, coefficients: NDArray, out: NDArray) -> NDArray:
         """Add the rows times their coefficients to ``out``; return it."""
         used = slice(0, 2 * len(self._places))
-        coefficients = coefficients[used].astype(np.float32)
+        # as a float64 of NumPy, it makes products with float32 float64
+        largest = np.abs(coefficients).max()
+        in_float32 = (coefficients[used] / (largest or 1)).astype(np.float32)
         for some in _stretches(len(out)):
-            out[some] += coefficients @ self._rows[used, some]
+            out[some] += largest * (in_float32 @ self._rows[used, some])
         return out
 
 
