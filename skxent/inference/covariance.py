@@ -21,6 +21,7 @@ from scipy import sparse
 
 from ..data.blocks import sum_over_rows
 from ..data.rows import Block, Sum
+from ..data.scratch import Scratch
 from ..model.problem import EPS
 from ..model.row_products import gram, products, with_intercept
 from .fitted import FittedModel
@@ -89,7 +90,7 @@ def _meat_of_rows(
     """Return M, with the residuals of the fit without each row if ``leaves_out``."""
     objective, q = fitted.objective, fitted.n_components
     residuals, row_weights = _residuals(fitted), fitted.row_weights()
-    e = objective.n_columns
+    e, scratch = objective.n_columns, Scratch()
     inflated = _inflation(fitted, information) if leaves_out else None
 
     def add_block(block: Block, meat: NDArray) -> None:
@@ -102,7 +103,7 @@ def _meat_of_rows(
             # the square of the residual takes the place of the curvature
             meat += gram(objective, block.X, root[:, 0])
         else:
-            scores = products(root, with_intercept(objective, block.X))
+            scores = products(root, with_intercept(objective, block.X), scratch)
             meat += sum_over_rows(scores.T, scores)
 
     (meat,) = objective.rows.map_reduce(
@@ -189,7 +190,7 @@ def _meat_of_clusters(
     objective, q = fitted.objective, fitted.n_components
     residuals, row_weights = _residuals(fitted), fitted.row_weights()
     to_columns = information.coordinates.to_columns
-    p = q * to_columns.shape[1]
+    p, scratch = q * to_columns.shape[1], Scratch()
     some = max(1, CLUSTER_BYTES // (8 * p))
     meat = np.zeros((p, p))
     for first in range(0, n_clusters, some):
@@ -212,7 +213,7 @@ def _meat_of_clusters(
             sums = sparse.csr_array(
                 (np.ones(len(rows)), (of_rows, np.arange(len(rows))))
             )
-            scores[here] += sums @ products(r, X)
+            scores[here] += sums @ products(r, X, scratch)
 
         (scores,) = objective.rows.map_reduce(
             add_block, Sum(n_here, p), width=2 * p, work=2 * p

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from ..data.rows import Block, Sum
 from .leverage import Leverage
+from .losses import largest_change
 from .objective import Objective
 
 # A step is reliable if it changes the margin of its row by at most this.
@@ -189,7 +190,7 @@ def _steps_of_logits(
         if targets is not None:
             scored = targets[block.start : block.start + len(z)]
         losses, _ = loss.loss_and_residual(scored, z + dz)
-        return _Steps(losses, loss.margin(z, dz)[1].max(axis=1), v[:, :, 0])
+        return _Steps(losses, largest_change(dz), v[:, :, 0])
 
     def of_block(block: Block) -> _Steps:
         return _joined([of_rows(some) for some in _parts(block, size)])

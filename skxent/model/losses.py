@@ -380,6 +380,11 @@ class SoftmaxCrossEntropy:
         return p, complement, to_top, np.log1p(others)
 
 
+def largest_change(dz: Array) -> Array:
+    """Return the largest change of a difference of two logits, (n,), given (n, L)."""
+    return np.abs(dz[:, 0]) if dz.shape[1] == 1 else np.ptp(dz, axis=1)
+
+
 def _expit(a: Array, odds: Array) -> Array:
     """Return 1 / (1 + exp(−a)), given ``odds = exp(−|a|)``."""
     # a second exponential is several times faster than a selection by np.where

@@ -59,19 +59,14 @@ def dense(X: Any) -> NDArray:
     return X.toarray() if sparse.issparse(X) else X
 
 
-def products(
-    of_classes: NDArray, X: NDArray, scratch: Scratch | None = None
-) -> NDArray:
+def products(of_classes: NDArray, X: NDArray, scratch: Scratch) -> NDArray:
     """Return the product of each column of a class and each column of X, (m, L e).
 
     They are valid until the thread uses ``scratch`` again.
     """
-    m, n_classes, e = *of_classes.shape, X.shape[1]
-    out = None
-    if scratch is not None:
-        out = scratch.array((m, n_classes, e), np.dtype(np.float64))
-    product = np.multiply(of_classes[:, :, None], X[:, None, :], out=out)
-    return product.reshape(m, -1)
+    out = scratch.array((*of_classes.shape, X.shape[1]), np.dtype(np.float64))
+    np.multiply(of_classes[:, :, None], X[:, None, :], out=out)
+    return out.reshape(len(X), -1)
 
 
 def squares(X: Any, scratch: Scratch) -> Any:

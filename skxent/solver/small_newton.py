@@ -10,6 +10,8 @@ The method is for ordinary problems. If a Hessian is singular or many steps are 
 long, the fit goes on in rounds, from the params that it has reached.
 """
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
@@ -17,6 +19,7 @@ from scipy.linalg import lapack
 from ..data.rows import Block, Largest
 from ..model.certificate import DualStep
 from ..model.curvature import HessianProduct
+from ..model.losses import largest_change
 from ..model.objective import Objective
 from ..model.problem import Evaluation
 from ..model.second_order import evaluate_second_order
@@ -89,25 +92,30 @@ class SmallNewtonFit(SmoothFit):
         evaluation, self._hessian = evaluate_second_order(self.objective, params)
         return evaluation
 
-    def _takes_newton_steps(self) -> bool:
-        """Take steps; return whether they have ended the fit."""
+    @cached_property
+    def _l2(self) -> NDArray:
+        """The second derivative of the penalty, (n_params,)."""
         l2 = np.zeros(self.objective.n_params)
         of_coef, _ = self.objective.split(l2)
         self.objective.penalty.add_curvature(np.ones_like(of_coef), of_coef)
+        return l2
+
+    def _takes_newton_steps(self) -> bool:
+        """Take steps; return whether they have ended the fit."""
         price = PRICE_FACTOR * price_of_exact_hessian(self.objective, OVERHEAD)
         schedule = HessianSchedule(price, self.tol)
         n_halvings = 0
         for n_steps in range(MAX_STEPS):
-            step = self._newton_step(l2)
+            step = self._newton_step()
             if self.suboptimality <= self.tol and self._hessian is None:
                 # only the Hessian at these params can tell
-                step = self._look_closer(l2)
+                step = self._look_closer()
             if n_steps:
                 self.note()
             if self.should_stop():
                 if self._hessian is None:
-                    step = self._look_closer(l2)
-                self._prepare_verification(step, l2)
+                    step = self._look_closer()
+                self._prepare_verification(step)
                 return True
             if step is None:
                 return False
@@ -117,13 +125,13 @@ class SmallNewtonFit(SmoothFit):
                 return False
         return False
 
-    def _newton_step(self, l2: NDArray) -> NDArray | None:
+    def _newton_step(self) -> NDArray | None:
         """Return the step of the updated Hessian, and set the estimate.
 
         There is none if the Hessian is singular.
         """
         if self._hessian is not None:
-            self._factor = _ScaledFactor(self.objective, self._hessian, l2)
+            self._factor = _ScaledFactor(self.objective, self._hessian, self._l2)
             self._inverse = UpdatedInverse(self._factor.solve)
         if self._factor.smallest_pivot <= SMALLEST_PIVOT:
             return None
@@ -132,10 +140,10 @@ class SmallNewtonFit(SmoothFit):
         self.estimate(promised / max(self.evaluation.value, TINY))
         return step
 
-    def _look_closer(self, l2: NDArray) -> NDArray | None:
+    def _look_closer(self) -> NDArray | None:
         """Return the step of the Hessian at the current params, as `_newton_step`."""
         self.evaluation = self.evaluate(self.params)
-        return self._newton_step(l2)
+        return self._newton_step()
 
     def _move_along(self, step: NDArray, with_hessian: bool, max_halvings: int) -> int:
         """Move to where F is lower, and return how often the step was halved.
@@ -157,22 +165,20 @@ class SmallNewtonFit(SmoothFit):
             share /= 2
         return max_halvings + 1
 
-    def _prepare_verification(self, step: NDArray | None, l2: NDArray) -> None:
+    def _prepare_verification(self, step: NDArray | None) -> None:
         """Set the step that verifies the params, or the Hessian to find it with."""
         assert self._hessian is not None
         if step is not None and self._factor.smallest_pivot > PIVOT_TO_VERIFY:
-            newton = self._verifying_step(self._hessian, step, l2)
+            newton = self._verifying_step(self._hessian, step)
             if newton.is_trusted:
                 self.newton = newton
                 return
         self.take_exact(preconditioner_from(self.objective, self._hessian))
 
-    def _verifying_step(
-        self, hessian: NDArray, step: NDArray, l2: NDArray
-    ) -> NewtonStep:
+    def _verifying_step(self, hessian: NDArray, step: NDArray) -> NewtonStep:
         """Return the Newton step from the params, corrected by its residual."""
         objective, gradient = self.objective, self.evaluation.gradient
-        residual = gradient + hessian @ step + l2 * step
+        residual = gradient + hessian @ step + self._l2 * step
         correction = -self._factor.solve(residual)
         unseen = -0.5 * float(residual @ correction)
         step = step + correction
@@ -235,8 +241,7 @@ def _largest_change(objective: Objective, step: NDArray) -> float:
 
     def add_block(block: Block, largest: NDArray) -> None:
         dz = model(block)
-        change = np.abs(dz) if objective.n_logits == 1 else np.ptp(dz, axis=1)
-        np.maximum(largest, change.max(), out=largest)
+        np.maximum(largest, largest_change(dz).max(), out=largest)
 
     (largest,) = objective.rows.map_reduce(
         add_block, Largest(), width=objective.n_logits, work=objective.n_logits
