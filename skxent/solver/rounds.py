@@ -22,8 +22,9 @@ from .preconditioners.choice import (
     ReusedRecipe,
     choose,
     choose_again,
+    first_recipe,
+    judging_recipe,
     majorant_recipe,
-    uniform_recipe,
 )
 from .progress import Progress
 from .single_round import Round
@@ -82,8 +83,15 @@ class SmoothFit(Fit):
             self.progress.tell(_describe_round, n_rounds, objective, recipe)
             Round(self, recipe, best_recipe).run()
             self._settle_shift()
+            was_a_try = recipe.is_diagonal and not best_recipe.is_diagonal
             recipe = best_recipe = choose_again(objective, best_recipe)
-            if objective.rows.dtype != dtype:
+            has_left_float32 = objective.rows.dtype != dtype
+            if was_a_try and (self.suboptimality <= self.tol or has_left_float32):
+                # A diagonal does not see that columns are nearly collinear. A Hessian
+                # of few rows does: it judges, and goes on if need be.
+                self.estimate(1.0)
+                recipe = judging_recipe(objective)
+            elif has_left_float32:
                 # the precision matters to gradients, not to the Hessian
                 assert self.preconditioner is not None  # set by the round
                 recipe = ReusedRecipe(objective, self.preconditioner)
@@ -154,7 +162,7 @@ class SmoothFit(Fit):
             return ReusedRecipe(self.objective, self.preconditioner)
         coef, _ = self.objective.split(self.params)
         if self.objective.rows.typical_offset is None and not coef.any():
-            return uniform_recipe(self.objective, best_recipe)
+            return first_recipe(self.objective, best_recipe)
         return best_recipe
 
     def _settle_shift(self) -> None:

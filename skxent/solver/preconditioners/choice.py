@@ -8,12 +8,18 @@ from .base import Preconditioner, Recipe
 from .by_class import ClassPreconditioner, ClassRecipe, MajorantRecipe
 from .coupled import CoupledPreconditioner, CoupledRecipe
 from .diagonal import DiagonalMajorantRecipe, DiagonalRecipe
-from .prices import MAX_PRECONDITIONER_BYTES, price_of_exact_hessian
+from .prices import (
+    MAX_PRECONDITIONER_BYTES,
+    ROWS_PER_COLUMN,
+    price_of_exact_hessian,
+)
 from .shared import SharedRecipe
 
 # A fit is expected to build its preconditioner this many times: at the start, and once
 # near the optimum.
 N_PRECONDITIONER_BUILDS = 2
+# A Hessian at the start is dear if it costs more evaluations than this.
+DEAR = 8
 
 
 def choose(objective: Objective) -> Recipe:
@@ -49,14 +55,32 @@ def full_hessian_recipe(objective: Objective) -> Recipe:
     return CoupledRecipe(objective)
 
 
-def uniform_recipe(objective: Objective, recipe: Recipe) -> Recipe:
-    """Return the recipe for a point where all rows have the same probabilities.
+def first_recipe(objective: Objective, recipe: Recipe) -> Recipe:
+    """Return the recipe for the start, where all rows have the same probabilities.
 
-    There, the Hessians of the classes differ by a factor only: one serves all.
+    There, the Hessians of the classes differ by a factor only: one serves all. If that
+    is dear, the diagonal is tried first. Columns that are not correlated need no more,
+    and the round ends soon if they are.
     """
-    if recipe.is_diagonal or objective.n_logits == 1:
+    if recipe.is_diagonal:
         return recipe
-    return SharedRecipe(objective, recipe.n_sampled)
+    if objective.n_logits > 1:
+        recipe = SharedRecipe(objective, recipe.n_sampled)
+    if objective.rows.is_sparse or recipe.build_price < DEAR:
+        return recipe
+    return DiagonalRecipe(objective)
+
+
+def judging_recipe(objective: Objective) -> Recipe:
+    """Return the recipe for a Hessian of few rows, which judges what a diagonal found.
+
+    Columns that are nearly collinear are so in any sample. With twice as many rows as
+    columns, its curvatures are too large by a factor of 3 at most.
+    """
+    n_sampled = ROWS_PER_COLUMN * objective.n_columns
+    if objective.n_logits == 1:
+        return ClassRecipe(objective, n_sampled)
+    return SharedRecipe(objective, n_sampled)
 
 
 def majorant_recipe(objective: Objective, recipe: Recipe) -> Recipe:
