@@ -14,6 +14,7 @@ from .lbfgs import OVERFLOW_VALUE, run_lbfgs
 from .line_search import follow
 from .long_vectors import run_long_lbfgs
 from .preconditioners.base import Recipe
+from .preconditioners.choice import N_EVALS_OF_TRY
 from .stopping import MIN_CURVATURE_RATIO, N_RECENT_STEPS, TINY
 
 if TYPE_CHECKING:
@@ -195,9 +196,11 @@ class Round:
         """Whether a fresh Hessian promises to be faster than continuing."""
         n_fresh = self._next_recipe.n_evals_when_fresh
         price = self._next_recipe.build_price
-        if self._n_iterations < max(n_fresh, price / 4):
+        is_try = self._is_diagonal and not self._next_recipe.is_diagonal
+        n_recent = N_EVALS_OF_TRY if is_try else n_fresh
+        if self._n_iterations < max(n_recent, price / 4):
             return False
-        earlier, latest = self._estimates[-n_fresh], self._estimates[-1]
-        rate = np.log(earlier / latest) / (n_fresh - 1)
+        earlier, latest = self._estimates[-n_recent], self._estimates[-1]
+        rate = np.log(earlier / latest) / (n_recent - 1)
         remaining = np.log(latest / self._fit.tol) if self._fit.tol else np.inf
         return rate <= 0 or remaining / rate > price + n_fresh

@@ -18,8 +18,8 @@ from .shared import SharedRecipe
 # A fit is expected to build its preconditioner this many times: at the start, and once
 # near the optimum.
 N_PRECONDITIONER_BUILDS = 2
-# A Hessian at the start is dear if it costs more evaluations than this.
-DEAR = 8
+# Whether the diagonal is enough shows after this many evaluations.
+N_EVALS_OF_TRY = 5
 
 
 def choose(objective: Objective) -> Recipe:
@@ -59,14 +59,14 @@ def first_recipe(objective: Objective, recipe: Recipe) -> Recipe:
     """Return the recipe for the start, where all rows have the same probabilities.
 
     There, the Hessians of the classes differ by a factor only: one serves all. If that
-    is dear, the diagonal is tried first. Columns that are not correlated need no more,
-    and the round ends soon if they are.
+    costs more than a try with the diagonal, try this first: columns that are not
+    correlated need no more.
     """
     if recipe.is_diagonal:
         return recipe
     if objective.n_logits > 1:
         recipe = SharedRecipe(objective, recipe.n_sampled)
-    if objective.rows.is_sparse or recipe.build_price < DEAR:
+    if objective.rows.is_sparse or recipe.build_price < N_EVALS_OF_TRY:
         return recipe
     return DiagonalRecipe(objective)
 

@@ -54,6 +54,9 @@ ROWS_PER_COLUMN = 2
 # With this many rows for each column, a sample preconditions as well as all rows: its
 # eigenvalues differ by about a seventh from the exact ones.
 ENOUGH_ROWS_PER_COLUMN = 200
+# With fewer, a fit takes about this number more evaluations, divided by the rows for
+# each column.
+EVALUATIONS_OF_NOISE = 100
 # The pass that chooses a sample costs about this many evaluations.
 PRICE_OF_CHOICE = 2
 # A sample that saves less than this many evaluations is not worth its noise.
@@ -111,7 +114,9 @@ def _rows_to_use(objective: Objective, n_matrices: int, price_of_row: float) -> 
         return n
     affordable = int(MAX_BUILD / price_of_row)
     if n_matrices == 1:
-        affordable = min(affordable, ENOUGH_ROWS_PER_COLUMN * e)
+        # where price and noise of the sample together cost least
+        balanced = int(np.sqrt(EVALUATIONS_OF_NOISE * e / price_of_row))
+        affordable = min(affordable, balanced, ENOUGH_ROWS_PER_COLUMN * e)
     elif affordable < n:
         # each matrix gathers a sample of its own, until all are built
         left = max(0, MAX_PRECONDITIONER_BYTES - 16 * n_matrices * e**2)
