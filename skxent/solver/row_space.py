@@ -26,6 +26,8 @@ from .preconditioners.base import Preconditioner
 
 # The n × n matrices, four of the size of X Xᵀ, may take these bytes and a tenth of X.
 MAX_GRAM_BYTES = 2**28
+# Threads share the sum of X Xᵀ, with a matrix for each share.
+N_SHARES = 4
 # Columns share a product X Xᵀ if the ratio of their squared sizes is above this: the
 # smallest ones then keep six digits.
 MIN_SQUARED_SIZE_RATIO = 1e-10
@@ -171,9 +173,15 @@ class _RowSpan:
     def __init__(self, rows: Rows, mean: NDArray, columns: NDArray):
         self._rows, self._mean, self.columns = rows, mean, columns
         n = rows.n_samples
-        gram = np.zeros((n, n))
-        for _, block in self._blocks():
-            gram += block @ block.T
+
+        def gram_of(some: NDArray) -> NDArray:
+            gram = np.zeros((n, n))
+            for _, block in _centred_blocks(rows, mean, some):
+                gram += np.dot(block, block.T)
+            return gram
+
+        shares = np.array_split(columns, N_SHARES)
+        gram = sum(rows.map(gram_of, shares, work=n**2 * len(columns)))
         tolerance = n * np.finfo(float).eps * gram.diagonal().max()
         upper, pivots, rank, _ = lapack.dpstrf(gram, tol=tolerance, overwrite_a=True)
         order = pivots - 1
