@@ -593,6 +593,15 @@ def test_warm_start_is_afresh_when_the_problem_has_changed(Estimator, change, no
 
 
 @both
+def test_warm_start_is_afresh_where_the_last_model_is_worse_than_none(Estimator, noisy):
+    X, y = noisy
+    model = Estimator(warm_start=True).fit(X, y).set_params(C=1e-100).fit(X, y)
+    cold = Estimator(C=1e-100).fit(X, y)
+    assert_array_equal(model.coef_, cold.coef_)
+    assert_array_equal(model.loss_curve_, cold.loss_curve_)
+
+
+@both
 def test_without_warm_start_the_past_does_not_matter(Estimator, noisy):
     X, y = noisy
     refitted = Estimator().fit(-3 * X, y).fit(X, y)

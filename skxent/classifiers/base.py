@@ -178,15 +178,21 @@ class LinearCrossEntropyClassifier(
         return objective.mean_loss_on(data.X, data.targets, data.weights, data.offset)
 
     def _starting_point(self, objective: Objective, classes: NDArray) -> NDArray:
-        """Return the params of the last fit for a warm start, otherwise new ones."""
+        """Return the params of the last fit for a warm start, otherwise new ones.
+
+        New ones are the better start if the strength or the data have changed too much.
+        With a penalty of 1e100, F falls by so many decades that rows stay saturated.
+        """
+        new = objective.initial_point()
         if (
             self.warm_start
             and hasattr(self, "coef_")
             and np.array_equal(self.classes_, classes)
             and self.coef_.shape[1] == objective.n_features
         ):
-            return objective.pack(dense(self.coef_), self.intercept_)
-        return objective.initial_point()
+            last = objective.pack(dense(self.coef_), self.intercept_)
+            return min(last, new, key=lambda params: objective.evaluate(params).value)
+        return new
 
     def _fitted_penalty(self) -> tuple[float, float, int | None]:
         n_iter = getattr(self, "n_iter_", None)
