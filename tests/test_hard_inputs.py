@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from _reference import objective, optimum
 from scipy import sparse
+from scipy.special import expit
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
 
@@ -369,3 +370,19 @@ def test_a_fit_that_rounding_hides_gives_up(seed):
     with pytest.warns(ConvergenceWarning, match="few digits"):
         model = BinaryLogReg(C=2e5, bounds=bounds).fit(sparse.csr_array(X), y, s)
     assert model.n_evals_ < 2000
+
+
+@pytest.mark.parametrize("is_sparse", [False, True], ids=["dense", "sparse"])
+@pytest.mark.parametrize("size", [600, 720, 745])
+def test_curvature_too_small_to_divide_by_is_no_curvature(size, is_sparse):
+    # At the start, all rows are wrong by 720 and have a curvature of 1e-313: the step
+    # and its squared length overflowed, with a RuntimeWarning.
+    X = np.array([[1.0], [0.0], [1.0], [0.0]])
+    y, s = np.array([1, 1, 0, 0]), np.array([1, 1, 1, 2])
+    offset = size * np.array([-1.0, -1.0, 1.0, 1.0])
+    model = BinaryLogReg(C=1e6, tol=1e-12)
+    model.fit(sparse.csr_array(X) if is_sparse else X, y, s, offset)
+    assert model.converged_
+    residual = s * (expit(X[:, 0] * model.coef_[0] + model.intercept_ + offset) - y)
+    assert abs(residual.sum()) < 1e-4
+    assert abs(X[:, 0] @ residual + model.coef_[0, 0] / 1e6) < 1e-4

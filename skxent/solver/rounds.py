@@ -190,8 +190,11 @@ class SmoothFit(Fit):
         SciPy's line search fails if the minimum is at a tiny share of the step.
         """
         assert self.preconditioner is not None  # set by the first round
-        pulled = self.preconditioner.pull_back(self.evaluation.gradient)
-        step = self.preconditioner.to_params(-pulled)
+        with np.errstate(over="ignore", invalid="ignore"):
+            pulled = self.preconditioner.pull_back(self.evaluation.gradient)
+            step = self.preconditioner.to_params(-pulled)
+        if not np.isfinite(step).all():
+            return False
         lowest = follow(self.objective, self.params, self.evaluation, step)
         if lowest is None or lowest[1].value >= self.evaluation.value:
             return False

@@ -67,7 +67,7 @@ class Round:
     def run(self) -> None:
         """Minimise until the fit stops or a fresh Hessian pays."""
         fit = self._fit
-        if fit.should_stop():
+        if fit.should_stop() or self._estimates[-1] == np.inf:
             return
         self._previous = self._u, self._gradient
         self._previous_value = fit.evaluation.value
@@ -176,8 +176,13 @@ class Round:
             raise _HiddenByFloat32
 
     def _estimate(self) -> float:
-        """Estimate (F − F*) / F from the gradient and recently observed curvature."""
-        decrement = 0.5 * self._safety_factor * float(self._gradient @ self._gradient)
+        """Estimate (F − F*) / F from the gradient and recently observed curvature.
+
+        It is inf if rows are so saturated that the squared gradient overflows.
+        """
+        with np.errstate(over="ignore"):
+            squared_norm = float(self._gradient @ self._gradient)
+        decrement = 0.5 * self._safety_factor * squared_norm
         curvature = min([1.0, *self._curvatures[-N_RECENT_STEPS:]])
         if decrement == 0:
             return 0.0

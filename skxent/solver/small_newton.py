@@ -128,14 +128,17 @@ class SmallNewtonFit(SmoothFit):
     def _newton_step(self) -> NDArray | None:
         """Return the step of the updated Hessian, and set the estimate.
 
-        There is none if the Hessian is singular.
+        There is none if the Hessian is singular, or so small that the step overflows.
         """
         if self._hessian is not None:
             self._factor = _ScaledFactor(self.objective, self._hessian, self._l2)
             self._inverse = UpdatedInverse(self._factor.solve)
         if self._factor.smallest_pivot <= SMALLEST_PIVOT:
             return None
-        step = -self._inverse.solve(self.evaluation.gradient)
+        with np.errstate(over="ignore", invalid="ignore"):
+            step = -self._inverse.solve(self.evaluation.gradient)
+        if not np.isfinite(step).all():
+            return None
         promised = -0.5 * float(self.evaluation.gradient @ step)
         self.estimate(promised / max(self.evaluation.value, TINY))
         return step
