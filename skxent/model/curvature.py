@@ -178,9 +178,9 @@ def hessian_times(
     ``change`` computes the change of the logits by the step, if float64 does not do.
     """
     model_and_change = problem.model_and_change(params, step, change)
-    is_sparse = problem.rows.is_sparse
     for_intercept = problem.n_logits == 1 and problem.fit_intercept
     n_products = problem.n_logits + for_intercept
+    is_dense_and_binary = for_intercept and not problem.rows.is_sparse
 
     def add_block(
         block: Block,
@@ -201,29 +201,24 @@ def hessian_times(
         np.maximum(largest, np.abs(changes).max(initial=0), out=largest)
         of_step = product[:, : problem.n_logits]
         curvature += np.einsum("ik,ik->", of_step, changes)
-        X = block.X
-        if is_sparse:
-            of_coef += sum_over_rows(transposed(X), product)
-        elif for_intercept:
+        if is_dense_and_binary:
             # two products with a vector are faster than one with two columns
-            for total, column in zip(of_coef, product.T, strict=True):
-                total += sum_over_rows(column, X)
+            for total, column in zip(of_coef.T, product.T, strict=True):
+                total += sum_over_rows(column, block.X)
         else:
-            of_coef += sum_over_rows(product.T, X)
+            of_coef += sum_over_rows(transposed(block.X), product)
         of_intercept += product.sum(axis=0, dtype=np.float64)
 
-    shape = (problem.n_features, n_products)
     of_coef, of_intercept, largest, curvature = problem.rows.map_reduce(
         add_block,
-        Sum(*(shape if is_sparse else shape[::-1])),
+        Sum(problem.n_features, n_products),
         Sum(n_products),
         Largest(),
         Sum(),
         width=5 * n_products,
         work=2 * problem.n_logits,
     )
-    if is_sparse:
-        of_coef = of_coef.T
+    of_coef = of_coef.T
     if problem.fit_intercept:
         of_coef = np.column_stack([of_coef, of_intercept])
     of_coef *= problem.rows.mean_factor

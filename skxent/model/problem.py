@@ -129,7 +129,6 @@ class Problem:
     def evaluate(self, params: NDArray) -> Evaluation:
         """Return the mean loss, its gradient, and the largest loss of a row."""
         self.n_evals += 1
-        is_sparse = self.rows.is_sparse
         model = self.linear_model(params)
 
         def add_block(
@@ -147,19 +146,13 @@ class Problem:
                 s = block.weights
                 loss_sum += s @ loss
                 r *= s.astype(r.dtype, copy=False)[:, None]
-            # (d, L) if X is sparse, because its products have this order
-            coef_gradient += (
-                sum_over_rows(transposed(block.X), r)
-                if is_sparse
-                else sum_over_rows(r.T, block.X)
-            )
+            coef_gradient += sum_over_rows(transposed(block.X), r)
             intercept_gradient += r.sum(axis=0, dtype=np.float64)
 
-        shape = (self.n_features, self.n_logits)
         loss_sum, coef_gradient, intercept_gradient, largest = self.rows.map_reduce(
             add_block,
             Sum(),
-            Sum(*(shape if is_sparse else shape[::-1])),
+            Sum(self.n_features, self.n_logits),
             Sum(self.n_logits),
             Largest(),
             width=3 * self.n_logits,
@@ -169,7 +162,7 @@ class Problem:
         gradient = np.empty(self.n_params)
         of_coef, of_intercept = self.split(gradient)
         coef_gradient *= factor
-        of_coef[:] = coef_gradient.T if is_sparse else coef_gradient
+        of_coef[:] = coef_gradient.T
         of_intercept[:] = factor * intercept_gradient[: of_intercept.size]
         return Evaluation(factor * float(loss_sum), gradient, float(largest))
 

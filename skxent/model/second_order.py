@@ -66,7 +66,7 @@ def evaluate_second_order(objective: Objective, params: NDArray) -> SecondOrder:
         loss_sum += of_rows.sum() if s is None else s @ of_rows
         if s is not None:
             r = r * s[:, None]
-        gradient[:, : objective.n_features] += sum_over_rows(r.T, block.X)
+        gradient[:, : objective.n_features] += sum_over_rows(block.X.T, r).T
         if objective.fit_intercept:
             gradient[:, -1] += r.sum(axis=0)
         if n_logits > 1:
