@@ -26,9 +26,6 @@ from .row_products import gram, products, squares, with_intercept
 # Up to this number of columns, one product for all classes is faster than one product
 # for each class.
 FEW_COLUMNS = 20
-# With this many rows for each column, a sample takes more memory than its Hessian, and
-# blocks add to that.
-MANY_ROWS_PER_COLUMN = 20
 # A sample misses a column if it has less than this share of its curvature.
 UNSEEN = 1e-2
 
@@ -160,8 +157,7 @@ def _hessians_of_sampled_rows(
         return _with_unseen_columns(gram(problem, stack(X), root), diagonals[k])
 
     width = 3 * n_matrices + d
-    takes_memory = n_matrices == 1 and n_sampled >= MANY_ROWS_PER_COLUMN * e
-    if takes_memory or problem.rows.are_elsewhere:
+    if n_matrices == 1 or problem.rows.are_elsewhere:
         work = problem.n_logits + int(n_matrices * e * share_of_rows)
         sums = problem.rows.map_reduce(
             add_block,
@@ -172,7 +168,7 @@ def _hessians_of_sampled_rows(
         )
         hessians = list(map(_with_unseen_columns, *sums))
     else:
-        # each block would add to all matrices: gather the few rows instead
+        # each block would add to all matrices: gather the rows of each instead
         of_blocks = problem.rows.map_blocks(
             sample_block, width=width, work=problem.n_logits
         )
