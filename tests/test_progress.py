@@ -13,6 +13,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from skxent import BinaryLogReg, CrossEntropyObjective, SoftmaxReg
@@ -123,6 +124,24 @@ def test_verbose_2_tells_the_blocks_the_threads_and_the_rounds(capsys, monkeypat
     assert rounds[0].endswith("by a Hessian that all classes share, from all rows")
     (rows, first, *_) = decisions(capsys, BinaryLogReg(), X, y > 0)
     assert first.endswith("round 1: preconditioned by the Hessian, from all rows")
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.9])
+def test_the_diagonal_is_tried_before_a_hessian_of_many_columns(capsys, correlation):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 250))
+    X[:, 1:] += correlation * X[:, :1] * 100
+    y = X[:, 1:9].sum(axis=1) + 5 * rng.normal(size=3000) > 0
+    model = BinaryLogReg()
+    _, first, second, *_ = decisions(capsys, model, X, y)
+    assert first == (
+        "round 1: preconditioned by the diagonal of the Hessian, from all rows"
+    )
+    # what the diagonal has found is judged by few rows, and otherwise improved by more
+    rows = "a sample of 502 rows"
+    assert second.endswith(f"by the Hessian, from {rows}") is (correlation == 0)
+    exact = LogisticRegression(solver="newton-cholesky", tol=1e-10).fit(X, y)
+    assert_allclose(model.coef_, exact.coef_, rtol=0, atol=1e-5)
 
 
 def test_verbose_2_tells_how_many_rows_are_sampled(capsys, monkeypatch):
