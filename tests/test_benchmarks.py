@@ -56,7 +56,7 @@ RUNS = {
         r"^\| tiny +\| 60 x 4 +(\| [\d.]+ m?s +){3}\| [\d.]+ +\|",
     ),
     "cost_model.py": (
-        "--data DIR --sets tiny,heavytails-90-13-3 --rows 2000",
+        "--data DIR --sets tiny,standard-90-7-3,heavytails-90-13-3 --rows 2000",
         r"^\| tiny +\| ClassRecipe +\| \d+ +\| \d ",
     ),
     "stress.py": (
