@@ -111,7 +111,8 @@ def test_room_is_half_of_what_certain_rows_have_left(K):
     objective = CrossEntropyObjective(X, y, offset=offset, fit_intercept=False)
     params = np.zeros(objective.n_params)
     # only the first row moves, by 2 for each step, and has 300 left
-    assert room_along(objective, params, step) == pytest.approx(75)
+    assert room_along(objective, params, -step) == pytest.approx(75)
+    assert room_along(objective, params, step) == np.inf
     assert room_along(objective, params, 0 * step) == np.inf
 
 

@@ -157,7 +157,7 @@ class Loss(Protocol):
         ...
 
     def margin(self, z: Array, dz: Array) -> tuple[Array, Array]:
-        """Return the leads of the most probable class, and how much dz changes them.
+        """Return the leads of the most probable class, and by how much dz raises them.
 
         Both have the shape (n, L), in units of a logit.
         """
@@ -222,7 +222,7 @@ class BinaryCrossEntropy:
         return value, residual[:, 1:]
 
     def margin(self, z: Array, dz: Array) -> tuple[Array, Array]:
-        return np.abs(z), np.abs(dz)
+        return np.abs(z), np.where(z < 0, -dz, dz)
 
     def majorant(self, z: Array) -> Array:
         """Return the curvature, (n, 1), of a parabola above the loss.
@@ -339,7 +339,7 @@ class SoftmaxCrossEntropy:
 
     def margin(self, z: Array, dz: Array) -> tuple[Array, Array]:
         top = np.arange(len(z)), z.argmax(axis=1)
-        return z[top][:, None] - z, np.abs(dz - dz[top][:, None])
+        return z[top][:, None] - z, dz[top][:, None] - dz
 
     def majorant(self, z: Array) -> Array:
         """Return a bound of the curvature, (n, K), that holds for all logits.

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from ..data.rows import Block
 from .exact_change import exact_change
+from .losses import SATURATED
 from .problem import EPS, Problem
 
 # A change of a logit below this multiple of its rounding error counts as 0.
@@ -57,17 +58,30 @@ def rounding_of_slope(problem: Problem, params: NDArray, step: NDArray) -> float
     )
 
 
-def ordinary_change(problem: Problem, step: NDArray) -> float:
+def ordinary_change(problem: Problem, params: NDArray, step: NDArray) -> float:
     """Return the largest Σ_j |δ_kj| std(x_j) of a step δ over the classes k.
 
     That is about how much the step changes logits if the terms of different columns do
-    not cancel. It does not depend on the means of the columns.
+    not cancel. It does not depend on the means of the columns, nor on outliers in rows
+    that do not respond: the rows count by their curvature if that makes less of it.
     """
-    X = problem.rows.spread().X
+    block = problem.rows.spread()
+    X = block.X
     if sparse.issparse(X):
         X = X.toarray()
+    X = X.astype(np.float64, copy=False)
     coef, _ = problem.split(step)
-    return float((np.abs(coef) @ X.std(axis=0)).max())
+    change = float((np.abs(coef) @ X.std(axis=0)).max())
+    h = problem.loss.curvature(problem.linear_model(params)(block)).max(axis=1)
+    if block.weights is not None:
+        h = h * block.weights
+    if not h.sum() > 0:
+        return change
+    h /= h.sum()
+    with np.errstate(over="ignore"):
+        of_responding = np.sqrt(h @ (X - h @ X) ** 2)
+    responding = float((np.abs(coef) @ of_responding).max())
+    return min(change, responding) if responding > 0 else change
 
 
 def share_after_centring(problem: Problem, params: NDArray) -> float:
@@ -107,17 +121,19 @@ def room_along(problem: Problem, params: NDArray, step: NDArray) -> float:
     """Return the largest multiple of a step that leaves the curvature roughly the same.
 
     The lead of the most probable class over another may change by ½, or by half of it
-    if that is more: a probability near 0 stays near 0. The multiple is inf if no lead
-    changes by more than rounding.
+    if that is more: a probability near 0 stays near 0. A lead so large that its row does
+    not respond may grow without limit. The multiple is inf if nothing limits it but
+    rounding.
     """
     block = problem.rows.spread()
     z = problem.linear_model(params)(block)
     rounding = EPS * _terms(block.X, *problem.split(step)).max(axis=1)
     lead, change = problem.loss.margin(z, exact_change(problem, step)(block))
-    moves = change > NOISE * EPS * rounding[:, None]
+    moves = np.abs(change) > NOISE * EPS * rounding[:, None]
+    moves &= (change < 0) | (np.exp(-lead) > SATURATED)
     if block.weights is not None:
         moves &= block.weights[:, None] > 0
-    room = np.maximum(0.5, lead / 2)[moves] / change[moves]
+    room = np.maximum(0.5, lead / 2)[moves] / np.abs(change[moves])
     return float(room.min(initial=np.inf))
 
 

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from ..model.objective import Objective
 from ..model.problem import Evaluation
+from ..model.rounding import NOISE, rounding_of_slope
 
 # Bisection halves the bracket: this many trials exhaust the 53 digits of a float64.
 MAX_TRIALS = 60
 # With kinks, a bracket beyond the end of a step is narrowed to this share of it.
 NARROW = 0.2
+# Differences of F below this share of it are rounding. The slope tells what they hide.
+RESOLUTION = 1e-14
 
 
 @dataclass(frozen=True)
@@ -131,15 +134,30 @@ def follow_within(
             intercept -= intercept.mean() if intercept.size else 0
         return trial_params, objective.evaluate(trial_params)
 
+    def still_falls(trial: tuple[NDArray, Evaluation], length: float) -> bool:
+        """Whether F falls on from a trial, by more than the rounding of its slope."""
+        at_trial, evaluation = trial
+        direction = step.copy()
+        of_coef, _ = objective.split(direction)
+        end = start + length * of_coef
+        of_coef[objective.penalty.clipped(end, start) != end] = 0
+        slope = float(evaluation.gradient @ direction)
+        return -slope > NOISE * rounding_of_slope(objective, at_trial, direction)
+
     length, lower, upper, best = 1.0, 0.0, np.inf, None
     for _ in range(max_trials):
         trial = evaluate_at(length)
-        if best is None and not trial[1].value <= evaluation.value:
+        value = trial[1].value
+        if best is None and not value <= evaluation.value:
             length /= 2
             continue
-        if best is None or trial[1].value < best[1].value:
+        is_hidden = abs(value - evaluation.value) <= RESOLUTION * evaluation.value
+        if best is None or value < best[1].value:
             best, lower = trial, length
-        elif upper == np.inf and trial[1].value <= evaluation.value:
+        elif is_hidden and max_trials > 1 and still_falls(trial, length):
+            # the decrease is below the last digit of F, but it may grow with the length
+            best, lower = trial, length
+        elif upper == np.inf and value <= evaluation.value:
             # not far from the minimum
             break
         else:

@@ -289,7 +289,8 @@ def newton_step(
         of_intercepts = of_loss.of_intercepts
         of_step = look.length * param_direction
         logit_change = abs(look.length) * look.product.largest_change
-        if look.is_linear and look.gain > negligible:
+        if look.is_linear and look.gain_of_model > negligible:
+            # even if it gains little, as far as a row that ends it
             step += of_step
             largest_change, unseen_decrement = np.inf, look.gain
             break

@@ -138,7 +138,7 @@ def _step_of_subset(
     for ridge in RIDGES:
         model = QuadraticModel(subset, hessian.copy(), ridge)
         answer, *gains = model.minimise(
-            start, loss_gradient, tolerance=NEGLIGIBLE_SHARE**2 * tolerance
+            start, loss_gradient, tolerance=0.0
         )
         if not model.is_exhausted:
             break
