@@ -97,7 +97,7 @@ def _step_on_columns(
     hessian = hessian_of_loss(subset, start)
     remaining_gradient = _least_gradient(subset, start, gradient)
     loss_gradient = subset.gradient_of_loss(start, gradient)
-    subset_step, decrement = _step_of_subset(
+    subset_step, decrement, is_trusted = _step_of_subset(
         subset, start, loss_gradient, remaining_gradient, hessian, tolerance
     )
 
@@ -120,7 +120,8 @@ def _step_on_columns(
     step = expand(subset_step)
     product = hessian_times(objective, params, step)
     if saturated is None:
-        return NewtonStep(DualStep(step, product), decrement, product.largest_change)
+        change = product.largest_change if is_trusted else np.inf
+        return NewtonStep(DualStep(step, product), decrement, change)
     # the saturated params move saturated rows only: F falls linearly
     step = step + expand(saturated.step)
     return NewtonStep(DualStep(step, product), decrement + saturated.gain, np.inf)
@@ -133,8 +134,8 @@ def _step_of_subset(
     remaining_gradient: NDArray,
     hessian: NDArray,
     tolerance: float,
-) -> tuple[NDArray, float]:
-    """Return the better of two steps, and the decrement that it promises."""
+) -> tuple[NDArray, float, bool]:
+    """Return the better of two steps, its promise, and whether that can be trusted."""
     for ridge in RIDGES:
         model = QuadraticModel(subset, hessian.copy(), ridge)
         answer, *gains = model.minimise(
@@ -144,13 +145,13 @@ def _step_of_subset(
             break
     step, decrement = answer - start, promise(*gains)
     if model.is_well_conditioned:
-        return step, decrement
-    face_step, face_decrement = _step_on_face(
+        return step, decrement, True
+    face_step, face_decrement, is_trusted = _step_on_face(
         subset, start, loss_gradient, remaining_gradient, hessian, tolerance
     )
-    if face_decrement > tolerance + REPLACING_FACTOR * decrement:
-        return face_step, face_decrement
-    return step, max(decrement, min(face_decrement, tolerance))
+    if not is_trusted or face_decrement > tolerance + REPLACING_FACTOR * decrement:
+        return face_step, face_decrement, is_trusted
+    return step, max(decrement, min(face_decrement, tolerance)), True
 
 
 def _step_on_face(
@@ -160,8 +161,10 @@ def _step_on_face(
     remaining_gradient: NDArray,
     hessian: NDArray,
     tolerance: float,
-) -> tuple[NDArray, float]:
+) -> tuple[NDArray, float, bool]:
     """Return the Newton step of free coefficients, and the decrement it promises.
+
+    The step is not trusted if saturated rows end it.
 
     A coefficient is free if it is away from kinks and bounds, or about to leave one.
     Where the step meets a kink or a bound, the next one follows on the face there, as
@@ -175,7 +178,7 @@ def _step_on_face(
     if not is_unreliable:
         free |= subset.split(remaining_gradient)[0] != 0
         preconditioner = FacePreconditioner(subset, hessian, free)
-    point, gradient, decrement = start, remaining_gradient, 0.0
+    point, gradient, decrement, is_trusted = start, remaining_gradient, 0.0, True
     for _ in range(MAX_FACES):
         newton = newton_step(
             subset,
@@ -187,7 +190,8 @@ def _step_on_face(
         )
         step = newton.dual.step
         if is_unreliable or np.isinf(newton.decrement):
-            return point + step - start, newton.decrement
+            return point + step - start, newton.decrement, True
+        is_trusted = newton.largest_change < np.inf
         of_coef, slope = subset.split(step)[0], subset.split(gradient)[0]
         at_kink = ~penalty.can_move(subset.split(point)[0])
         returns = at_kink & (of_coef * slope > 0)
@@ -200,19 +204,19 @@ def _step_on_face(
             continue
         shortened = _within_orthant(subset, point, loss_gradient, newton)
         if shortened is None:
-            return point + step - start, decrement + newton.decrement
+            return point + step - start, decrement + newton.decrement, is_trusted
         step, gain, change = shortened
         if gain <= 0:
             break
         point, decrement = point + step, decrement + gain
-        if newton.decrement <= tolerance or change > TRUSTED_CHANGE:
+        if newton.decrement <= tolerance or change > TRUSTED_CHANGE or not is_trusted:
             break
         free &= penalty.can_move(subset.split(point)[0])
         preconditioner = FacePreconditioner(subset, hessian, free)
         gradient = subset.evaluate(point).gradient
         loss_gradient = subset.gradient_of_loss(point, gradient)
         subset.split(gradient)[0][~free] = 0
-    return point - start, decrement
+    return point - start, decrement, is_trusted
 
 
 def _within_orthant(
