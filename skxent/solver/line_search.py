@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..model.objective import Objective
 from ..model.problem import Evaluation
 from ..model.rounding import NOISE, rounding_of_slope
+from .vanishing_curvature import slope_of_penalty
 
 # Bisection halves the bracket: this many trials exhaust the 53 digits of a float64.
 MAX_TRIALS = 60
@@ -134,35 +135,48 @@ def follow_within(
             intercept -= intercept.mean() if intercept.size else 0
         return trial_params, objective.evaluate(trial_params)
 
-    def still_falls(trial: tuple[NDArray, Evaluation], length: float) -> bool:
-        """Whether F falls on from a trial, by more than the rounding of its slope."""
-        at_trial, evaluation = trial
+    initial_slope = float(
+        objective.gradient_of_loss(params, evaluation.gradient) @ step
+    ) + slope_of_penalty(objective, params, np.zeros_like(params), step)
+
+    def slope_at(trial: tuple[NDArray, Evaluation], length: float) -> float:
+        """Return the slope at a trial relative to the initial one, 0 for rounding."""
+        trial_params, at_trial = trial
         direction = step.copy()
         of_coef, _ = objective.split(direction)
         end = start + length * of_coef
         of_coef[objective.penalty.clipped(end, start) != end] = 0
-        slope = float(evaluation.gradient @ direction)
-        return -slope > NOISE * rounding_of_slope(objective, at_trial, direction)
+        slope = float(at_trial.gradient @ direction)
+        noise = NOISE * rounding_of_slope(objective, trial_params, direction)
+        return slope / abs(initial_slope) if abs(slope) > noise else 0.0
+
+    def is_hidden(value: float) -> bool:
+        """Whether rounding hides how F has changed."""
+        change = abs(value - evaluation.value)
+        return initial_slope < 0 and change <= RESOLUTION * evaluation.value
 
     length, lower, upper, best = 1.0, 0.0, np.inf, None
     for _ in range(max_trials):
         trial = evaluate_at(length)
         value = trial[1].value
-        if best is None and not value <= evaluation.value:
-            length /= 2
-            continue
-        is_hidden = abs(value - evaluation.value) <= RESOLUTION * evaluation.value
-        if best is None or value < best[1].value:
-            best, lower = trial, length
-        elif is_hidden and max_trials > 1 and still_falls(trial, length):
-            # the decrease is below the last digit of F, but it may grow with the length
+        if max_trials > 1 and is_hidden(value):
+            slope = slope_at(trial, length)
+            if slope <= SLOPES.flat:
+                best, lower = trial, length
+            else:
+                upper = length
+            if abs(slope) <= SLOPES.flat:
+                break
+        elif best is None and not value <= evaluation.value:
+            upper = length
+        elif best is None or value < best[1].value:
             best, lower = trial, length
         elif upper == np.inf and value <= evaluation.value:
             # not far from the minimum
             break
         else:
             upper = length
-        if length < 1 or upper <= (1 + NARROW) * lower:
+        if best is not None and (length < 1 or upper <= (1 + NARROW) * lower):
             break
         length = 2 * lower if upper == np.inf else (lower + upper) / 2
     return best

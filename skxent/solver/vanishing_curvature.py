@@ -159,7 +159,7 @@ def closer_look(
     for sign in (1, -1):
         # rounding may have turned the direction around
         slope = -sign * of_loss
-        slope -= _slope_of_penalty(objective, params, step, sign * direction)
+        slope -= slope_of_penalty(objective, params, step, sign * direction)
         if slope > 0:
             break
     else:
@@ -186,7 +186,7 @@ def closer_look(
     )
 
 
-def _slope_of_penalty(
+def slope_of_penalty(
     objective: Objective, params: NDArray, step: NDArray, direction: NDArray
 ) -> float:
     """Return the derivative of the penalty along a direction, after a step."""
