@@ -63,25 +63,21 @@ def ordinary_change(problem: Problem, params: NDArray, step: NDArray) -> float:
 
     That is about how much the step changes logits if the terms of different columns do
     not cancel. It does not depend on the means of the columns, nor on outliers in rows
-    that do not respond: the rows count by their curvature if that makes less of it.
+    that do not respond, unless none does.
     """
     block = problem.rows.spread()
     X = block.X
     if sparse.issparse(X):
         X = X.toarray()
-    X = X.astype(np.float64, copy=False)
     coef, _ = problem.split(step)
-    change = float((np.abs(coef) @ X.std(axis=0)).max())
     h = problem.loss.curvature(problem.linear_model(params)(block)).max(axis=1)
+    responds = h > SATURATED
     if block.weights is not None:
-        h = h * block.weights
-    if not h.sum() > 0:
-        return change
-    h /= h.sum()
-    with np.errstate(over="ignore"):
-        of_responding = np.sqrt(h @ (X - h @ X) ** 2)
-    responding = float((np.abs(coef) @ of_responding).max())
-    return min(change, responding) if responding > 0 else change
+        responds &= block.weights > 0
+    change = 0.0
+    if responds.any():
+        change = float((np.abs(coef) @ X[responds].std(axis=0)).max())
+    return change or float((np.abs(coef) @ X.std(axis=0)).max())
 
 
 def share_after_centring(problem: Problem, params: NDArray) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.certificate import DualStep
-from ..model.curvature import hessian_of_loss, hessian_times
+from ..model.curvature import HessianProduct, hessian_of_loss, hessian_times
 from ..model.objective import Objective
 from ..model.problem import Evaluation
 from .preconditioners.face import FacePreconditioner
@@ -121,6 +121,10 @@ def _step_on_columns(
     product = hessian_times(objective, params, step)
     if saturated is None:
         change = product.largest_change if is_trusted else np.inf
+        if change <= TRUSTED_CHANGE and decrement <= NEGLIGIBLE_SHARE**2 * tolerance:
+            # no reason to move a coefficient away from its kink
+            step, change = np.zeros_like(step), 0.0
+            product = HessianProduct(step, change, 0.0, product.of_intercepts)
         return NewtonStep(DualStep(step, product), decrement, change)
     # the saturated params move saturated rows only: F falls linearly
     step = step + expand(saturated.step)
@@ -207,9 +211,11 @@ def _step_on_face(
             return point + step - start, decrement + newton.decrement, is_trusted
         step, gain, change = shortened
         if gain <= 0:
+            is_trusted = True
             break
         point, decrement = point + step, decrement + gain
-        if newton.decrement <= tolerance or change > TRUSTED_CHANGE or not is_trusted:
+        is_small = is_trusted and newton.decrement <= tolerance
+        if is_small or change > TRUSTED_CHANGE:
             break
         free &= penalty.can_move(subset.split(point)[0])
         preconditioner = FacePreconditioner(subset, hessian, free)
