@@ -80,6 +80,15 @@ def ordinary_change(problem: Problem, params: NDArray, step: NDArray) -> float:
     return change or float((np.abs(coef) @ X.std(axis=0)).max())
 
 
+def typical_change(problem: Problem, step: NDArray) -> float:
+    """Return the median over the rows of Σ_j |δ_kj x_ij|, for the class k that moves most.
+
+    Unlike `ordinary_change`, it does not depend on outliers. It is 0 where most rows are.
+    """
+    terms = _terms(problem.rows.spread().X, *problem.split(step))
+    return float(np.median(terms, axis=0).max())
+
+
 def share_after_centring(problem: Problem, params: NDArray) -> float:
     """Return the share of the terms of the logits that centred columns would leave.
 

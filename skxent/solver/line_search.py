@@ -155,17 +155,18 @@ def follow_within(
         change = abs(value - evaluation.value)
         return initial_slope < 0 and change <= RESOLUTION * evaluation.value
 
-    length, lower, upper, best = 1.0, 0.0, np.inf, None
+    length, lower, upper, best, is_flat = 1.0, 0.0, np.inf, None, False
     for _ in range(max_trials):
         trial = evaluate_at(length)
         value = trial[1].value
         if max_trials > 1 and is_hidden(value):
             slope = slope_at(trial, length)
             if slope <= SLOPES.flat:
-                best, lower = trial, length
+                best, lower, is_flat = trial, length, slope >= -SLOPES.flat
             else:
                 upper = length
-            if abs(slope) <= SLOPES.flat:
+            # a slope that fades as rows saturate may still lead far
+            if 0 <= slope <= SLOPES.flat or (is_flat and upper < np.inf):
                 break
         elif best is None and not value <= evaluation.value:
             upper = length

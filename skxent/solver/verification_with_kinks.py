@@ -13,9 +13,10 @@ from ..model.certificate import DualStep
 from ..model.curvature import HessianProduct, hessian_of_loss, hessian_times
 from ..model.objective import Objective
 from ..model.problem import Evaluation
+from ..model.rounding import ordinary_change, typical_change
 from .preconditioners.face import FacePreconditioner
 from .quadratic_model import RIDGES, QuadraticModel, promise
-from .vanishing_curvature import step_of_saturated_params
+from .vanishing_curvature import MAX_ORDINARY_CHANGE, step_of_saturated_params
 from .verification import (
     NEGLIGIBLE_SHARE,
     TRUSTED_CHANGE,
@@ -121,6 +122,10 @@ def _step_on_columns(
     product = hessian_times(objective, params, step)
     if saturated is None:
         change = product.largest_change if is_trusted else np.inf
+        if TRUSTED_CHANGE < change < np.inf and _is_exhausted(
+            objective, params, step, decrement, tolerance
+        ):
+            change = TRUSTED_CHANGE
         if change <= TRUSTED_CHANGE and decrement <= NEGLIGIBLE_SHARE**2 * tolerance:
             # no reason to move a coefficient away from its kink
             step, change = np.zeros_like(step), 0.0
@@ -129,6 +134,28 @@ def _step_on_columns(
     # the saturated params move saturated rows only: F falls linearly
     step = step + expand(saturated.step)
     return NewtonStep(DualStep(step, product), decrement + saturated.gain, np.inf)
+
+
+def _is_exhausted(
+    objective: Objective,
+    params: NDArray,
+    step: NDArray,
+    decrement: float,
+    tolerance: float,
+) -> bool:
+    """Whether a step promises so little that no multiple of it is worth taking.
+
+    F is convex: a longer step gains no more than the slope of F at its start times its
+    length. The length is limited by what coefficients are not absurd.
+    """
+    if objective.loss.ignores_common_shift:
+        step = step.copy()
+        of_coef, _ = objective.split(step)
+        of_coef -= of_coef.mean(axis=0)
+    spread = ordinary_change(objective, params, step)
+    spread = min(spread, typical_change(objective, step))
+    # the slope is twice the decrement of the whole step
+    return 2 * decrement * MAX_ORDINARY_CHANGE <= tolerance * spread
 
 
 def _step_of_subset(
