@@ -81,9 +81,10 @@ def ordinary_change(problem: Problem, params: NDArray, step: NDArray) -> float:
 
 
 def typical_change(problem: Problem, step: NDArray) -> float:
-    """Return the median over the rows of Σ_j |δ_kj x_ij|, for the class k that moves most.
+    """Return the median over the rows of Σ_j |δ_kj x_ij|, the largest over the classes k.
 
-    Unlike `ordinary_change`, it does not depend on outliers. It is 0 where most rows are.
+    Unlike `ordinary_change`, it does not depend on outliers. It is 0 where most rows
+    are.
     """
     terms = _terms(problem.rows.spread().X, *problem.split(step))
     return float(np.median(terms, axis=0).max())
@@ -126,9 +127,9 @@ def room_along(problem: Problem, params: NDArray, step: NDArray) -> float:
     """Return the largest multiple of a step that leaves the curvature roughly the same.
 
     The lead of the most probable class over another may change by ½, or by half of it
-    if that is more: a probability near 0 stays near 0. A lead so large that its row does
-    not respond may grow without limit. The multiple is inf if nothing limits it but
-    rounding.
+    if that is more: a probability near 0 stays near 0. A lead so large that its row
+    does not respond may grow without limit. The multiple is inf if nothing but rounding
+    limits it.
     """
     block = problem.rows.spread()
     z = problem.linear_model(params)(block)

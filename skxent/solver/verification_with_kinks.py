@@ -169,9 +169,7 @@ def _step_of_subset(
     """Return the better of two steps, its promise, and whether that can be trusted."""
     for ridge in RIDGES:
         model = QuadraticModel(subset, hessian.copy(), ridge)
-        answer, *gains = model.minimise(
-            start, loss_gradient, tolerance=0.0
-        )
+        answer, *gains = model.minimise(start, loss_gradient, tolerance=0.0)
         if not model.is_exhausted:
             break
     step, decrement = answer - start, promise(*gains)
