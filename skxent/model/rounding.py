@@ -81,7 +81,7 @@ def ordinary_change(problem: Problem, params: NDArray, step: NDArray) -> float:
 
 
 def typical_change(problem: Problem, step: NDArray) -> float:
-    """Return the median over the rows of Σ_j |δ_kj x_ij|, the largest over the classes k.
+    """Return the median over the rows of Σ_j |δ_kj x_ij|, the largest over classes k.
 
     Unlike `ordinary_change`, it does not depend on outliers. It is 0 where most rows
     are.
