@@ -81,13 +81,13 @@ def ordinary_change(problem: Problem, params: NDArray, step: NDArray) -> float:
 
 
 def typical_change(problem: Problem, step: NDArray) -> float:
-    """Return the median over the rows of Σ_j |δ_kj x_ij|, the largest over classes k.
+    """Return the median of Σ_j |δ_kj x_ij| over classes k and rows that a step moves.
 
-    Unlike `ordinary_change`, it does not depend on outliers. It is 0 where most rows
-    are.
+    Unlike `ordinary_change`, it does not depend on outliers.
     """
     terms = _terms(problem.rows.spread().X, *problem.split(step))
-    return float(np.median(terms, axis=0).max())
+    moved = terms[terms > 0]
+    return float(np.median(moved)) if len(moved) else 0.0
 
 
 def share_after_centring(problem: Problem, params: NDArray) -> float:
