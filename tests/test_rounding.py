@@ -6,6 +6,7 @@ Each law is one that a fit was once silently wrong without.
 from fractions import Fraction
 from math import prod
 
+import _brute_force
 import numpy as np
 import pytest
 from mpmath import log, mpf, workdps
@@ -18,7 +19,7 @@ from skxent.model.entropy import entropy
 from skxent.model.exact_change import exact_change, slope_of_loss
 from skxent.model.layout import ParamLayout
 from skxent.model.penalty import Penalty
-from skxent.model.rounding import room_along
+from skxent.model.rounding import ordinary_change, room_along
 from skxent.solver.line_search import follow_within
 from skxent.solver.preconditioners.base import Preconditioner
 from skxent.solver.preconditioners.centred_hessian import CentredHessian
@@ -111,7 +112,8 @@ def test_room_is_half_of_what_certain_rows_have_left(K):
     objective = CrossEntropyObjective(X, y, offset=offset, fit_intercept=False)
     params = np.zeros(objective.n_params)
     # only the first row moves, by 2 for each step, and has 300 left
-    assert room_along(objective, params, step) == pytest.approx(75)
+    assert room_along(objective, params, -step) == pytest.approx(75)
+    assert room_along(objective, params, step) == np.inf
     assert room_along(objective, params, 0 * step) == np.inf
 
 
@@ -379,6 +381,101 @@ def test_what_collinear_columns_hide_is_found():
     best = BinaryLogReg(C=np.inf).fit(np.column_stack([X, told]), y)
     gain = evaluation.value - best.loss_curve_[-1]
     assert newton.decrement == pytest.approx(10 * gain, rel=0.2)
+
+
+def with_an_outlier(seed, far, close):
+    """Return two columns that differ by digits, and in a row that is far away.
+
+    Returns
+    -------
+    X, y : ndarray
+        The last row is far away, and of the class that the others ask for.
+    least : float
+        F* without a penalty: that of the other rows, in columns that differ. The last
+        row costs nothing there.
+    """
+    rng = np.random.default_rng(seed)
+    x, difference = np.round(rng.normal(size=(2, 16)) * 2**10) / 2**10
+    y = rng.integers(2, size=16)
+    q = np.eye(2)[y]
+    best = _brute_force.optimum(
+        np.column_stack([x, difference]), q, binary=True, fit_intercept=False, C=np.inf
+    )
+    sign = np.sign(best.coef[0, 1])
+    X = np.column_stack([x + close * difference, x])
+    assert_array_equal(X[:, 0] - X[:, 1], close * difference)
+    X = np.vstack([X, [-far * sign, 1.0]]) * [sign, 1]
+    return X, np.append(y, 0), best.value * 16 / 17
+
+
+@pytest.mark.parametrize(
+    ("bounds", "far", "close", "seed"),
+    [
+        *[(([0, -np.inf], [np.inf, np.inf]), 2.0**21, 2.0**-28, k) for k in (3, 9)],
+        *[(([0, -np.inf], [np.inf, np.inf]), 2.0**30, 2.0**-20, k) for k in (3, 9)],
+        *[(None, 2.0**30, 2.0**-28, k) for k in (0, 3, 9)],
+    ],
+)
+def test_an_outlier_that_is_right_hides_no_slope(bounds, far, close, seed):
+    X, y, least = with_an_outlier(seed, far, close)
+    model = BinaryLogReg(C=np.inf, fit_intercept=False, bounds=bounds).fit(X, y)
+    assert model.converged_
+    assert model.loss_curve_[-1] == pytest.approx(least, rel=1e-8)
+
+
+def certain_outlier(margin):
+    """Return the optimum of one column, and a step along the difference of both.
+
+    Returns
+    -------
+    objective : CrossEntropyObjective
+    params : ndarray of shape (2,)
+        The outlier is right by ``margin``.
+    along : ndarray of shape (2,)
+    least : float
+        F*, as in `with_an_outlier`.
+    """
+    X, y, least = with_an_outlier(3, 2.0**21, 2.0**-28)
+    best = BinaryLogReg(C=np.inf, fit_intercept=False).fit(X[:-1, 1:], y[:-1])
+    along = np.array([1.0, -np.sign(X[0, 0] * X[0, 1])])
+    params = np.array([0, best.coef_[0, 0]]) + margin * 2.0**-21 * along
+    objective = CrossEntropyObjective(
+        X, y, C=np.inf, fit_intercept=False, bounds=([0, -np.inf], [np.inf, np.inf])
+    )
+    return objective, params, along, least
+
+
+def test_a_step_that_moves_an_outlier_is_not_trusted_however_little_it_promises():
+    objective, params, _, least = certain_outlier(margin=33)
+    now = objective.evaluate(params)
+    newton = step_of_model(objective, params, now, 1e-8 * now.value)
+    assert newton.decrement < 1e-8 * now.value
+    assert now.value > least * (1 + 1e-5)
+    assert not newton.is_trusted
+
+
+def test_what_the_last_digit_of_F_hides_is_followed_by_its_slope():
+    objective, params, along, least = certain_outlier(margin=100)
+    now = objective.evaluate(params)
+    step = 1e-7 * along
+    assert abs(objective.evaluate(params + step).value - now.value) < 1e-15
+    end, evaluation = follow_within(objective, params, now, step)
+    assert evaluation.value - least < 0.5 * (now.value - least)
+    assert end[0] > 1e5
+
+
+def test_rows_that_do_not_respond_do_not_say_what_is_ordinary():
+    rng = np.random.default_rng(0)
+    X = np.vstack([rng.normal(size=(50, 2)), [1e9, 0.0]])
+    y = np.append(rng.integers(2, size=50), 1)
+    objective = CrossEntropyObjective(X, y, fit_intercept=False)
+    step = np.array([3.0, -1.0])
+    expected = np.abs(step) @ X[:50].std(axis=0)
+    far = ordinary_change(objective, np.array([1e-6, 0.5]), step)
+    assert far == pytest.approx(expected)
+    assert ordinary_change(objective, np.zeros(2), step) > 1e8
+    # where no row responds, all count
+    assert ordinary_change(objective, np.array([1e6, 1e6]), step) > 1e8
 
 
 def test_a_direction_beyond_all_numbers_is_not_trusted():

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from ..data.rows import Block
 from .exact_change import exact_change
+from .losses import SATURATED
 from .problem import EPS, Problem
 
 # A change of a logit below this multiple of its rounding error counts as 0.
@@ -57,17 +58,36 @@ def rounding_of_slope(problem: Problem, params: NDArray, step: NDArray) -> float
     )
 
 
-def ordinary_change(problem: Problem, step: NDArray) -> float:
+def ordinary_change(problem: Problem, params: NDArray, step: NDArray) -> float:
     """Return the largest Σ_j |δ_kj| std(x_j) of a step δ over the classes k.
 
     That is about how much the step changes logits if the terms of different columns do
-    not cancel. It does not depend on the means of the columns.
+    not cancel. It does not depend on the means of the columns, nor on outliers in rows
+    that do not respond, unless none does.
     """
-    X = problem.rows.spread().X
+    block = problem.rows.spread()
+    X = block.X
     if sparse.issparse(X):
         X = X.toarray()
     coef, _ = problem.split(step)
-    return float((np.abs(coef) @ X.std(axis=0)).max())
+    h = problem.loss.curvature(problem.linear_model(params)(block)).max(axis=1)
+    responds = h > SATURATED
+    if block.weights is not None:
+        responds &= block.weights > 0
+    change = 0.0
+    if responds.any():
+        change = float((np.abs(coef) @ X[responds].std(axis=0)).max())
+    return change or float((np.abs(coef) @ X.std(axis=0)).max())
+
+
+def typical_change(problem: Problem, step: NDArray) -> float:
+    """Return the median of Σ_j |δ_kj x_ij| over classes k and rows that a step moves.
+
+    Unlike `ordinary_change`, it does not depend on outliers.
+    """
+    terms = _terms(problem.rows.spread().X, *problem.split(step))
+    moved = terms[terms > 0]
+    return float(np.median(moved)) if len(moved) else 0.0
 
 
 def share_after_centring(problem: Problem, params: NDArray) -> float:
@@ -107,17 +127,19 @@ def room_along(problem: Problem, params: NDArray, step: NDArray) -> float:
     """Return the largest multiple of a step that leaves the curvature roughly the same.
 
     The lead of the most probable class over another may change by ½, or by half of it
-    if that is more: a probability near 0 stays near 0. The multiple is inf if no lead
-    changes by more than rounding.
+    if that is more: a probability near 0 stays near 0. A lead so large that its row
+    does not respond may grow without limit. The multiple is inf if nothing but rounding
+    limits it.
     """
     block = problem.rows.spread()
     z = problem.linear_model(params)(block)
     rounding = EPS * _terms(block.X, *problem.split(step)).max(axis=1)
     lead, change = problem.loss.margin(z, exact_change(problem, step)(block))
-    moves = change > NOISE * EPS * rounding[:, None]
+    moves = np.abs(change) > NOISE * EPS * rounding[:, None]
+    moves &= (change < 0) | (np.exp(-lead) > SATURATED)
     if block.weights is not None:
         moves &= block.weights[:, None] > 0
-    room = np.maximum(0.5, lead / 2)[moves] / change[moves]
+    room = np.maximum(0.5, lead / 2)[moves] / np.abs(change[moves])
     return float(room.min(initial=np.inf))
 
 

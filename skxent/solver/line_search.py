@@ -13,11 +13,15 @@ from numpy.typing import NDArray
 
 from ..model.objective import Objective
 from ..model.problem import Evaluation
+from ..model.rounding import NOISE, rounding_of_slope
+from .vanishing_curvature import slope_of_penalty
 
 # Bisection halves the bracket: this many trials exhaust the 53 digits of a float64.
 MAX_TRIALS = 60
 # With kinks, a bracket beyond the end of a step is narrowed to this share of it.
 NARROW = 0.2
+# Differences of F below this share of it are rounding. The slope tells what they hide.
+RESOLUTION = 1e-14
 
 
 @dataclass(frozen=True)
@@ -131,20 +135,49 @@ def follow_within(
             intercept -= intercept.mean() if intercept.size else 0
         return trial_params, objective.evaluate(trial_params)
 
-    length, lower, upper, best = 1.0, 0.0, np.inf, None
+    initial_slope = float(
+        objective.gradient_of_loss(params, evaluation.gradient) @ step
+    ) + slope_of_penalty(objective, params, np.zeros_like(params), step)
+
+    def slope_at(trial: tuple[NDArray, Evaluation], length: float) -> float:
+        """Return the slope at a trial relative to the initial one, 0 for rounding."""
+        trial_params, at_trial = trial
+        direction = step.copy()
+        of_coef, _ = objective.split(direction)
+        end = start + length * of_coef
+        of_coef[objective.penalty.clipped(end, start) != end] = 0
+        slope = float(at_trial.gradient @ direction)
+        noise = NOISE * rounding_of_slope(objective, trial_params, direction)
+        return slope / abs(initial_slope) if abs(slope) > noise else 0.0
+
+    def is_hidden(value: float) -> bool:
+        """Whether rounding hides how F has changed."""
+        change = abs(value - evaluation.value)
+        return initial_slope < 0 and change <= RESOLUTION * evaluation.value
+
+    length, lower, upper, best, is_flat = 1.0, 0.0, np.inf, None, False
     for _ in range(max_trials):
         trial = evaluate_at(length)
-        if best is None and not trial[1].value <= evaluation.value:
-            length /= 2
-            continue
-        if best is None or trial[1].value < best[1].value:
+        value = trial[1].value
+        if max_trials > 1 and is_hidden(value):
+            slope = slope_at(trial, length)
+            if slope <= SLOPES.flat:
+                best, lower, is_flat = trial, length, slope >= -SLOPES.flat
+            else:
+                upper = length
+            # a slope that fades as rows saturate may still lead far
+            if 0 <= slope <= SLOPES.flat or (is_flat and upper < np.inf):
+                break
+        elif best is None and not value <= evaluation.value:
+            upper = length
+        elif best is None or value < best[1].value:
             best, lower = trial, length
-        elif upper == np.inf and trial[1].value <= evaluation.value:
+        elif upper == np.inf and value <= evaluation.value:
             # not far from the minimum
             break
         else:
             upper = length
-        if length < 1 or upper <= (1 + NARROW) * lower:
+        if best is not None and (length < 1 or upper <= (1 + NARROW) * lower):
             break
         length = 2 * lower if upper == np.inf else (lower + upper) / 2
     return best

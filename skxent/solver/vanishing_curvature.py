@@ -46,6 +46,9 @@ class Look(NamedTuple):
         Whether F falls linearly, because all rows that the step moves are saturated.
     is_close : bool
         Whether products in float64 would not do.
+    gain_of_model : float
+        The decrease if no saturated row responded on the way. Such a row ends a step
+        that falls linearly, but others may follow.
     """
 
     slope: float
@@ -54,6 +57,7 @@ class Look(NamedTuple):
     product: HessianProduct
     is_linear: bool = False
     is_close: bool = False
+    gain_of_model: float = 0.0
 
 
 class SaturatedStep(NamedTuple):
@@ -155,26 +159,34 @@ def closer_look(
     for sign in (1, -1):
         # rounding may have turned the direction around
         slope = -sign * of_loss
-        slope -= _slope_of_penalty(objective, params, step, sign * direction)
+        slope -= slope_of_penalty(objective, params, step, sign * direction)
         if slope > 0:
             break
     else:
         return Look(slope, 0.0, 0.0, product, is_close=True)
     room = np.inf if is_visible else room_along(objective, params, direction)
-    is_linear = room * curvature < slope
-    spread = ordinary_change(objective, direction)
+    is_linear = curvature == 0 or room * curvature < slope
+    spread = ordinary_change(objective, params, direction)
     length = MAX_ORDINARY_CHANGE / spread if spread else 0.0
+    if length * curvature > slope:
+        length = slope / curvature
+    gain_of_model = length * slope - 0.5 * length**2 * curvature
+    gain = gain_of_model
     if is_linear:
         length = min(length, room)
-    elif length * curvature > slope:
-        length = slope / curvature
-    gain = length * slope
-    if not is_linear:
-        gain -= 0.5 * length**2 * curvature
-    return Look(sign * slope, sign * length, gain, product, is_linear, is_close=True)
+        gain = length * slope
+    return Look(
+        sign * slope,
+        sign * length,
+        gain,
+        product,
+        is_linear,
+        is_close=True,
+        gain_of_model=gain_of_model,
+    )
 
 
-def _slope_of_penalty(
+def slope_of_penalty(
     objective: Objective, params: NDArray, step: NDArray, direction: NDArray
 ) -> float:
     """Return the derivative of the penalty along a direction, after a step."""

@@ -268,14 +268,16 @@ def newton_step(
             break
         with np.errstate(over="ignore", invalid="ignore"):
             param_direction = preconditioner.to_params(u_direction)
-        if not (squared_norm < np.inf and np.isfinite(param_direction).all()):
+            u_squared = float(u_direction @ u_direction)
+        largest_square = max(squared_norm, u_squared)
+        if not (largest_square < np.inf and np.isfinite(param_direction).all()):
             # rows so saturated that no number of float64 makes them respond
             largest_change = np.inf
             break
         of_loss = hessian_times(objective, params, param_direction)
         curvature = of_loss.curvature
         curvature += objective.penalty.curvature(objective.split(param_direction)[0])
-        observed_curvature = curvature / float(u_direction @ u_direction)
+        observed_curvature = curvature / u_squared
         is_suspicious = (
             observed_curvature < SINGULAR.suspicious_curvature
             or of_loss.largest_change == 0
@@ -289,7 +291,8 @@ def newton_step(
         of_intercepts = of_loss.of_intercepts
         of_step = look.length * param_direction
         logit_change = abs(look.length) * look.product.largest_change
-        if look.is_linear and look.gain > negligible:
+        if look.is_linear and look.gain_of_model > negligible:
+            # even if it gains little, as far as a row that ends it
             step += of_step
             largest_change, unseen_decrement = np.inf, look.gain
             break
@@ -319,7 +322,7 @@ def newton_step(
         previous_norm, previous_direction = squared_norm, u_direction
         if look.is_close:
             # what is left of the slope is rounding
-            share = (residual @ u_direction) / (u_direction @ u_direction)
+            share = (residual @ u_direction) / u_squared
             residual = residual - share * u_direction
         squared_norm = float(residual @ residual)
         u_direction = residual

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.certificate import DualStep
-from ..model.curvature import hessian_of_loss, hessian_times
+from ..model.curvature import HessianProduct, hessian_of_loss, hessian_times
 from ..model.objective import Objective
 from ..model.problem import Evaluation
+from ..model.rounding import ordinary_change, typical_change
 from .preconditioners.face import FacePreconditioner
 from .quadratic_model import RIDGES, QuadraticModel, promise
-from .vanishing_curvature import step_of_saturated_params
+from .vanishing_curvature import MAX_ORDINARY_CHANGE, step_of_saturated_params
 from .verification import (
     NEGLIGIBLE_SHARE,
     TRUSTED_CHANGE,
@@ -97,7 +98,7 @@ def _step_on_columns(
     hessian = hessian_of_loss(subset, start)
     remaining_gradient = _least_gradient(subset, start, gradient)
     loss_gradient = subset.gradient_of_loss(start, gradient)
-    subset_step, decrement = _step_of_subset(
+    subset_step, decrement, is_trusted = _step_of_subset(
         subset, start, loss_gradient, remaining_gradient, hessian, tolerance
     )
 
@@ -120,10 +121,41 @@ def _step_on_columns(
     step = expand(subset_step)
     product = hessian_times(objective, params, step)
     if saturated is None:
-        return NewtonStep(DualStep(step, product), decrement, product.largest_change)
+        change = product.largest_change if is_trusted else np.inf
+        if TRUSTED_CHANGE < change < np.inf and _is_exhausted(
+            objective, params, step, decrement, tolerance
+        ):
+            change = TRUSTED_CHANGE
+        if change <= TRUSTED_CHANGE and decrement <= NEGLIGIBLE_SHARE**2 * tolerance:
+            # no reason to move a coefficient away from its kink
+            step, change = np.zeros_like(step), 0.0
+            product = HessianProduct(step, change, 0.0, product.of_intercepts)
+        return NewtonStep(DualStep(step, product), decrement, change)
     # the saturated params move saturated rows only: F falls linearly
     step = step + expand(saturated.step)
     return NewtonStep(DualStep(step, product), decrement + saturated.gain, np.inf)
+
+
+def _is_exhausted(
+    objective: Objective,
+    params: NDArray,
+    step: NDArray,
+    decrement: float,
+    tolerance: float,
+) -> bool:
+    """Whether a step promises so little that no multiple of it is worth taking.
+
+    F is convex: a longer step gains no more than the slope of F at its start times its
+    length. The length is limited by what coefficients are not absurd.
+    """
+    if objective.loss.ignores_common_shift:
+        step = step.copy()
+        of_coef, _ = objective.split(step)
+        of_coef -= of_coef.mean(axis=0)
+    spread = ordinary_change(objective, params, step)
+    spread = min(spread, typical_change(objective, step))
+    # the slope is twice the decrement of the whole step
+    return 2 * decrement * MAX_ORDINARY_CHANGE <= tolerance * spread
 
 
 def _step_of_subset(
@@ -133,24 +165,22 @@ def _step_of_subset(
     remaining_gradient: NDArray,
     hessian: NDArray,
     tolerance: float,
-) -> tuple[NDArray, float]:
-    """Return the better of two steps, and the decrement that it promises."""
+) -> tuple[NDArray, float, bool]:
+    """Return the better of two steps, its promise, and whether that can be trusted."""
     for ridge in RIDGES:
         model = QuadraticModel(subset, hessian.copy(), ridge)
-        answer, *gains = model.minimise(
-            start, loss_gradient, tolerance=NEGLIGIBLE_SHARE**2 * tolerance
-        )
+        answer, *gains = model.minimise(start, loss_gradient, tolerance=0.0)
         if not model.is_exhausted:
             break
     step, decrement = answer - start, promise(*gains)
     if model.is_well_conditioned:
-        return step, decrement
-    face_step, face_decrement = _step_on_face(
+        return step, decrement, True
+    face_step, face_decrement, is_trusted = _step_on_face(
         subset, start, loss_gradient, remaining_gradient, hessian, tolerance
     )
-    if face_decrement > tolerance + REPLACING_FACTOR * decrement:
-        return face_step, face_decrement
-    return step, max(decrement, min(face_decrement, tolerance))
+    if not is_trusted or face_decrement > tolerance + REPLACING_FACTOR * decrement:
+        return face_step, face_decrement, is_trusted
+    return step, max(decrement, min(face_decrement, tolerance)), True
 
 
 def _step_on_face(
@@ -160,8 +190,10 @@ def _step_on_face(
     remaining_gradient: NDArray,
     hessian: NDArray,
     tolerance: float,
-) -> tuple[NDArray, float]:
+) -> tuple[NDArray, float, bool]:
     """Return the Newton step of free coefficients, and the decrement it promises.
+
+    The step is not trusted if saturated rows end it.
 
     A coefficient is free if it is away from kinks and bounds, or about to leave one.
     Where the step meets a kink or a bound, the next one follows on the face there, as
@@ -175,7 +207,7 @@ def _step_on_face(
     if not is_unreliable:
         free |= subset.split(remaining_gradient)[0] != 0
         preconditioner = FacePreconditioner(subset, hessian, free)
-    point, gradient, decrement = start, remaining_gradient, 0.0
+    point, gradient, decrement, is_trusted = start, remaining_gradient, 0.0, True
     for _ in range(MAX_FACES):
         newton = newton_step(
             subset,
@@ -187,7 +219,8 @@ def _step_on_face(
         )
         step = newton.dual.step
         if is_unreliable or np.isinf(newton.decrement):
-            return point + step - start, newton.decrement
+            return point + step - start, newton.decrement, True
+        is_trusted = newton.largest_change < np.inf
         of_coef, slope = subset.split(step)[0], subset.split(gradient)[0]
         at_kink = ~penalty.can_move(subset.split(point)[0])
         returns = at_kink & (of_coef * slope > 0)
@@ -200,19 +233,21 @@ def _step_on_face(
             continue
         shortened = _within_orthant(subset, point, loss_gradient, newton)
         if shortened is None:
-            return point + step - start, decrement + newton.decrement
+            return point + step - start, decrement + newton.decrement, is_trusted
         step, gain, change = shortened
         if gain <= 0:
+            is_trusted = True
             break
         point, decrement = point + step, decrement + gain
-        if newton.decrement <= tolerance or change > TRUSTED_CHANGE:
+        is_small = is_trusted and newton.decrement <= tolerance
+        if is_small or change > TRUSTED_CHANGE:
             break
         free &= penalty.can_move(subset.split(point)[0])
         preconditioner = FacePreconditioner(subset, hessian, free)
         gradient = subset.evaluate(point).gradient
         loss_gradient = subset.gradient_of_loss(point, gradient)
         subset.split(gradient)[0][~free] = 0
-    return point - start, decrement
+    return point - start, decrement, is_trusted
 
 
 def _within_orthant(

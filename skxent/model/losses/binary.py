@@ -62,7 +62,7 @@ class BinaryCrossEntropy:
         return value, residual[:, 1:]
 
     def margin(self, z: Array, dz: Array) -> tuple[Array, Array]:
-        return np.abs(z), np.abs(dz)
+        return np.abs(z), np.where(z < 0, -dz, dz)
 
     def majorant(self, z: Array) -> Array:
         """Return the curvature, (n, 1), of a parabola above the loss.

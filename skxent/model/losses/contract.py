@@ -126,7 +126,7 @@ class Loss(Protocol):
         ...
 
     def margin(self, z: Array, dz: Array) -> tuple[Array, Array]:
-        """Return the leads of the most probable class, and how much dz changes them.
+        """Return the leads of the most probable class, and by how much dz raises them.
 
         Both have the shape (n, L), in units of a logit.
         """

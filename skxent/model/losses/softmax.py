@@ -94,7 +94,7 @@ class SoftmaxCrossEntropy:
 
     def margin(self, z: Array, dz: Array) -> tuple[Array, Array]:
         top = np.arange(len(z)), z.argmax(axis=1)
-        return z[top][:, None] - z, np.abs(dz - dz[top][:, None])
+        return z[top][:, None] - z, dz[top][:, None] - dz
 
     def majorant(self, z: Array) -> Array:
         """Return a bound of the curvature, (n, K), that holds for all logits.
