@@ -16,6 +16,8 @@ from ..model.problem import Evaluation
 from ..model.rounding import NOISE, rounding_of_slope
 from .vanishing_curvature import slope_of_penalty
 
+# A trial has to lower F by this share of what the slope promises (Armijo's rule).
+ARMIJO_SHARE = 1e-4
 # Bisection halves the bracket: this many trials exhaust the 53 digits of a float64.
 MAX_TRIALS = 60
 # With kinks, a bracket beyond the end of a step is narrowed to this share of it.

@@ -12,14 +12,15 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from .line_search import ARMIJO_SHARE
+
 # The number of steps that are remembered follows from this many numbers, but stays
 # between these.
 MAX_STORED_NUMBERS, N_STEPS = 2**21, (5, 20)
 # A stretch of all stored vectors fits into a core's level-2 cache.
 STRETCH = 2**14
-# A step is accepted if F falls by ARMIJO_SHARE of what its slope promises, and if at
-# most SLOPE_SHARE of the slope is left.
-ARMIJO_SHARE, SLOPE_SHARE = 1e-4, 0.9
+# A step that lowers F by enough is accepted if at most this share of the slope is left.
+SLOPE_SHARE = 0.9
 MAX_TRIALS = 30
 # A step that is too short becomes longer by a factor between these.
 GROWTH = 2.0, 10.0

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from ..model.curvature import hessian_of_loss
 from .column_subset import ColumnSubset
+from .line_search import ARMIJO_SHARE
 from .preconditioners.prices import NANOSECONDS, price_of_exact_hessian
 from .quadratic_model import COARSE_RIDGE, QuadraticModel, promise
 from .stopping import TINY
 
-# A step is shortened until F falls by this share of the promised gain (Armijo's rule).
-ARMIJO_SHARE = 1e-4
 MAX_HALVINGS = 100
 # A step that promises less than this share of what ``tol`` allows is not worth taking.
 WORTHLESS_SHARE = 1e-3

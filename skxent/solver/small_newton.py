@@ -24,6 +24,7 @@ from ..model.objective import Objective
 from ..model.problem import Evaluation
 from ..model.second_order import evaluate_second_order
 from .hessian_schedule import HessianSchedule
+from .line_search import ARMIJO_SHARE
 from .preconditioners.base import centred
 from .preconditioners.choice import preconditioner_from
 from .preconditioners.prices import price_of_evaluation, price_of_exact_hessian
@@ -44,8 +45,6 @@ OVERHEAD = 1e5
 PRICE_FACTOR = 2.0
 # Most fits take 5 to 20 steps. More are a sign of saturated rows.
 MAX_STEPS = 40
-# A step is halved until F falls by this share of what its slope promises.
-ARMIJO_SHARE = 1e-4
 # Halvings of all steps together.
 MAX_HALVINGS = 12
 # Below this squared pivot, a direction of the scaled Hessian consists of rounding.
