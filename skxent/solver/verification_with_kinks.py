@@ -220,7 +220,7 @@ def _step_on_face(
         step = newton.dual.step
         if is_unreliable or np.isinf(newton.decrement):
             return point + step - start, newton.decrement, True
-        is_trusted = is_trusted and newton.largest_change < np.inf
+        is_trusted = newton.largest_change < np.inf
         of_coef, slope = subset.split(step)[0], subset.split(gradient)[0]
         at_kink = ~penalty.can_move(subset.split(point)[0])
         returns = at_kink & (of_coef * slope > 0)
