@@ -26,8 +26,6 @@ from .preconditioners.base import Preconditioner
 
 # The n × n matrices, four of the size of X Xᵀ, may take these bytes and a tenth of X.
 MAX_GRAM_BYTES = 2**28
-# Threads share the sum of X Xᵀ, with a matrix for each share.
-N_SHARES = 4
 # Columns share a product X Xᵀ if the ratio of their squared sizes is above this: the
 # smallest ones then keep six digits.
 MIN_SQUARED_SIZE_RATIO = 1e-10
@@ -180,8 +178,10 @@ class _RowSpan:
                 gram += np.dot(block, block.T)
             return gram
 
-        shares = np.array_split(columns, N_SHARES)
-        gram = sum(rows.map(gram_of, shares, work=n**2 * len(columns)))
+        # Two threads: each has a matrix for its sum and one for a product.
+        halves = np.array_split(columns, 2)
+        gram, other = rows.map(gram_of, halves, work=n**2 * len(columns))
+        gram += other
         tolerance = n * np.finfo(float).eps * gram.diagonal().max()
         upper, pivots, rank, _ = lapack.dpstrf(gram, tol=tolerance, overwrite_a=True)
         order = pivots - 1
