@@ -313,7 +313,7 @@ def test_a_tiny_entry_is_not_a_tiny_unit(container):
 def test_long_line_searches_are_cut_short():
     """Columns in raw bytes and seconds: the minimum is at a tiny share of many steps.
 
-    SciPy's line search alone takes 377 evaluations here, with bisection it is 184.
+    SciPy's line search alone takes 377 evaluations here, with bisection it is 113.
     """
     rng = np.random.default_rng(0)
     y = rng.choice(3, size=3000, p=[0.88, 0.1, 0.02])
@@ -321,7 +321,7 @@ def test_long_line_searches_are_cut_short():
     X = np.exp(8 * rng.normal(size=(3000, 20)) + shift[y])
     model = SoftmaxReg().fit(X, y)
     assert model.converged_
-    assert model.n_evals_ < 280
+    assert model.n_evals_ < 200
 
 
 def test_shares_of_a_tiny_F_do_not_overflow():
