@@ -161,7 +161,7 @@ def bisect(
             falling = trial
         elif not trial[1].value <= SLOPES.allowed_increase * bracket.value:
             continue
-        is_narrow = falls and bracket.upper <= (1 + flat) * length
+        is_narrow = falls and bracket.upper <= (1 + SLOPES.flat) * length
         if is_narrow or abs(relative_slope) <= flat:
             return trial
     if not falls and relative_slope <= SLOPES.last_trial:

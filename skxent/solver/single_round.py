@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 FLOAT32_NOISE = 4 * float(np.finfo(np.float32).eps)
 # From this number of variables on, SciPy takes longer for its vectors than for Python.
 LONG = 2**12
-# After this many trials, bisection by the slope replaces the line search of L-BFGS.
-MAX_TRIALS = 3
+# After this many trials, bisection by the slope replaces the line search of L-BFGS. The
+# second number holds once it has, until a first trial is accepted: rows saturate along
+# the next steps, too.
+MAX_TRIALS = 3, 1
 # It ends where this share of the slope is left: the next round goes on from there.
 FLAT = 0.5
 
@@ -120,7 +122,7 @@ class Round:
                 raise _HiddenByFloat32
             self._gradient = self._preconditioner.pull_back(evaluation.gradient)
             self._narrow_bracket()
-            if self._n_trials > MAX_TRIALS:
+            if self._n_trials > MAX_TRIALS[fit.is_far_from_quadratic]:
                 raise _FarFromQuadratic
         if not np.isfinite(fit.evaluation.value):
             return OVERFLOW_VALUE, np.nan_to_num(self._gradient)
@@ -148,6 +150,7 @@ class Round:
         SciPy interpolates its values by polynomials, and may take 40 trials there.
         """
         fit, step = self._fit, self._u - self._previous[0]
+        fit.is_far_from_quadratic = True
         slope, size = float(self._previous[1] @ step), float(np.linalg.norm(step))
         params, step = self._last_iterate(), self._preconditioner.to_params(step)
         lowest = bisect(
@@ -183,6 +186,8 @@ class Round:
         curvature = step @ (self._gradient - self._previous[1]) / max(step @ step, TINY)
         self._curvatures.append(float(curvature))
         self._n_iterations += 1
+        if self._n_trials == 1:
+            fit.is_far_from_quadratic = False
         self._begin_line_search()
         self._estimates.append(self._estimate())
         fit.estimate(self._estimates[-1])
