@@ -21,7 +21,7 @@ from skxent.model.certificate import certify
 from skxent.model.class_hessians import class_hessians
 from skxent.model.curvature import coupled_hessian, hessian_times
 from skxent.model.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
-from skxent.solver.line_search import follow
+from skxent.solver.line_search import Bracket, bisect, follow
 from skxent.solver.minimise import minimise
 from skxent.solver.preconditioners.by_class import MajorantRecipe
 from skxent.solver.preconditioners.choice import exact_preconditioner
@@ -191,6 +191,62 @@ def test_a_step_stops_at_a_wall():
     end, now = follow(objective, params, evaluation, np.array([-1.0]))
     assert now.value <= evaluation.value
     assert 0 < end[0] < 50 / LARGE
+
+
+@pytest.mark.parametrize("share", [1e-12, 1e-8, 1e-4, 0.3, 3.0])
+def test_a_wall_at_any_share_of_a_step_is_found_in_few_trials(share):
+    # F falls slowly for the first row, until the second one is wrong beyond w = 0. It
+    # is certain at the start, where it has no curvature.
+    X, y = np.array([[0.1], [40 / share]]), np.array([1, 0])
+    objective = CrossEntropyObjective(X, y, fit_intercept=False, C=1e8)
+    params = np.array([-share])
+    evaluation = objective.evaluate(params)
+    objective.n_evals = 0
+    end, now = follow(objective, params, evaluation, np.ones(1))
+    assert now.value < evaluation.value
+    assert -share < end[0] < 0
+    assert end[0] > -0.9 * share
+    # halving alone takes 46 trials to the first of these shares
+    assert objective.n_evals <= 25
+
+
+def test_a_bracket_keeps_what_trials_have_shown():
+    bracket = Bracket(value=1.0)
+    assert bracket.next_length() == 1
+    assert not bracket.narrow(1.0, 2.0, slope=-1.0)  # F is higher
+    assert not bracket.narrow(0.5, 0.9, slope=0.1)
+    assert 0 < bracket.next_length() < 0.5
+    assert bracket.narrow(1e-6, 0.9, slope=-0.1)
+    # the order of magnitude comes first
+    assert bracket.next_length() == pytest.approx(np.sqrt(1e-6 * 0.5))
+    assert bracket.narrow(0.3, 0.8, slope=-0.1)
+    assert bracket.next_length() == pytest.approx(0.4)
+    half = bracket.scaled(0.5)
+    assert (half.lower, half.upper, half.value) == (0.15, 0.25, 1.0)
+
+
+def test_a_bracket_without_end_doubles_the_length():
+    bracket = Bracket(value=1.0)
+    assert bracket.narrow(8.0, 0.5, slope=-0.5)
+    assert bracket.next_length() == 16
+
+
+def test_a_bisection_goes_on_from_the_bracket_it_is_given():
+    objective, params = some_problem("binary", 2)
+    evaluation = objective.evaluate(params)
+    step = -1e9 * evaluation.gradient
+    slope = float(evaluation.gradient @ step)
+    end, _ = follow(objective, params, evaluation, step)
+    length = float((end - params) @ step / (step @ step))
+    counts = []
+    for bracket in (Bracket(evaluation.value), Bracket(evaluation.value)):
+        if counts:
+            bracket.lower, bracket.upper = 0.5 * length, 2 * length
+        objective.n_evals = 0
+        _, now = bisect(objective, params, slope, step, bracket)
+        assert abs(now.gradient @ step) <= -0.1 * slope
+        counts.append(objective.n_evals)
+    assert counts[1] < counts[0] / 2
 
 
 def test_coordinates_of_the_rows_keep_columns_of_any_size():

@@ -3,7 +3,8 @@
 F is convex: its minimum along a step is where its slope changes sign. The slope keeps
 its digits where differences of F are rounding. Far along the step, saturated rows
 respond again, and F turns upwards within a tiny share of the step. Bisection finds that
-point.
+point. As the share may be of any order of magnitude, it bisects the logarithm of the
+length until the order is known.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from .vanishing_curvature import slope_of_penalty
 ARMIJO_SHARE = 1e-4
 # Bisection halves the bracket: this many trials exhaust the 53 digits of a float64.
 MAX_TRIALS = 60
+# Ends of a bracket with a larger ratio differ in their order of magnitude. Without a
+# lower end, the next length is the upper end divided by twice this.
+LARGE_RATIO = 4.0
 # With kinks, a bracket beyond the end of a step is narrowed to this share of it.
 NARROW = 0.2
 # Differences of F below this share of it are rounding. The slope tells what they hide.
@@ -50,13 +54,57 @@ class SlopeTolerances:
 SLOPES = SlopeTolerances()
 
 
+class Bracket:
+    """The lengths between which the minimum of F along a step is known to be.
+
+    Parameters
+    ----------
+    value : float
+        F at the start of the step.
+
+    Attributes
+    ----------
+    lower, upper : float
+        F falls at ``lower`` and rises at ``upper``; 0 and inf if no trial says so.
+    """
+
+    def __init__(self, value: float):
+        self.value = value
+        self.lower, self.upper = 0.0, np.inf
+
+    def narrow(self, length: float, value: float, slope: float) -> bool:
+        """Take a trial, F and its slope there; return whether F still falls."""
+        falls = slope <= 0 and value <= SLOPES.allowed_increase * self.value
+        if falls:
+            self.lower = max(self.lower, length)
+        else:
+            self.upper = min(self.upper, length)
+        return falls
+
+    def next_length(self) -> float:
+        """Return the length to try next: 1 if nothing is known."""
+        lower, upper = self.lower, self.upper
+        if upper == np.inf:
+            return 2 * lower or 1.0
+        if lower == 0:
+            return upper / (2 * LARGE_RATIO)
+        if upper > LARGE_RATIO * lower:
+            return float(np.sqrt(lower * upper))
+        return (lower + upper) / 2
+
+    def scaled(self, factor: float) -> "Bracket":
+        """Return the bracket in another unit, 1 / factor of this one."""
+        other = Bracket(self.value)
+        other.lower, other.upper = self.lower * factor, self.upper * factor
+        return other
+
+
 def follow(
     objective: Objective,
     params: NDArray,
     evaluation: Evaluation,
     step: NDArray,
     max_trials: int = MAX_TRIALS,
-    flat: float = SLOPES.flat,
 ) -> tuple[NDArray, Evaluation] | None:
     """Return a point near the minimum of F along a step, or None if F does not fall.
 
@@ -70,8 +118,6 @@ def follow(
         Its end is tried first.
     max_trials : int, default=MAX_TRIALS
         The largest number of evaluations. 1 returns the end of the step, or None.
-    flat : float, default=SLOPES.flat
-        A slope of at most this size, relative to that at the start, ends the search.
 
     Returns
     -------
@@ -80,37 +126,53 @@ def follow(
     evaluation : Evaluation
         F and its gradient at ``params``.
     """
-    initial_slope = float(evaluation.gradient @ step)
-    if not initial_slope < 0:
+    slope = float(evaluation.gradient @ step)
+    bracket = Bracket(evaluation.value)
+    return bisect(objective, params, slope, step, bracket, max_trials)
+
+
+def bisect(
+    objective: Objective,
+    params: NDArray,
+    slope: float,
+    step: NDArray,
+    bracket: Bracket,
+    max_trials: int = MAX_TRIALS,
+    flat: float = SLOPES.flat,
+) -> tuple[NDArray, Evaluation] | None:
+    """Return what `follow` does, from a bracket that earlier trials have narrowed.
+
+    Parameters
+    ----------
+    objective, params, step, max_trials
+        As for `follow`.
+    slope : float
+        That of F along the step at ``params``.
+    bracket : Bracket
+        In units of the step. It is narrowed further.
+    flat : float, default=SLOPES.flat
+        A slope of at most this size, relative to that at the start, ends the search.
+    """
+    if not slope < 0:
         return None
-
-    def evaluate_at(length: float) -> tuple[tuple[NDArray, Evaluation], float]:
-        """Return the point and its evaluation, and the relative slope there."""
-        trial_params = params + length * step
-        at_trial = objective.evaluate(trial_params)
-        relative_slope = float(at_trial.gradient @ step) / -initial_slope
-        return (trial_params, at_trial), relative_slope
-
-    # the bracket of the minimum, and the longest trial where F still falls
-    lower, upper, length = 0.0, np.inf, 1.0
-    trial, falling = None, None
+    falling = None
     for _ in range(max_trials):
-        trial, slope = evaluate_at(length)
-        if not trial[1].value <= SLOPES.allowed_increase * evaluation.value:
-            slope = np.inf
-        if slope <= 0:
-            lower, falling = length, trial
-        else:
-            upper = length
-        if slope > flat:
-            length = (lower + upper) / 2
-        elif slope < -flat and upper == np.inf:
-            length *= 2
-        elif slope < -flat and upper > (1 + flat) * lower:
-            length = (lower + upper) / 2
-        else:
+        length = bracket.next_length()
+        end = params + length * step
+        trial = end, objective.evaluate(end)
+        relative_slope = float(trial[1].gradient @ step) / -slope
+        falls = bracket.narrow(length, trial[1].value, relative_slope)
+        if falls:
+            # the longest of all that fall
+            falling = trial
+        elif not trial[1].value <= SLOPES.allowed_increase * bracket.value:
+            continue
+        is_narrow = falls and bracket.upper <= (1 + SLOPES.flat) * length
+        if is_narrow or abs(relative_slope) <= flat:
             return trial
-    return trial if slope <= SLOPES.last_trial else falling
+    if not falls and relative_slope <= SLOPES.last_trial:
+        return trial
+    return falling
 
 
 def follow_within(

@@ -70,6 +70,8 @@ class SmoothFit(Fit):
         self._lift = lift
         # observed along steps that were preconditioned by an inexact Hessian
         self.curvatures: list[float] = []
+        # whether bisection has replaced a line search since a first trial was accepted
+        self.is_far_from_quadratic = False
 
     def run(self) -> None:
         """Run rounds until the estimate is at most ``tol``, or no round lowers F."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .lbfgs import OVERFLOW_VALUE, run_lbfgs
-from .line_search import follow
+from .line_search import Bracket, bisect
 from .long_vectors import run_long_lbfgs
 from .preconditioners.base import Recipe
 from .preconditioners.choice import N_EVALS_OF_TRY
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 FLOAT32_NOISE = 4 * float(np.finfo(np.float32).eps)
 # From this number of variables on, SciPy takes longer for its vectors than for Python.
 LONG = 2**12
-# After this many trials, bisection by the slope replaces the line search of L-BFGS.
-MAX_TRIALS = 3
+# After this many trials, bisection by the slope replaces the line search of L-BFGS. The
+# second number holds once it has, until a first trial is accepted: rows saturate along
+# the next steps, too.
+MAX_TRIALS = 3, 1
 # It ends where this share of the slope is left: the next round goes on from there.
 FLAT = 0.5
 
@@ -55,7 +57,7 @@ class Round:
         self._origin = fit.params
         self._u = np.zeros_like(fit.params)
         self._gradient = self._preconditioner.pull_back(fit.evaluation.gradient)
-        self._n_iterations = self._n_trials = 0
+        self._n_iterations = 0
         # An exact Hessian makes older observations obsolete. An inexact one does not,
         # and there may be less curvature than its steps have observed.
         self._is_diagonal = recipe.is_diagonal
@@ -69,8 +71,7 @@ class Round:
         fit = self._fit
         if fit.should_stop() or self._estimates[-1] == np.inf:
             return
-        self._previous = self._u, self._gradient
-        self._previous_value = fit.evaluation.value
+        self._begin_line_search()
         n_iter = fit.progress.iterations_left(fit.max_iter)
         try:
             u = self._minimise(n_iter)
@@ -119,9 +120,10 @@ class Round:
             self._n_trials += 1
             if self._n_trials > 1 and self._is_hidden_by_float32(evaluation.value):
                 raise _HiddenByFloat32
-            if self._n_trials > MAX_TRIALS:
-                raise _FarFromQuadratic
             self._gradient = self._preconditioner.pull_back(evaluation.gradient)
+            self._narrow_bracket()
+            if self._n_trials > MAX_TRIALS[fit.is_far_from_quadratic]:
+                raise _FarFromQuadratic
         if not np.isfinite(fit.evaluation.value):
             return OVERFLOW_VALUE, np.nan_to_num(self._gradient)
         return fit.evaluation.value, self._gradient
@@ -130,19 +132,40 @@ class Round:
         """Return the params of the last iteration, or of the start."""
         return self._preconditioner.to_params(self._previous[0]) + self._origin
 
+    def _begin_line_search(self) -> None:
+        """Remember where it starts, and that no trial has been made."""
+        self._previous = self._u, self._gradient
+        self._n_trials, self._bracket = 0, Bracket(self._fit.evaluation.value)
+
+    def _narrow_bracket(self) -> None:
+        """Take the current trial of the line search, with lengths in units of u."""
+        step = self._u - self._previous[0]
+        length, slope = float(np.linalg.norm(step)), float(self._gradient @ step)
+        self._bracket.narrow(length, self._fit.evaluation.value, slope)
+
     def _bisect_step(self) -> None:
         """Replace the rest of the line search by bisection, and end the round.
 
         Where rows saturate along a step, F is nearly linear on both sides of a bend.
         SciPy interpolates its values by polynomials, and may take 40 trials there.
         """
-        fit = self._fit
-        step = self._preconditioner.to_params(self._u - self._previous[0])
-        fit.move_to(self._last_iterate())
-        lowest = follow(fit.objective, fit.params, fit.evaluation, step, flat=FLAT)
-        if lowest is not None and lowest[1].value < fit.evaluation.value:
+        fit, step = self._fit, self._u - self._previous[0]
+        fit.is_far_from_quadratic = True
+        slope, size = float(self._previous[1] @ step), float(np.linalg.norm(step))
+        params, step = self._last_iterate(), self._preconditioner.to_params(step)
+        lowest = bisect(
+            fit.objective,
+            params,
+            slope,
+            step,
+            self._bracket.scaled(1 / max(size, TINY)),
+            flat=FLAT,
+        )
+        if lowest is not None and lowest[1].value < self._bracket.value:
             fit.params, fit.evaluation = lowest
             fit.note()
+        else:
+            fit.move_to(params)
 
     def _is_hidden_by_float32(self, value: float) -> bool:
         """Whether rounding in float32 may hide a change of F since the last step.
@@ -150,7 +173,7 @@ class Round:
         A line search would then take trial after trial in the noise.
         """
         is_float32 = self._fit.objective.rows.dtype == np.float32
-        change = abs(value - self._previous_value)
+        change = abs(value - self._bracket.value)
         is_hidden = np.isfinite(value) and change <= FLOAT32_NOISE * abs(value)
         return bool(is_float32 and is_hidden)
 
@@ -163,9 +186,9 @@ class Round:
         curvature = step @ (self._gradient - self._previous[1]) / max(step @ step, TINY)
         self._curvatures.append(float(curvature))
         self._n_iterations += 1
-        self._previous = self._u, self._gradient
-        self._previous_value = fit.evaluation.value
-        self._n_trials = 0
+        if self._n_trials == 1:
+            fit.is_far_from_quadratic = False
+        self._begin_line_search()
         self._estimates.append(self._estimate())
         fit.estimate(self._estimates[-1])
         fit.note()
