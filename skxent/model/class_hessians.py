@@ -29,6 +29,10 @@ FEW_COLUMNS = 20
 # With this many rows for each column, a sample takes more memory than its Hessian, and
 # blocks add to that.
 MANY_ROWS_PER_COLUMN = 20
+# The rows that are gathered for all matrices have at most this many numbers: 256 MiB.
+MAX_GATHERED = 2**25
+# Less curvature than this is none: its inverse would overflow.
+NO_CURVATURE = 1e-200
 # A sample misses a column if it has less than this share of its curvature.
 UNSEEN = 1e-2
 
@@ -161,6 +165,7 @@ def _hessians_of_sampled_rows(
 
     width = 3 * n_matrices + d
     takes_memory = n_matrices == 1 and n_sampled >= MANY_ROWS_PER_COLUMN * e
+    takes_memory |= n_matrices * n_sampled * e > MAX_GATHERED
     if takes_memory or problem.rows.are_elsewhere:
         work = problem.n_logits + int(n_matrices * e * share_of_rows)
         sums = problem.rows.map_reduce(
@@ -196,5 +201,5 @@ def _with_unseen_columns(sampled: NDArray, diagonal: NDArray) -> NDArray:
 
 
 def _inverse(sums: NDArray) -> NDArray:
-    """Return 1 / sums, or 0 where a sum is 0."""
-    return np.divide(1, sums, out=np.zeros_like(sums), where=sums > 0)
+    """Return 1 / sums, or 0 where a sum is nearly 0."""
+    return np.divide(1, sums, out=np.zeros_like(sums), where=sums > NO_CURVATURE)
