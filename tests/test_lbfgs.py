@@ -27,9 +27,10 @@ from skxent.model.curvature import (
 )
 from skxent.model.second_order import evaluate_second_order
 from skxent.solver.minimise import minimise
-from skxent.solver.preconditioners.by_class import ClassPreconditioner
+from skxent.solver.preconditioners.by_class import ClassPreconditioner, ClassRecipe
 from skxent.solver.preconditioners.coupled import CoupledPreconditioner
 from skxent.solver.preconditioners.diagonal import DiagonalPreconditioner
+from skxent.solver.preconditioners.prices import affordable_rows
 from skxent.solver.preconditioners.shared import SharedPreconditioner, SharedRecipe
 from skxent.solver.progress import Progress
 from skxent.solver.row_space import RowSpace, row_space_pays
@@ -605,6 +606,41 @@ def test_sampled_hessians_are_near_the_exact_ones(case, shared, loss, K):
         relative = root @ (sample * scale[:, None] * scale) @ root.T
         spectrum = np.linalg.eigvalsh(relative)
         assert 0.1 < spectrum[0] <= spectrum[-1] < 10
+
+
+@losses
+def test_many_sampled_rows_are_added_block_by_block(loss, K, monkeypatch):
+    objective = uneven_objective(loss, K)
+    params = some_params(objective, size=0.03)
+    gathered = class_hessians(objective, params, n_sampled=60)
+    monkeypatch.setattr("skxent.model.class_hessians.MAX_GATHERED", 0)
+    added = class_hessians(objective, params, n_sampled=60)
+    assert_allclose(added, gathered, rtol=1e-12, atol=1e-15)
+
+
+def test_next_to_no_curvature_does_not_overflow():
+    # exp(−705) times squares of 1e-6 is so small that its inverse is infinite
+    X = 1e-3 * np.random.default_rng(0).normal(size=(400, 3))
+    objective = CrossEntropyObjective(X, np.arange(400) % 2)
+    params = objective.pack(np.zeros((1, 3)), np.array([705.0]))
+    (hessian,) = class_hessians(objective, params, n_sampled=100)
+    assert np.isfinite(hessian).all()
+
+
+def test_a_sample_doubles_up_to_what_is_affordable():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(4000, 60)), np.arange(4000) % 10
+    objective = CrossEntropyObjective(X, y)
+    recipe, sizes = ClassRecipe(objective, n_sampled=130), [130]
+    for _ in range(8):
+        recipe = recipe.with_more_rows(objective)
+        sizes.append(recipe.n_sampled)
+    assert sizes[1:3] == [260, 520]
+    most = affordable_rows(objective, n_matrices=10)
+    assert sizes[-1] == sizes[-2] == min(most, 4000)
+    # a recipe of another kind has no more rows
+    shared = SharedRecipe(objective, 130)
+    assert shared.with_more_rows(objective) is shared
 
 
 # --- changes of variables --------------------------------------------------------

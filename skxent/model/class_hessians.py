@@ -26,6 +26,10 @@ from .row_products import gram, products, squares, with_intercept
 # Up to this number of columns, one product for all classes is faster than one product
 # for each class.
 FEW_COLUMNS = 20
+# The rows that are gathered for all matrices have at most this many numbers: 256 MiB.
+MAX_GATHERED = 2**25
+# Less curvature than this is none: its inverse would overflow.
+NO_CURVATURE = 1e-200
 # A sample misses a column if it has less than this share of its curvature.
 UNSEEN = 1e-2
 
@@ -157,7 +161,8 @@ def _hessians_of_sampled_rows(
         return _with_unseen_columns(gram(problem, stack(X), root), diagonals[k])
 
     width = 3 * n_matrices + d
-    if n_matrices == 1 or problem.rows.are_elsewhere:
+    takes_memory = n_matrices * n_sampled * e > MAX_GATHERED
+    if n_matrices == 1 or takes_memory or problem.rows.are_elsewhere:
         work = problem.n_logits + int(n_matrices * e * share_of_rows)
         sums = problem.rows.map_reduce(
             add_block,
@@ -192,5 +197,5 @@ def _with_unseen_columns(sampled: NDArray, diagonal: NDArray) -> NDArray:
 
 
 def _inverse(sums: NDArray) -> NDArray:
-    """Return 1 / sums, or 0 where a sum is 0."""
-    return np.divide(1, sums, out=np.zeros_like(sums), where=sums > 0)
+    """Return 1 / sums, or 0 where a sum is nearly 0."""
+    return np.divide(1, sums, out=np.zeros_like(sums), where=sums > NO_CURVATURE)

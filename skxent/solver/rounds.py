@@ -86,7 +86,11 @@ class SmoothFit(Fit):
             Round(self, recipe, best_recipe).run()
             self._settle_shift()
             was_a_try = recipe.is_diagonal and not best_recipe.is_diagonal
-            recipe = best_recipe = choose_again(objective, best_recipe)
+            best_recipe = choose_again(objective, best_recipe)
+            if self.is_far_from_quadratic:
+                # a sample may miss the rows that end the next steps
+                best_recipe = best_recipe.with_more_rows(objective)
+            recipe = best_recipe
             has_left_float32 = objective.rows.dtype != dtype
             if was_a_try and (self.suboptimality <= self.tol or has_left_float32):
                 # A diagonal does not see that columns are nearly collinear. A Hessian

@@ -85,6 +85,10 @@ class Recipe:
     def __init__(self, objective: Objective):
         self.n_sampled = objective.n_samples
 
+    def with_more_rows(self, objective: Objective) -> "Recipe":
+        """Return the recipe with a larger sample of rows, or itself."""
+        return self
+
     def build(self, objective: Objective, params: NDArray) -> Preconditioner:
         """Return the preconditioner with the curvature at ``params``."""
         raise NotImplementedError

@@ -11,7 +11,12 @@ from ...model.layout import ParamLayout
 from ...model.objective import Objective
 from .base import Preconditioner, Recipe, centred
 from .inverse_root import InverseRoot
-from .prices import NANOSECONDS, price_of_evaluation, price_of_hessians
+from .prices import (
+    NANOSECONDS,
+    affordable_rows,
+    price_of_evaluation,
+    price_of_hessians,
+)
 
 
 class ClassPreconditioner(Preconditioner):
@@ -105,6 +110,13 @@ class ClassRecipe(Recipe):
         self.description = (
             "the Hessian" if self.is_full_hessian else "a Hessian for each class"
         )
+
+    def with_more_rows(self, objective: Objective) -> "ClassRecipe":
+        """Return the recipe with twice as many rows, as far as they are affordable."""
+        most = affordable_rows(objective, objective.n_logits)
+        if self.n_sampled >= min(most, objective.n_samples):
+            return self
+        return ClassRecipe(objective, min(2 * self.n_sampled, most))
 
     def build(self, objective: Objective, params: NDArray) -> ClassPreconditioner:
         """Return the preconditioner with the curvature at ``params``."""

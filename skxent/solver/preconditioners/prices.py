@@ -96,13 +96,23 @@ def price_of_hessians(
     """
     n, e = objective.n_samples, objective.n_columns
     price_of_pass = price_of_evaluation(objective)
-    gather = NANOSECONDS.gather * _stored_per_row(objective)
-    products = _price_of_row_products(objective)
-    price_of_row = n_matrices * (gather + products) / price_of_pass
+    price_of_row = _price_of_row(objective, n_matrices)
     rows = n_sampled or _rows_to_use(objective, n_matrices, price_of_row)
     price_of_rows = min(rows, n) * price_of_row + PRICE_OF_CHOICE * (rows < n)
     price_of_factors = n_matrices * NANOSECONDS.factor * e**3 / price_of_pass
     return min(rows, n), price_of_rows + price_of_factors
+
+
+def affordable_rows(objective: Objective, n_matrices: int) -> int:
+    """Return the number of rows of a sample whose Hessians cost `MAX_BUILD`."""
+    return int(MAX_BUILD / _price_of_row(objective, n_matrices))
+
+
+def _price_of_row(objective: Objective, n_matrices: int) -> float:
+    """Return the price of a row of all Hessians, in evaluations."""
+    gather = NANOSECONDS.gather * _stored_per_row(objective)
+    products = _price_of_row_products(objective)
+    return n_matrices * (gather + products) / price_of_evaluation(objective)
 
 
 def _rows_to_use(objective: Objective, n_matrices: int, price_of_row: float) -> int:
