@@ -447,10 +447,12 @@ def test_after_an_interruption_threads_leave_at_their_next_block(monkeypatch):
 
 
 LONG_FIT = """
-import sys, threading
+import signal, sys, threading
 import numpy as np
 from skxent import SoftmaxReg
 
+# a shell that runs the tests in the background has the signal ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
 rng = np.random.default_rng(0)
 X, y = rng.normal(size=(200_000, 100)), rng.integers(10, size=200_000)
 model = SoftmaxReg(tol=0, max_iter=10**6, C=np.inf, verbose=1)
