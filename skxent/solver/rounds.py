@@ -23,6 +23,7 @@ from .preconditioners.choice import (
     choose,
     choose_again,
     first_recipe,
+    is_try,
     judging_recipe,
     majorant_recipe,
 )
@@ -85,7 +86,7 @@ class SmoothFit(Fit):
             self.progress.tell(_describe_round, n_rounds, objective, recipe)
             Round(self, recipe, best_recipe).run()
             self._settle_shift()
-            was_a_try = recipe.is_diagonal and not best_recipe.is_diagonal
+            was_a_try = is_try(recipe, best_recipe)
             best_recipe = choose_again(objective, best_recipe)
             if self.is_far_from_quadratic:
                 # a sample may miss the rows that end the next steps

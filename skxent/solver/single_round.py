@@ -14,7 +14,7 @@ from .lbfgs import OVERFLOW_VALUE, run_lbfgs
 from .line_search import Bracket, bisect
 from .long_vectors import run_long_lbfgs
 from .preconditioners.base import Recipe
-from .preconditioners.choice import N_EVALS_OF_TRY
+from .preconditioners.choice import N_EVALS_OF_TRY, is_try
 from .stopping import MIN_CURVATURE_RATIO, N_RECENT_STEPS, TINY
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Round:
         # An exact Hessian makes older observations obsolete. An inexact one does not,
         # and there may be less curvature than its steps have observed.
         self._is_diagonal = recipe.is_diagonal
+        self._is_try = is_try(recipe, next_recipe)
         self._curvatures = [] if recipe.is_full_hessian else fit.curvatures
         self._safety_factor = 1 if recipe.is_full_hessian or recipe.is_diagonal else 2
         self._estimates = [self._estimate()]
@@ -224,8 +225,7 @@ class Round:
         """Whether a fresh Hessian promises to be faster than continuing."""
         n_fresh = self._next_recipe.n_evals_when_fresh
         price = self._next_recipe.build_price
-        is_try = self._is_diagonal and not self._next_recipe.is_diagonal
-        n_recent = N_EVALS_OF_TRY if is_try else n_fresh
+        n_recent = N_EVALS_OF_TRY if self._is_try else n_fresh
         if self._n_iterations < max(n_recent, price / 4):
             return False
         earlier, latest = self._estimates[-n_recent], self._estimates[-1]

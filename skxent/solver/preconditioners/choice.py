@@ -71,6 +71,11 @@ def first_recipe(objective: Objective, recipe: Recipe) -> Recipe:
     return DiagonalRecipe(objective)
 
 
+def is_try(recipe: Recipe, next_recipe: Recipe) -> bool:
+    """Whether a round tries a diagonal before a Hessian."""
+    return recipe.is_diagonal and not next_recipe.is_diagonal
+
+
 def judging_recipe(objective: Objective) -> Recipe:
     """Return the recipe for a Hessian of few rows, which judges what a diagonal found.
 

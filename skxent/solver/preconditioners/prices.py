@@ -122,7 +122,7 @@ def _rows_to_use(objective: Objective, n_matrices: int, price_of_row: float) -> 
         # A sum of rare columns, such as one-hot levels, may be constant on a sample
         # but not on all rows: the sample would miss its curvature.
         return n
-    affordable = int(MAX_BUILD / price_of_row)
+    affordable = affordable_rows(objective, n_matrices)
     if n_matrices == 1:
         # where price and noise of the sample together cost least
         balanced = int(np.sqrt(EVALUATIONS_OF_NOISE * e / price_of_row))
